@@ -129,10 +129,8 @@ _SWITCHED: Final = 101
 _BODILESS: Final = frozenset({204, 304})
 _HEAD_END: Final = b"\r\n\r\n"
 _TOO_LARGE: Final = f"the answer is larger than {MAX_ANSWER} bytes"
-_DECIDES: Final = re.compile(
-    rb"\n(?:[ \t]|(?i:(content-length|transfer-encoding|connection):)([^\r]*))"
-)
-_CLOSES: Final = re.compile(rb"(?i:\bclose\b)")
+_DECIDES: Final = re.compile(rb"\n(?:[ \t]|(content-length|transfer-encoding|connection):([^\r]*))")
+_CLOSES: Final = re.compile(rb"\bclose\b")
 _CHUNK: Final = re.compile(rb"[0-9A-Fa-f]{1,8}(?=[ \t]*(?:;|\Z))")
 
 
@@ -145,28 +143,28 @@ def _line_of(name: str) -> bytes:
 class AnswerHeaders(Mapping[str, str]):
     """The headers of an answer, in any case; read once somebody asks."""
 
+    __slots__ = ("_read", "head", "low")
+
     def __init__(self, head: bytes) -> None:
-        self._head = head
-        self._low: bytes | None = None
+        self.head = head
+        self.low: bytes = head.lower()
         self._read: CIMultiDict[str] | None = None
 
     def _all(self) -> CIMultiDict[str]:
         if self._read is None:
-            lines = self._head.decode("utf-8", "surrogateescape").split("\r\n")[1:-1]
+            lines = self.head.decode("utf-8", "surrogateescape").split("\r\n")[1:-1]
             parts = [line.partition(":") for line in lines]
             self._read = CIMultiDict([(name, value.strip(" \t")) for name, _, value in parts])
         return self._read
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as `Mapping` has it
         """The first value of a header. Looking for six costs half of what reading all costs."""
-        if self._low is None:
-            self._low = self._head.lower()
         line = _line_of(name)
-        at = self._low.find(line)
+        at = self.low.find(line)
         if at < 0:
             return default
         begin = at + len(line)
-        value = self._head[begin : self._head.index(b"\r", begin)]
+        value = self.head[begin : self.head.index(b"\r", begin)]
         return value.decode("utf-8", "surrogateescape").strip(" \t")
 
     def __getitem__(self, name: str) -> str:
@@ -179,7 +177,7 @@ class AnswerHeaders(Mapping[str, str]):
         return len(self._all())
 
 
-def _framing(head: bytes) -> tuple[int, int | None, bool, bool]:
+def _framing(headers: AnswerHeaders) -> tuple[int, int | None, bool, bool]:
     """Read the head of an answer, each line with its end: its status, and how it ends.
 
     That is after so many bytes, or else with its last chunk (True), or with its connection; and
@@ -188,17 +186,18 @@ def _framing(head: bytes) -> tuple[int, int | None, bool, bool]:
     Raises:
         ValueError: it is no HTTP/1, or does not clearly say where the answer ends.
     """
+    head = headers.head
     began = _STATUS.match(head)
-    if began is None or b"\r\n".join([*head.splitlines(), b""]) != head:
+    if began is None or not head.count(b"\r") == head.count(b"\n") == head.count(b"\r\n"):
         raise ValueError("no status line, or half an end of a line")
-    status, said = int(began[2]), _decisive(head)
+    status, said = int(began[2]), _decisive(headers.low)
     last = began[1] == b"0" or status == _SWITCHED
     last = last or _CLOSES.search(said.get(b"connection", b"")) is not None
     length, coding = said.get(b"content-length"), said.get(b"transfer-encoding")
     if status < _FINAL or status in _BODILESS:
         return status, 0, False, last
     if coding is not None:
-        if coding.lower() != b"chunked" or length is not None:
+        if coding != b"chunked" or length is not None:
             raise ValueError("an encoding that was not asked for")
         return status, None, True, last
     if length is None:
@@ -210,16 +209,15 @@ def _framing(head: bytes) -> tuple[int, int | None, bool, bool]:
     return status, int(length), False, last
 
 
-def _decisive(head: bytes) -> dict[bytes, bytes]:
+def _decisive(low: bytes) -> dict[bytes, bytes]:
     """The headers that say where an answer ends; all values of the one that may be there twice."""
     said: dict[bytes, bytes] = {}
-    for name, value in _DECIDES.findall(head):
+    for name, value in _DECIDES.findall(low):
         if not name:
             raise ValueError("a header goes on in the next line")
-        low = name.lower()
-        if low in said and low != b"connection":
+        if name in said and name != b"connection":
             raise ValueError("a header that decides on the answer's end is there twice")
-        said[low] = (said.get(low, b"") + b" " + value).strip(b" \t")
+        said[name] = (said.get(name, b"") + b" " + value).strip(b" \t")
     return said
 
 
@@ -238,7 +236,8 @@ class AnswerReader:
         self._needs: float = 0
         self._chunks: list[bytes] | None = None
         self._sum = 0
-        self._head = b""
+        self._status = 0
+        self._headers = AnswerHeaders(b"")
 
     def feed(self, data: bytes) -> Response | None:
         """Take bytes in; return the answer once it is complete.
@@ -263,7 +262,8 @@ class AnswerReader:
         if self._needs != inf:
             return None
         head, _, body = b"".join(self._held).partition(_HEAD_END)
-        return Response(_framing(head + b"\r\n")[0], AnswerHeaders(head + b"\r\n"), body)
+        headers = AnswerHeaders(head + b"\r\n")
+        return Response(_framing(headers)[0], headers, body)
 
     def _hold(self, data: bytes, needs: float) -> Response | None:
         self._held, self._size, self._needs = [data], len(data), needs
@@ -275,8 +275,8 @@ class AnswerReader:
             if data[: len(_BEGIN)] != _BEGIN[: len(data)] or len(data) > MAX_HEAD:
                 raise ValueError("no HTTP")
             return self._hold(data, len(data) + 1)
-        head, begin = data[: end + 2], end + 4
-        status, length, chunked, self.last = _framing(head)
+        headers, begin = AnswerHeaders(data[: end + 2]), end + 4
+        status, length, chunked, self.last = _framing(headers)
         if status < _FINAL and status != _SWITCHED:  # another one follows
             rest = data[begin:]
             return self._from_head(rest) if rest else self._hold(rest, 1)
@@ -287,10 +287,10 @@ class AnswerReader:
                 return self._hold(data, stop)
             self.is_cut = False
             self.last = self.last or len(data) > stop
-            return Response(status, AnswerHeaders(head), data[begin:stop])
+            return Response(status, headers, data[begin:stop])
         if not chunked:
             return self._hold(data, inf)
-        self._head, self._chunks, self._sum = head, [], 0
+        self._status, self._headers, self._chunks, self._sum = status, headers, [], 0
         return self._from_chunks(data[begin:])
 
     def _from_chunks(self, data: bytes) -> Response | None:
@@ -307,9 +307,7 @@ class AnswerReader:
                     break
                 self._chunks, self.is_cut = None, False
                 self.last = self.last or len(data) > end + len(_HEAD_END)
-                return Response(
-                    _framing(self._head)[0], AnswerHeaders(self._head), b"".join(chunks)
-                )
+                return Response(self._status, self._headers, b"".join(chunks))
             if stop - begin + self._sum > MAX_ANSWER:
                 raise FateUnknownError(_TOO_LARGE)
             if len(data) < stop + 2:
