@@ -122,7 +122,7 @@ async def cost(limit: RateLimit | None, seen: RateLimitHeaders, laps: int = 50) 
         for _ in range(LAP):
             now = loop.time()
             assert quota.ready_at(now) <= now
-            quota.give_back(await quota.take(now), now, seen)
+            quota.give_back(quota.take(now), now, seen)
         best = min(best, time.process_time() - began)
     return round(best / LAP * 1e6, 2)
 

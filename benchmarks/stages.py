@@ -175,7 +175,7 @@ async def spend_all(count: int) -> None:
     for number in range(count):
         now = 10.0 + number / 1000
         assert quota.ready_at(now) <= now
-        slot = await quota.take(now)
+        slot = quota.take(now)
         quota.give_back(slot, now, read_rate_limit_headers(HEADERS))
 
 

@@ -135,7 +135,7 @@ class ApiSession:
                         Refusal(status=429, message="the day's quota is spent")
                     )
                 await asyncio.sleep(min(ready_at - now, RECHECK))
-            return await quota.take(now)
+            return quota.take(now)
 
     async def exchange(  # noqa: PLR0913 - the last three have defaults
         self,
@@ -159,79 +159,70 @@ class ApiSession:
 
         Of an `AccessError` and a `DailyQuotaSpentError`, nothing was stored.
         """
-        renewals, renewed = 0, None
+        renewals, token = 0, None
         while True:
-            response, token = await self._once(
-                location,
-                quota,
-                slot,
-                request,
-                may_send,
-                trace=trace,
-                resends=resends + renewals,
-                token=renewed,
-            )
+            self.breaker.began()
+            response = None
+            try:
+                if token is None:
+                    token = await self.tokens.token(location)
+                    if self._ended and self._ended.get(location) == token:
+                        token = await self._renewal(location, token) or token
+                response = await self.transport.send(request, token, may_send)
+            except BaseException as error:
+                self._unanswered(quota, slot, error)
+                if isinstance(error, AccessError):
+                    raise _without_token(error) from error
+                raise
+            finally:
+                if self.observer is not None:
+                    self._tell(
+                        *(location, request, slot, response),
+                        trace=trace,
+                        resends=resends + renewals,
+                    )
+            self._observe(quota, slot, response)
             if (refusal := responses.expired_token(response)) is None:
                 return response
             renewals += 1
             renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
             if renewed is None or renewed == token:
                 raise AccessError(refusal)
+            token = renewed
             slot = await self.acquire_slot(location, quota)
 
-    async def _once(  # noqa: PLR0913 - what a request is made of
+    def _unanswered(self, quota: Quota, slot: Slot, error: BaseException) -> None:
+        """Give the slot of a request back that has no answer, and tell the circuit breaker."""
+        now = asyncio.get_running_loop().time()
+        if isinstance(error, TransportError) and not isinstance(error, _NOTHING_LEFT):
+            self.breaker.failed(now)
+        else:  # others' get through; or a cancellation, or a provider's own, which proves nothing
+            self.breaker.abandoned()
+        if isinstance(error, NotSentError | AccessError):
+            quota.unused(slot)
+        else:
+            quota.give_back(slot, now, None)
+
+    def _tell(  # noqa: PLR0913 - what an exchange is made of
         self,
         location: str,
-        quota: Quota,
-        slot: Slot,
         request: Request,
-        may_send: MaySend | None,
+        slot: Slot,
+        response: Response | None,
         *,
         trace: TraceContext | None,
         resends: int,
-        token: str | None,
-    ) -> tuple[Response, str]:
-        """The answer, and the token it is to: ``token``, or else what the provider has.
+    ) -> None:
+        """Tell the observer of a request, unless none was begun."""
+        why = exception() if response is None else None
+        if self.observer is not None and not isinstance(why, _NOTHING_LEFT):
+            now = asyncio.get_running_loop().time()
+            self.observer.requested(
+                Exchange(location, request, slot, now, response, why, trace, resends)
+            )
 
-        Every way out of here gives the slot back, and tells the circuit breaker and the observer.
-        """
-        breaker, clock = self.breaker, asyncio.get_running_loop().time
-        breaker.began()
-        response = None
-        try:
-            if token is None:
-                token = await self.tokens.token(location)
-                if self._ended and self._ended.get(location) == token:
-                    token = await self._renewal(location, token) or token
-            response = await self.transport.send(request, token, may_send)
-        except _NOTHING_LEFT as error:
-            breaker.abandoned()  # it is a matter of this request: others' get through
-            quota.unused(slot)
-            if isinstance(error, AccessError):
-                raise _without_token(error) from error
-            raise
-        except TransportError as error:
-            breaker.failed(clock())
-            if isinstance(error, NotSentError):
-                quota.unused(slot)
-            else:
-                quota.give_back(slot, clock(), None)
-            raise
-        except BaseException:  # a cancellation, or a token provider's own: it proves nothing
-            breaker.abandoned()
-            quota.give_back(slot, clock(), None)
-            raise
-        finally:
-            if self.observer is not None:
-                why = exception() if response is None else None
-                if why is None or not isinstance(why, _NOTHING_LEFT):
-                    self.observer.requested(
-                        Exchange(location, request, slot, clock(), response, why, trace, resends)
-                    )
-        self._observe(quota, slot, response, clock())
-        return response, token
-
-    def _observe(self, quota: Quota, slot: Slot, response: Response, now: float) -> None:
+    def _observe(self, quota: Quota, slot: Slot, response: Response) -> None:
+        now = asyncio.get_running_loop().time()
         seen = (
             responses.read_rate_limit_headers(response.headers)
             if quota.listens(now)

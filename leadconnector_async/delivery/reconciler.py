@@ -49,7 +49,7 @@ class Reconciler:
         There is a slot for it.
         """
         if lane.search is not None:
-            slot = await state.quota.take(self._loop.time())
+            slot = state.quota.take(self._loop.time())
             await self._look(state, lane, lane.search, slot)
         else:  # no request yet, and so no slot: preparing waits for the store
             lane.search = await self._new_search(state, lane)

@@ -74,7 +74,7 @@ class Sender:
         if enrichment is None or enrichment.request is None:  # no request yet, and so no slot
             self._handler.take(state, lane, claim, await self._enricher.begin(state, lane))
             return
-        slot = await state.quota.take(self._loop.time())
+        slot = state.quota.take(self._loop.time())
         self._stats.requests += 1
         try:
             response = await self._session.exchange(
@@ -111,7 +111,7 @@ class Sender:
     ) -> None:
         completed = enrichment.completed if enrichment else None
         request = self._request(claim, completed)
-        slot = await state.quota.take(self._loop.time())
+        slot = state.quota.take(self._loop.time())
         self._stats.requests += 1
         try:
             response = await self._session.exchange(

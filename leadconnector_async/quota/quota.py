@@ -154,8 +154,8 @@ class Quota:
             self._ready, self._wanted_at = True, inf
         return at
 
-    async def take(self, now: float) -> Slot:
-        """Take the slot that `ready_at` has just found. Does not suspend.
+    def take(self, now: float) -> Slot:
+        """Take the slot that `ready_at` has just found.
 
         Raises:
             RuntimeError: `ready_at` was not asked, or was not heeded.
@@ -163,7 +163,7 @@ class Quota:
         if not self._ready:
             raise RuntimeError(f"{self!r} has no slot to take now: ask ready_at() before each")
         self._ready = False
-        await self._pacer.draw(self._weight)
+        self._pacer.draw(self._weight)
         self._day.count(now)
         return self._window.take(now, self._capacity.mark(now), self._waited)
 

@@ -15,6 +15,7 @@ limit / (interval + round trip).
 from __future__ import annotations
 
 from array import array
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -189,13 +190,14 @@ class Pacer:
         passes = self._limiter.has_capacity(self._amount(weight))
         return now if passes else now + self._gap
 
-    async def draw(self, weight: float) -> None:
-        """Pass. Does not suspend where `ready_at` has just said now."""
+    def draw(self, weight: float) -> None:
+        """Pass, where `ready_at` has just said now."""
         if weight > self._drawn:
             amount = self._amount(weight)
             if self._limiter is None:
                 self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
-            await self._limiter.acquire(amount)
+            with suppress(StopIteration):  # there is room: it ends with its first step
+                self._limiter.acquire(amount).send(None)
             self._drawn += amount
         self._drawn = max(0.0, self._drawn - weight)
 

@@ -148,7 +148,7 @@ class Sender:
             self.moved.clear()
             ready_at = quota.ready_at(now)
             if ready_at <= now:
-                self.start(self._with_slot(quota, await quota.take(now)))
+                self.start(self._with_slot(quota, quota.take(now)))
                 continue
             try:
                 async with asyncio.timeout_at(min(ready_at, until)):

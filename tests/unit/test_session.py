@@ -152,7 +152,7 @@ def test_without_a_token_no_slot_is_used() -> None:
         for error in (refusal("no"), NotSentError("down")):
             tokens.on_token = [error]
             assert quota.ready_at(now()) <= now()
-            slot = await quota.take(now())
+            slot = quota.take(now())
             request = Request("POST", "/", "v")
             with pytest.raises(type(error)):
                 await session.exchange("L", quota, slot, request)
@@ -174,7 +174,7 @@ def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
             self.free_at = now if ready_at == now else -1.0
             return ready_at
 
-        async def take(self, now: float) -> None:
+        def take(self, now: float) -> None:
             assert now == self.free_at
 
     async def scenario() -> None:

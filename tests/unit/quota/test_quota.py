@@ -51,7 +51,7 @@ async def one(quota: Quota) -> Slot:
     """The next slot, however long it takes."""
     while (ready_at := quota.ready_at(now := time())) > now:  # noqa: ASYNC110 - in virtual time
         await asyncio.sleep(ready_at - now)
-    return await quota.take(now)
+    return quota.take(now)
 
 
 async def exchange(quota: Quota, seen: RateLimitHeaders | None, number: int = 1) -> None:
@@ -90,10 +90,10 @@ async def test_a_slot_is_taken_only_when_one_is_ready() -> None:
     """Each take needs its own answer of ready_at."""
     quota = make()
     with pytest.raises(RuntimeError, match="ask ready_at"):
-        await quota.take(time())
+        quota.take(time())
     await one(quota)
     with pytest.raises(RuntimeError, match="ask ready_at"):
-        await quota.take(time())
+        quota.take(time())
 
 
 @virtually
@@ -448,7 +448,7 @@ async def test_a_slot_tells_how_long_it_was_waited_for() -> None:
     await asyncio.sleep(2.5)
     for _ in range(3):
         assert quota.ready_at(time()) <= time()
-    slot = await quota.take(time())
+    slot = quota.take(time())
     assert slot.waited == pytest.approx(2.5, abs=0.01)
 
 

@@ -161,7 +161,7 @@ def test_the_time_left_knows_the_day_that_was_announced() -> None:
         now = asyncio.get_running_loop().time()
         quota = Quota(RateLimit(100, 1.0), now=now, wall_ms=0)
         assert quota.ready_at(now) <= now
-        slot = await quota.take(now)
+        slot = quota.take(now)
         quota.give_back(slot, now, RateLimitHeaders(daily_limit=1_000_000, daily_remaining=999_999))
         budget = budget_of(quota, 0.0, now)
         assert (budget.daily, budget.left_today) == (1_000_000, 999_999)
