@@ -281,7 +281,7 @@ def check_row(parsed: Parsed, providers: Mapping[str, str] = _NONE) -> RowCheck:
         if row.type in SENT_AS_CUSTOM:
             row.type = "Custom"
     if deferred is None:
-        return RowCheck(None, validate(row), kind=kind)
+        return RowCheck(None, validate(row), None, kind)
     named = deferred.contact is not None and bool(deferred.contact.key)  # a name alone finds nobody
     problems = validate(row, named=named, files=bool(deferred.attachments))
     return RowCheck(deferred, problems, kind=kind)

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 # Nearly all lack nothing, and what is None takes as long as what is not.
 _PLAIN: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload)"
 
-_PLAINLY: Final = 6
 _RECORD: Final = f"{_PLAIN[:-1]}, late, traits)"
 
 _REPLACE: Final = """UPDATE record SET lane = ?, date = ?, payload = ?, late = ?, traits = ?
@@ -136,20 +135,19 @@ class SqliteRecords:
 
     async def insert(self, drafts: Sequence[Draft]) -> tuple[list[NewRecord], list[NewRecord]]:
         """See `RecordStore.insert`."""
-        names = dict.fromkeys(draft.location for draft in drafts)
+        names = dict.fromkeys([draft.location for draft in drafts])
         numbers = {name: self._counters.location(name) for name in names}
         first = self._next
         tried = [
-            NewRecord(seq, numbers[draft.location], draft)
+            NewRecord._make((seq, numbers[draft.location], draft))  # calling it takes longer
             for seq, draft in enumerate(drafts, first)
         ]
         self._next += len(tried)
         before = self._connection.total_changes
-        rows = [_row(record, record.draft.key) for record in tried]
-        if all(draft.deferred is None for draft in drafts):
-            run_rows(self._connection, _PLAIN, [row[:_PLAINLY] for row in rows])
+        if any(draft.deferred for draft in drafts):
+            run_rows(self._connection, _RECORD, [_row(*record, record[2].key) for record in tried])
         else:
-            run_rows(self._connection, _RECORD, rows)
+            run_rows(self._connection, _PLAIN, [_plain(*record, record[2].key) for record in tried])
         if self._connection.total_changes - before == len(tried):
             return tried, []
         found = self._connection.execute("SELECT seq FROM record WHERE seq >= ?", (first,))
@@ -162,7 +160,7 @@ class SqliteRecords:
     async def insert_again(self, record: NewRecord, key: bytes) -> None:
         """See `RecordStore.insert_again`."""
         self._next = max(self._next, record.seq + 1)
-        run_rows(self._connection, _RECORD, [_row(record, key)])
+        run_rows(self._connection, _RECORD, [_row(*record, key)])
 
     async def enter(self, created: Sequence[NewRecord], source: int) -> int:
         """See `RecordStore.enter`."""
@@ -173,7 +171,8 @@ class SqliteRecords:
         ]
         run_rows(self._connection, _ORIGIN, origins)
         ended = [record for record in created if record.draft.payload is None]
-        totals = Counter([(location, PENDING) for _, location, _ in created])
+        locations = Counter([location for _, location, _ in created])
+        totals = Counter({(location, PENDING): n for location, n in locations.items()})
         if ended:
             self._refuse(ended)
             totals.subtract([(location, PENDING) for _, location, _ in ended])
@@ -332,11 +331,14 @@ class SqliteRecords:
         return None if row is None else StoredOutcome(row[0], State(row[1]), *row[2:])
 
 
-def _row(record: NewRecord, key: bytes) -> tuple[Any, ...]:
-    seq, location, draft = record
-    if (draft.payload is None) is (why(draft) is None):
+def _plain(seq: int, location: int, draft: Draft, key: bytes) -> tuple[Any, ...]:
+    _, lane, date, _, _, payload, _, _, problem, _, left_out = draft[:11]
+    if (payload is None) is (problem is None and left_out is None):
         raise ValueError("a draft has either a payload, or a reason for having none")
     # What is neither a number, a text nor a bytearray would be looked up in tables of adapters.
-    payload = None if draft.payload is None else bytearray(draft.payload)
-    plain = seq, location, draft.lane, draft.date, bytearray(key), payload
-    return *plain, draft.deferred, draft.traits
+    body = None if payload is None else bytearray(payload)
+    return seq, location, lane, date, bytearray(key), body
+
+
+def _row(seq: int, location: int, draft: Draft, key: bytes) -> tuple[Any, ...]:
+    return *_plain(seq, location, draft, key), draft.deferred, draft.traits
