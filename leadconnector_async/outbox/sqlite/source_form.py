@@ -81,16 +81,15 @@ class SourceForms:
         self._shapes: dict[bytes, int] = {
             text: number for number, text in self._connection.execute("SELECT id, text FROM shape")
         }
+        self._last: tuple[str | None, bytes, bytes, int] = None, b"", b"", 0
 
     def stored(self, raw: bytes | None, payload: bytes | None, key: bytes, location: str) -> Stored:
         """A record's line as it is to be stored."""
         if raw is None or payload is None:
             return _packed(raw)
-        body = payload[1:]
-        if raw.endswith(body):  # as most do, and there are no marks in it
-            number = self._before_body(raw[: -len(body)], key, location)
-            if number is not None:
-                return number
+        number = self._before_body(raw, payload[1:], key, location)
+        if number is not None:
+            return number
         if not _is_unmarked(raw):
             return _packed(raw)
         left, escaped = raw, raw.isascii() and not payload.isascii()
@@ -106,13 +105,24 @@ class SourceForms:
             return number
         return self._with_texts(left, len(raw)) or _packed(raw)
 
-    def _before_body(self, head: bytes, key: bytes, location: str) -> int | None:
-        """The known shape of a line of which only the head is to be searched."""
-        if not _is_unmarked(head):
+    def _before_body(self, raw: bytes, body: bytes, key: bytes, location: str) -> int | None:
+        """The known shape of a line that ends with its body: only its head is to be searched.
+
+        Most that follow such a line differ from it in their ids and bodies alone.
+        """
+        place, before, after, number = self._last
+        id_ = b'"%b"' % key[1:] if key[:1] == _BY_ID and _is_unmarked(key) else None
+        if id_ and place == location and raw == b"".join((before, id_, after, body)):
+            return number
+        head = raw[: -len(body)]
+        if not raw.endswith(body) or not _is_unmarked(head):
             return None
-        if key[:1] == _BY_ID:
-            head = head.replace(b'"%b"' % key[1:], _MARKS[1], 1)
-        return self._shapes.get(head.replace(_quoted(location), _MARKS[2], 1) + _MARKS[0])
+        before, found, after = head.partition(id_) if id_ else (head, b"", b"")
+        left = before + (found and _MARKS[1]) + after
+        known = self._shapes.get(left.replace(_quoted(location), _MARKS[2], 1) + _MARKS[0])
+        if found and known is not None:
+            self._last = location, before, after, known
+        return known
 
     def _with_texts(self, left: bytes, size: int) -> Stored:
         pieces = _NAME_OR_VALUE.split(left)
