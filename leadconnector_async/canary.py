@@ -20,7 +20,7 @@ from leadconnector_async.api import endpoints, responses
 from leadconnector_async.api.contacts import delete_contact, made_contact, make_contact
 from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages, read_object
 from leadconnector_async.doctor import Finding, Kind
-from leadconnector_async.errors import LeadConnectorError
+from leadconnector_async.errors import FateUnknownError, LeadConnectorError
 from leadconnector_async.models import Contact, Receipt
 from leadconnector_async.records.validation import RULES
 
@@ -82,7 +82,12 @@ class _Flight:
         """Make the contact."""
         tag = secrets.token_hex(4)
         who = Contact(self._number, f"canary-{tag}@example.com", f"leadconnector doctor {tag}")
-        response = await self._api.exchange(self._location, make_contact(self._location, who))
+        try:
+            response = await self._api.exchange(self._location, make_contact(self._location, who))
+        except (FateUnknownError, asyncio.CancelledError) as error:
+            why = str(error) or "it was interrupted"
+            found = f"a contact with {self._number} may have been made: {why}"
+            return Finding("canary contact", "fault", found, "look for it, and remove it")
         self.contact = made_contact(response)
         if self.contact is None:
             refusal = responses.read_refusal(response.status, response.body)

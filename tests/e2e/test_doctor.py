@@ -214,6 +214,17 @@ def test_a_canary_that_cannot_be_removed_is_named(tmp_path: Path) -> None:
         assert contact["id"] in found["canary removal"]["found"]
 
 
+def test_a_canary_that_may_have_been_made_is_named(tmp_path: Path) -> None:
+    """The answer to its making was lost: whoever looks for it is told its number."""
+    lost = Fault("drop", "after", endpoint="create_contact", nth=(2,))  # the first asks for a scope
+    with SandboxThread(SandboxConfig(faults=(lost,))) as sandbox:
+        source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+        found = examined(sandbox, source, "--canary", status=3)["canary contact"]
+        (contact,) = sandbox.contacts
+        assert contact["phone"] in found["found"]
+        assert "remove it" in found["fix"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("endpoint", ["create_contact", "inbound", "messages", "conversation"])
 @pytest.mark.parametrize("kind", ["500", "html", "reset", "404"])
