@@ -25,7 +25,12 @@ from leadconnector_async.api.responses import (
     read_refusal,
     retry_after,
 )
-from leadconnector_async.errors import DailyQuotaSpentError, RefusedError, TransportError
+from leadconnector_async.errors import (
+    DailyQuotaSpentError,
+    NotSentError,
+    RefusedError,
+    TransportError,
+)
 from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.durable import DurableOutbox, ReadMark
+    from leadconnector_async.quota.window import Slot
     from leadconnector_async.session import ApiSession
 
 LONGEST_SLEEP_S: Final = 60.0
@@ -57,7 +63,7 @@ class ReadMarker:
     _barred: set[str] = field(default_factory=set)
     _random: Random = field(default_factory=Random)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
-    _stopping: bool = False
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Await ``work``, and mark what it finishes; at its end, all that is finished by then."""
@@ -72,15 +78,15 @@ class ReadMarker:
         await marking
 
     def stop(self) -> None:
-        """Begin nothing more once ``work`` has ended: the next run goes on."""
-        self._stopping = True
+        """Begin nothing more: the next run goes on."""
+        self._stopping.set()
 
     async def _mark_all(self) -> None:
         while not self._ended.is_set():
             await self._round()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), EVERY_S)
-        while not self._stopping and await self._round():
+        while not self._stopping.is_set() and await self._round():
             pass
 
     async def _round(self) -> int:
@@ -100,7 +106,7 @@ class ReadMarker:
 
         async def in_turn(mark: ReadMark) -> None:
             async with turns:
-                if state.name not in self._barred and await self._is_done(state, mark):
+                if self._goes_on(state) and await self._is_done(state, mark):
                     names = mark.name, unread_name(mark.name)
                     await self._outbox.forget_lookups(state.lease, names)
 
@@ -114,7 +120,7 @@ class ReadMarker:
         self._tries[mark.name] += 1
         request = mark_read(state.name, mark.conversation)
         try:
-            slot = await self._session.acquire_slot(state.name, state.quota)
+            slot = await self._slot(state)
             self._stats.requests += 1
             response = await self._session.exchange(
                 state.name, state.quota, slot, request, state.may_send
@@ -139,6 +145,26 @@ class ReadMarker:
         self._notice(f"conversations that could not be marked as read: {why}", mark.conversation)
         return True
 
+    def _goes_on(self, state: LocationState) -> bool:
+        return state.name not in self._barred and not self._stopping.is_set()
+
+    async def _slot(self, state: LocationState) -> Slot:
+        """Wait for a slot, which may take as long as a pause after 429, and no longer than `stop`.
+
+        Raises:
+            NotSentError: it was stopped. DailyQuotaSpentError: see `ApiSession.acquire_slot`.
+        """
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    return await self._session.acquire_slot(state.name, state.quota)
+        raise NotSentError("the run was stopped")
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
     async def _put_off(self, state: LocationState, mark: ReadMark, why: str, *, bars: bool) -> bool:
         """Try again later: in this run, or where that is in vain, in the next one."""
         if bars:
@@ -147,14 +173,14 @@ class ReadMarker:
             what = "conversations are not marked as read yet, and are with the same command again"
             self._notice(f"{what}: {why}", mark.conversation or "")
         else:
-            await asyncio.sleep(self._session.policy.delay(self._tries[mark.name], self._random))
+            await self._rest(self._session.policy.delay(self._tries[mark.name], self._random))
         return False
 
     async def _wait_for_day(self, state: LocationState, mark: ReadMark) -> None:
         if self._session.policy.wait_for_day:
             self._tries[mark.name] -= 1
             now = asyncio.get_running_loop().time()
-            await asyncio.sleep(min(max(state.quota.day_ends - now, 0.0), LONGEST_SLEEP_S))
+            await self._rest(min(max(state.quota.day_ends - now, 0.0), LONGEST_SLEEP_S))
         else:
             self._barred.add(state.name)
 

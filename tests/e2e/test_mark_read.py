@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -179,3 +180,18 @@ def test_it_is_of_the_import_that_sends(tmp_path: Path) -> None:
     end = leadconnector("import", history(tmp_path), *words)
     assert end.exit_code == 2
     assert "--mark-read" in end.output
+
+
+def test_an_interrupted_run_waits_for_no_mark(tmp_path: Path) -> None:
+    """Marks that wait for the end of a pause after 429 are left to the next run."""
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(n, contactId=f"contact{n}") for n in range(12)])
+    faults = (Fault("429", endpoint="update_conversation", seconds=600),)
+    with SandboxThread(SandboxConfig(faults=faults)) as sandbox:
+        words = (source, *at(sandbox, tmp_path / "o.db"), "--mark-read")
+        with started("import", *words) as process:
+            wait_until(lambda: len(sandbox.messages) == 12 and marks(sandbox) > 0)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+        sandbox.set_faults()
+        assert run(sandbox, source)["marked_read"] == 12
+        assert set(unread(sandbox).values()) == {0}
