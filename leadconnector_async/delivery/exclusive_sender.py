@@ -159,9 +159,10 @@ class ExclusiveSender:
         try:
             await self._dispatcher.work(forever=True)
         finally:
+            ended = feeder.done()  # by itself: if cancelled, then by what the messages come from
             feeder.cancel()
             await asyncio.gather(feeder, return_exceptions=True)
-        if not feeder.cancelled():
+        if ended or not feeder.cancelled():
             feeder.result()
 
     async def _feed_stream(self, messages: Messages, builder: RecordBuilder) -> None:

@@ -30,9 +30,10 @@ from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.sandbox import Limits, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from leadconnector_async import Record
     from leadconnector_async.outbox.base import Acquired, Submission
     from leadconnector_async.records.draft import Draft
 
@@ -436,3 +437,27 @@ def test_another_thread_is_told_by_the_loop_how_things_stand() -> None:
 
     asyncio.run(scenario())
     assert order == ["held up", "told"]
+
+
+@PLACES
+def test_a_source_that_is_cancelled_is_no_end_of_the_source(
+    tmp_path: Path, *, durable: bool
+) -> None:
+    """As any other error of it, it comes out of `run`: else the rest would be lost unsaid."""
+
+    async def scenario() -> None:
+        async def consumed() -> AsyncIterator[Record]:
+            for record in records(10):
+                yield record
+            raise asyncio.CancelledError  # what it reads from was cancelled, not this task
+
+        outbox = tmp_path / "o.db" if durable else None
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, outbox=outbox) as ingestor,
+        ):
+            with pytest.raises(asyncio.CancelledError):
+                _ = [outcome async for outcome in ingestor.run(consumed())]
+
+    asyncio.run(scenario())
