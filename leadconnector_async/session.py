@@ -165,8 +165,8 @@ class ApiSession:
             response = None
             try:
                 if token is None:
-                    token = await self.tokens.token(location)
-                    if self._ended and self._ended.get(location) == token:
+                    token = await self._token(location)
+                    if self._ended.get(location) == token:
                         token = await self._renewal(location, token) or token
                 response = await self.transport.send(request, token, may_send)
             except BaseException as error:
@@ -239,7 +239,7 @@ class ApiSession:
     async def _renewed(self, location: str, refused: str) -> str | None:
         """The token to go on with, asked for once however many wait; None if there is no other."""
         try:
-            current = await self.tokens.token(location)
+            current = await self._token(location)
             return current if current != refused else await self._renewal(location, refused)
         except AccessError as error:
             raise _without_token(error) from error
@@ -248,13 +248,24 @@ class ApiSession:
             self.breaker.failed(asyncio.get_running_loop().time())
             raise
 
+    async def _token(self, location: str) -> str:
+        try:
+            return await self.tokens.token(location)
+        except asyncio.CancelledError as error:
+            _raise_if_elsewhere(error)
+            raise
+
     async def _renewal(self, location: str, refused: str) -> str | None:
         task = self._renewals.get(location)
         if task is None:
             task = asyncio.ensure_future(self.tokens.renew(location, refused))
             self._renewals[location] = task
             task.add_done_callback(partial(self._renewal_ended, location))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            _raise_if_elsewhere(error)
+            raise
 
     def _renewal_ended(self, location: str, task: asyncio.Task[str | None]) -> None:
         self._renewals.pop(location, None)
@@ -277,6 +288,16 @@ class ApiSession:
 
     def __repr__(self) -> str:
         return f"<ApiSession {self.transport!r} {len(self._quotas)} locations>"
+
+
+def _raise_if_elsewhere(error: asyncio.CancelledError) -> None:
+    """Raise `NotSentError` where not this task was cancelled, but what its token provider awaits.
+
+    As a cancellation it would end one worker without a word, and the run would wait for its lane.
+    """
+    task = asyncio.current_task()
+    if task is not None and not task.cancelling():
+        raise NotSentError("what gives the token was cancelled") from error
 
 
 def _without_token(error: AccessError) -> AccessError:

@@ -48,9 +48,13 @@ def headers_of(request: Request, token: str, agent: str) -> CIMultiDict[str]:
     """The headers of a request, less those that its body and the host decide.
 
     Raises:
-        AccessError: the token would end in the middle, as that of a file whose line it is.
+        AccessError: the token is no text, or would end in the middle, as that of a file whose line
+            it is.
         ValueError: another one would, and begin another.
     """
+    if not isinstance(token, str):  # as of a provider that asks a dict for a location it has not
+        what = f"what was given is no text but {type(token).__name__}"
+        raise AccessError(Refusal(status=401, message=what))
     headers = CIMultiDict({"Authorization": f"Bearer {token}"} if token else {})
     headers["Version"] = request.version
     if request.upload is None:

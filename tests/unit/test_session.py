@@ -15,6 +15,7 @@ from virtual_time import Clock
 from leadconnector_async import (
     AccessError,
     InboundMessage,
+    Ingestor,
     LeadConnector,
     NotSentError,
     OAuth,
@@ -44,8 +45,8 @@ class Moody:
 
     def __init__(self) -> None:
         self.current = "old"
-        self.on_token: list[Exception] = []
-        self.on_renew: list[Exception] = []
+        self.on_token: list[BaseException] = []
+        self.on_renew: list[BaseException] = []
 
     async def token(self, location_id: str) -> str:
         """The current token, or the next error."""
@@ -112,6 +113,62 @@ def test_a_renewal_out_of_reach_is_asked_for_again() -> None:
     statuses = add(tokens)
     assert not tokens.on_renew
     assert len(statuses) == 2
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_provider_whose_own_work_is_cancelled_is_asked_again(
+    tmp_path: Path, *, durable: bool
+) -> None:
+    """The run is not cancelled by that: it would wait for ever for what its worker had in hand."""
+
+    async def scenario() -> int:
+        tokens = Moody()
+        tokens.on_token, tokens.on_renew = [asyncio.CancelledError()], [asyncio.CancelledError()]
+        outbox = tmp_path / "o.db" if durable else None
+        async with (
+            Sandbox(SandboxConfig(tokens={"good": "L"})) as sandbox,
+            LeadConnector(tokens, location_id="L", base_url=sandbox.url, policy=QUICK) as api,
+            Ingestor(api, outbox=outbox) as ingestor,
+            asyncio.timeout(60),
+        ):
+            return len([outcome async for outcome in ingestor.run([MESSAGE])])
+
+    assert asyncio.run(scenario()) == 1
+
+
+def test_a_call_that_is_cancelled_while_its_provider_works_ends_so() -> None:
+    """It is not taken for the provider's own failure, and not asked again."""
+
+    class Slow(Moody):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked = asyncio.Event()
+
+        async def token(self, location_id: str) -> str:
+            assert not self.asked.is_set()
+            self.asked.set()
+            await asyncio.Event().wait()
+            return location_id
+
+    async def scenario() -> None:
+        tokens = Slow()
+        async with LeadConnector(tokens, location_id="L", base_url="http://127.0.0.1:1") as api:
+            call = asyncio.create_task(api.add_inbound_message(MESSAGE))
+            await tokens.asked.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("given", [None, b"good"])
+def test_a_provider_that_gives_no_text_is_told_so(given: object) -> None:
+    """Nothing is sent: None would go as a request without a token, bytes as their repr."""
+    tokens = Moody()
+    tokens.current = cast("str", given)
+    with pytest.raises(AccessError, match=f"no token: .* no text but {type(given).__name__}"):
+        add(tokens)
 
 
 def test_a_renewal_is_logged_without_a_token(caplog: pytest.LogCaptureFixture) -> None:
