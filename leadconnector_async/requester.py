@@ -130,6 +130,7 @@ class Requester:
                 case responses.Indeterminate(refusal):
                     if not repeatable:
                         raise FateUnknownError(str(refusal))
+                    unusable = f": answered {refusal}"
                 case _:
                     try:
                         return read(response)

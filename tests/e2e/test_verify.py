@@ -11,7 +11,7 @@ from cli_harness import leadconnector, result_of, sms, write_jsonl
 from fault_harness import QUICK, import_into, records
 from outbox_kit import one_page
 
-from leadconnector_async import AccessError, InboundMessage, LeadConnector, Sent
+from leadconnector_async import AccessError, InboundMessage, LeadConnector, Sent, TransportError
 from leadconnector_async.sandbox import (
     READ_SCOPES,
     Fault,
@@ -84,6 +84,12 @@ def test_pages_and_passing_faults_are_gone_through() -> None:
     """An answer of 500 is asked for again."""
     result = compare(SandboxConfig(faults=(Fault("500", endpoint="export", nth=(1, 3)),)))
     assert result.agrees
+
+
+def test_the_last_answer_is_named() -> None:
+    """Where each of the attempts was answered 500, the error says so."""
+    with pytest.raises(TransportError, match="attempts: answered 500 Internal server error"):
+        compare(SandboxConfig(faults=(Fault("500", endpoint="export"),)))
 
 
 def test_without_permission_to_read_there_is_a_clear_error() -> None:
