@@ -166,7 +166,7 @@ class ApiSession:
             try:
                 if token is None:
                     token = await self._token(location)
-                    if self._ended.get(location) == token:
+                    if self._ended and self._ended.get(location) == token:
                         token = await self._renewal(location, token) or token
                 response = await self.transport.send(request, token, may_send)
             except BaseException as error:
