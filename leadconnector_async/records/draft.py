@@ -142,8 +142,7 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     if key is None:
         key = id_key(id) if id else content_key(location, message, deferred, kind, noted)
     is_mail = own is None and id is not None and deferred is not None and deferred.mail == id
-    said = None if deferred is None else deferred.encoded()
-    traits = 0 if deferred is None else int(deferred.traits)
+    said, traits = (deferred.encoded(), int(deferred.traits)) if deferred else (None, 0)
     values = location, lane, date, key, counted, encode(message), line, raw, None
     return Draft._make((*values, said, None, own, is_mail, traits, None))
 
