@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from functools import partial
 from os import fspath
@@ -281,11 +280,7 @@ class Ingestor:
         await self._in_flight.has_space()
         self._check_open()
         self._in_flight.take(1, len(draft.payload))
-        sending = asyncio.create_task(self._sender.submit(draft))
-        # Takes note of an error that a caller who was cancelled does not read.
-        sending.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        await asyncio.wait([sending])  # which leaves it alone when this is cancelled
-        return sending.result()
+        return await self._sender.submit(draft)
 
     def _check_open(self, *, or_was: bool = False) -> None:
         if not self._is_open and (self._is_open is None or not or_was):

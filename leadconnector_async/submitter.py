@@ -178,6 +178,13 @@ class Submitter:
 
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""
+        sending = asyncio.create_task(self._submit(draft))
+        # Takes note of an error that a caller who was cancelled does not read.
+        sending.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        await asyncio.wait([sending])  # which leaves it alone when this is cancelled
+        return sending.result()
+
+    async def _submit(self, draft: Draft) -> Outcome:
         try:
             if not await self._send():
                 raise NotSentError(ENDED)

@@ -17,11 +17,15 @@ from leadconnector_async.delivery.workers import MAX_WORKERS, WORKERS
 from leadconnector_async.outbox.base import CLAIM_BYTES, Settlement, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.observer import Observer
-    from leadconnector_async.outbox.base import Claim, Lease, Outbox
+    from leadconnector_async.outbox.base import Claim, Lease, Outbox, Submission
+    from leadconnector_async.records.draft import Draft
+
+    _Wants = Sequence[tuple[Lease, int]]
+    _SubmitAndClaim = Callable[[_Wants, int], Awaitable[list[list[Claim]]]]
 
 GATHER_S: Final = 0.25
 """Seconds that fates and claims are gathered at most where nobody waits for an outcome."""
@@ -85,8 +89,8 @@ class OutboxBatcher:
     _known: int = 0
     _written: int = 0
     _write_done: asyncio.Event = field(default_factory=asyncio.Event)
-    _claiming: bool = False
-    _finishing: bool = False
+    _claiming: int = 0
+    _finishing: bool = True
 
     def __post_init__(self) -> None:
         self.room.set()
@@ -94,7 +98,7 @@ class OutboxBatcher:
     @property
     def expecting(self) -> bool:
         """Whether claims are on their way."""
-        return self._claiming or bool(self._wanting)
+        return bool(self._claiming or self._wanting)
 
     def wants_claims(self, state: LocationState) -> None:
         """Claim for the location, if it has room for more: at once where it runs dry."""
@@ -172,6 +176,7 @@ class OutboxBatcher:
 
     async def wind_up(self, locations: Iterable[LocationState]) -> None:
         """Write down what is known, and give back what was claimed and provably not sent."""
+        self._finishing = True
         done = await asyncio.gather(*self._under_way, return_exceptions=True)
         for state in locations:
             self._drain(state)
@@ -204,10 +209,45 @@ class OutboxBatcher:
             await self.room.wait()
             self._claims_due.clear()
             if self._wanting and not self._finishing:
-                self._claiming = True
                 await self._see_through(self._claim())
 
-    async def _claim(self) -> None:
+    async def take_in(
+        self, drafts: Sequence[Draft], states: Sequence[LocationState]
+    ) -> list[Submission]:
+        """Submit records, and claim in the same commit what there is room for.
+
+        Each of ``states``, their locations, has more now. Raises what `Outbox.take_in` does.
+        """
+        submissions: list[Submission] = []
+        failure: Exception | None = None
+        served: set[Lease] = set()
+
+        async def submit(wants: _Wants, room: int) -> list[list[Claim]]:
+            nonlocal submissions, failure
+            served.update(lease for lease, _ in wants)
+            try:
+                submissions, batches = await self.outbox.take_in(drafts, wants, room)
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+                failure, batches = error, await self.outbox.claim(wants, room) if wants else []
+            return batches
+
+        for state in states:
+            state.more = True
+            if state.prefetch:
+                self._wanting[state.lease] = self._locations[state.lease] = state
+        if self._finishing or not self.room.is_set() or self._weight >= CLAIMED_BYTES:
+            await submit((), 0)
+        else:
+            await self._see_through(self._claim(submit))
+        for state in states:
+            if state.lease not in served:
+                state.more = True
+                self.wants_claims(state)
+        if failure is not None:
+            raise failure
+        return submissions
+
+    async def _claim(self, submit: _SubmitAndClaim | None = None) -> None:
         room = CLAIMED_BYTES - self._weight
         locations = self._next_in_line(room)
         each = max(room // (self._typical * max(1, min(len(locations), MAX_WORKERS))), 1)
@@ -215,10 +255,14 @@ class OutboxBatcher:
         for state in locations:
             del self._wanting[state.lease]
             state.more = False  # unless the batch is full, or something is fed meanwhile
+        self._claiming += 1
         try:
-            batches = await self.outbox.claim(wants, room) if wants else []
+            if submit is not None:
+                batches = await submit(wants, room)
+            else:
+                batches = await self.outbox.claim(wants, room) if wants else []
         finally:
-            self._claiming = False
+            self._claiming -= 1
         taken = sum(claim.weight for claims in batches for claim in claims)
         count = sum(map(len, batches))
         self._weight += taken

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from leadconnector_async.breaker import Breaker
-    from leadconnector_async.outbox.base import Claim, Outbox, Settlement
+    from leadconnector_async.outbox.base import Claim, Outbox, Settlement, Submission
+    from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession
 
 _log: Final = logging.getLogger(__name__)
@@ -147,15 +148,25 @@ class Dispatcher:
             state.ready.remove(lane)
             self.rest(state, lane, self._takeover_s + self._session.policy.look_after[0])
 
+    async def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
+        """Submit records of locations that are open. See `OutboxBatcher.take_in`."""
+        states = [self.locations[name] for name in {draft.location: None for draft in drafts}]
+        for state in states:
+            self._try_again(state)
+        return await self._batcher.take_in(drafts, states)
+
     def feed(self, state: LocationState) -> None:
         """The outbox has something for this location."""
         state.more = True
+        self._try_again(state)
+        self._batcher.wants_claims(state)
+
+    def _try_again(self, state: LocationState) -> None:
         now = self._loop.time()
         state.quota.ready_at(now)  # another day may have begun since it was last asked
         self._check_day(state)
         if state.is_worth_a_try(now):
             self.retry(state)
-        self._batcher.wants_claims(state)
 
     def retry(self, state: LocationState) -> None:
         """Go on with a location that has stopped: its cause may be mended."""

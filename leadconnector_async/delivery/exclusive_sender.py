@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,21 +12,21 @@ from leadconnector_async.delivery.results import (
     OutcomeQueue,
     Waiters,
     apart,
+    fail,
     outcome_of,
     outcome_of_refused,
 )
-from leadconnector_async.errors import NotSentError
+from leadconnector_async.errors import LeadConnectorError, NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.reopened import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.models import Outcome
-    from leadconnector_async.outbox.base import Outbox, Settlement
+    from leadconnector_async.outbox.base import Outbox, Settlement, Submission
     from leadconnector_async.records.builder import InFlightLimit, Messages, RecordBuilder
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession
@@ -74,8 +73,11 @@ class ExclusiveSender:
         self._waiters = Waiters()
         self._queue: OutcomeQueue | None = None
         self._work: asyncio.Task[None] | None = None
-        self._beginning = asyncio.Lock()
-        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._loop = asyncio.get_running_loop()
+        self._calls: list[tuple[Draft, asyncio.Future[Outcome]]] = []
+        """Those of `submit` that no batch has taken yet."""
+        self._turn = asyncio.Lock()
+        self._batches: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     def stop(self) -> None:
@@ -90,30 +92,72 @@ class ExclusiveSender:
         finally:
             await self._outbox.close()
 
-    async def submit(self, draft: Draft) -> Outcome:
-        """See `Ingestor.submit`. The record is counted as taken in already."""
-        try:
-            # A lock lets them in as they came: what a lane's first one waits for is soon over.
-            async with self._beginning:
-                await self._ensure_working()
-            async with self._opening[draft.location]:
-                state = await self._dispatcher.open(draft.location)
+    def submit(self, draft: Draft) -> asyncio.Future[Outcome]:
+        """See `Ingestor.submit`. The record is counted as taken in already.
+
+        Calls of the same moment are one batch, without a task for each.
+        """
+        told: asyncio.Future[Outcome] = self._loop.create_future()
+        self._calls.append((draft, told))
+        if len(self._calls) == 1:
+            # Not in the context, such as a trace, of whoever submits first.
+            task = asyncio.create_task(self._take_in(), context=Context())
+            self._batches.add(task)
+            task.add_done_callback(self._batches.discard)
+        return told
+
+    async def _take_in(self) -> None:
+        async with self._turn:  # one batch after the other: lanes are in order
+            calls, self._calls = self._calls, []
+            drafts = [draft for draft, _ in calls]
             with self._waiters.submission():
-                submission = await self._outbox.submit(draft)
-                if submission.end is not None:
-                    return outcome_of(submission.end, draft.location)
-                waiter, is_new = self._waiters.wait_for(submission.seq, draft.location)
-                if (is_new or waiter.done()) and self._observer is not None:  # else it was known
-                    seq = submission.seq
-                    self._observer.staged(range(seq, seq + 1), draft.location)
-            self._dispatcher.feed(state)
-            if state.error is not None:
-                self._waiters.fail_location(draft.location, state.error)
-            if self._work is not None and self._work.done():  # it ended before this one came
+                answers = await self._submitted(drafts)
+                for (draft, told), answer in zip(calls, answers, strict=True):
+                    self._answer(draft, told, answer)
+            for location in {draft.location for draft in drafts} & self.locations.keys():
+                if (error := self.locations[location].error) is not None:
+                    self._waiters.fail_location(location, error)
+            if self._work is not None and self._work.done():  # it ended before these came
                 self._work_ended(self._work)
-            return await waiter
-        finally:
-            self._in_flight.leave(1, len(draft.payload or b""))
+
+    async def _submitted(self, drafts: Sequence[Draft]) -> Sequence[Submission | Exception]:
+        try:
+            await self._ensure_working()
+            await self._dispatcher.open_all({draft.location for draft in drafts})
+            return await self._dispatcher.submit(drafts)
+        except Exception as error:  # noqa: BLE001 - raised where its caller waits
+            if len(drafts) == 1 or isinstance(error, LeadConnectorError):
+                return [error] * len(drafts)
+        # One of them is at fault: it alone is to be told so.
+        return [answer for draft in drafts for answer in await self._submitted([draft])]
+
+    def _answer(
+        self, draft: Draft, told: asyncio.Future[Outcome], answer: Submission | Exception
+    ) -> None:
+        """Tell a caller what is known of its record, or have it told once more is."""
+        waiter: asyncio.Future[Outcome]
+        if isinstance(answer, Exception):
+            fail(waiter := self._loop.create_future(), answer)
+        elif answer.end is not None:
+            (waiter := self._loop.create_future()).set_result(
+                outcome_of(answer.end, draft.location)
+            )
+        else:
+            seq = answer.seq
+            waiter, is_new = self._waiters.wait_for(seq, draft.location)
+            if (is_new or waiter.done()) and self._observer is not None:  # else it was known
+                self._observer.staged(range(seq, seq + 1), draft.location)
+        waiter.add_done_callback(partial(self._tell, told, len(draft.payload or b"")))
+
+    def _tell(
+        self, told: asyncio.Future[Outcome], weight: int, waiter: asyncio.Future[Outcome]
+    ) -> None:
+        self._in_flight.leave(1, weight)
+        error = waiter.exception()
+        if error is not None:
+            fail(told, error)
+        elif not told.done():  # else its caller was cancelled
+            told.set_result(waiter.result())
 
     async def free(self) -> None:
         """End what was begun for calls of `submit`, none of which waits any more.

@@ -201,19 +201,20 @@ class Waiters:
     def fail_location(self, location: str, error: BaseException) -> None:
         """The location cannot go on."""
         for seq in [seq for seq, (_, of) in self._futures.items() if of == location]:
-            _fail(self._futures.pop(seq)[0], error)
+            fail(self._futures.pop(seq)[0], error)
 
     def fail_all(self, error: BaseException) -> None:
         """Nothing more will be sent."""
         for future, _ in self._futures.values():
-            _fail(future, error)
+            fail(future, error)
         self._futures.clear()
 
     def __bool__(self) -> bool:
         return bool(self._futures)
 
 
-def _fail(future: asyncio.Future[Outcome], error: BaseException) -> None:
+def fail(future: asyncio.Future[Outcome], error: BaseException) -> None:
+    """Have a caller raise an error of its own, unless it waits no more."""
     if not future.done():
         future.set_exception(apart(error))
         future.exception()  # noted: a caller that was cancelled leaves it unread

@@ -294,6 +294,19 @@ class Outbox(Protocol):
         One that has the id of another one, and other content, is rejected and not stored.
         """
 
+    async def take_in(
+        self,
+        drafts: Sequence[Draft],
+        wants: Sequence[tuple[Lease, int]] = (),
+        room: int = NO_BOUND,
+    ) -> tuple[list[Submission], list[list[Claim]]]:
+        """`submit` records and `claim`: in one commit, where there are commits.
+
+        Where one of the records fails, all do.
+        """
+        submissions = [await self.submit(draft) for draft in drafts]
+        return submissions, await self.claim(wants, room)
+
     async def publish(self) -> None:
         """Make what was staged claimable, in date order within its lane."""
 

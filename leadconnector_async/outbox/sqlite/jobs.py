@@ -256,9 +256,14 @@ class SqliteStore:
         """See `DurableOutbox.end`."""
         at_once(forget_unmet(self.records, source_pass, prefix))
 
-    def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
-        """See `Outbox.submit`."""
-        return at_once(submit(self.records, drafts))
+    def take_in(
+        self,
+        drafts: Sequence[Draft],
+        wants: Sequence[tuple[Lease, int]] = (),
+        room: int = NO_BOUND,
+    ) -> tuple[list[Submission], list[list[Claim]]]:
+        """See `Outbox.take_in`."""
+        return at_once(submit(self.records, drafts)), self.claim(wants, room)
 
     def locations(self) -> list[str]:
         """Return the locations that have records in the queue, oldest first."""

@@ -56,9 +56,6 @@ class SqliteOutbox(DurableOutbox):
     def __init__(self, place: str, writer: Writer[SqliteStore]) -> None:
         self.place = place
         self._writer = writer
-        self._submissions: CallBatcher[Draft, Submission] = CallBatcher(
-            lambda drafts: writer.run(lambda store: store.submit(drafts))
-        )
         self._leases: CallBatcher[str, Acquired] = CallBatcher(
             lambda names: writer.run(lambda store: [store.acquire(name) for name in names])
         )
@@ -90,6 +87,7 @@ class SqliteOutbox(DurableOutbox):
     select: Final = _in_thread(SqliteStore.select)
     locations: Final = _in_thread(SqliteStore.locations)
     unsent: Final = _in_thread(SqliteStore.unsent)
+    take_in: Final = _in_thread(SqliteStore.take_in)
     claim: Final = _in_thread(SqliteStore.claim)
     settle: Final = _in_thread(SqliteStore.settle)
     stored: Final = _in_thread(SqliteStore.stored)
@@ -98,7 +96,8 @@ class SqliteOutbox(DurableOutbox):
 
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
-        return await self._submissions.call(draft)
+        (submission,), _ = await self.take_in([draft])
+        return submission
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""
