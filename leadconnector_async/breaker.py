@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from leadconnector_async.errors import NotSentError
+
 _log: Final = logging.getLogger(__name__)
 
 FAILURES_TO_OPEN: Final = 8
@@ -44,6 +46,19 @@ class Breaker:
     def allows(self, now: float) -> bool:
         """Whether a request may leave now."""
         return not self.is_open or now >= self.open_until
+
+    def lets_through(self, now: float, patience: float) -> bool:
+        """`allows`, for so many seconds of an outage.
+
+        Raises:
+            NotSentError: it is longer.
+        """
+        if not self.is_open:
+            return True
+        outage = self.outage(now)
+        if outage > patience:
+            raise NotSentError(f"the API has been out of reach for {outage:.0f} s")
+        return self.allows(now)
 
     def began(self) -> None:
         """A request leaves. While open, it is the probe."""

@@ -17,7 +17,7 @@ from leadconnector_async.policy import Policy
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.deferred import Deferred
-from leadconnector_async.records.draft import encode, verified
+from leadconnector_async.records.draft import verified
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import is_token, network_of
@@ -173,14 +173,11 @@ class LeadConnector(LocationApi):
             >>> print(receipt.message_id, receipt.quota and receipt.quota.remaining)
         """
         location = self.location_of(location_id)
-        message, problems = verified(message)
+        _, problems, body = verified(message)
         if problems:
             raise InvalidMessageError(problems)
-        return _receipt(
-            await self._stored(
-                location, endpoints.post_message(endpoints.INBOUND_PATH, encode(message))
-            )
-        )
+        request = endpoints.post_message(endpoints.INBOUND_PATH, body)
+        return await self.answered(location, request, _receipt, repeatable=False)
 
     async def add_outbound_call(  # noqa: PLR0913 - the fields of the call
         self,
@@ -224,7 +221,7 @@ class LeadConnector(LocationApi):
             >>> print(receipt.message_id)
         """
         location = self.location_of(location_id)
-        message, problems = verified(
+        _, problems, payload = verified(
             InboundMessage(
                 type="Call",
                 direction="outbound",
@@ -239,7 +236,7 @@ class LeadConnector(LocationApi):
         )
         if problems:
             raise InvalidMessageError(problems)
-        payload, needs = encode(message), Deferred(outbound_call=True)
+        needs = Deferred(outbound_call=True)
         lookups: dict[str, str] = {}
         while True:
             flow = partial(enrich, payload, needs, location=location, mode=self.policy.contacts)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import time
+from collections import Counter
 from copy import copy
 from functools import partial
 from sys import exception
@@ -82,6 +83,8 @@ class ApiSession:
         self._ended: dict[str, str] = {}
         """Tokens that the API has refused, while the source of others is out of reach."""
         self._slot_locks: dict[str, asyncio.Lock] = {}
+        self._in_line: Counter[str] = Counter()
+        """How many wait for a slot, by location."""
 
     def with_policy(self, policy: Policy) -> ApiSession:
         """The same session under another policy, tokens and breaker included, and the quotas too.
@@ -127,15 +130,23 @@ class ApiSession:
             DailyQuotaSpentError: there will be none today.
         """
         loop = asyncio.get_running_loop()
-        async with self._slot_locks.setdefault(location, asyncio.Lock()):
-            # One reading of the clock decides: between two, a slot could seem to be free.
-            while (ready_at := quota.ready_at(now := loop.time())) > now:
-                if quota.day_spent:
-                    raise DailyQuotaSpentError(
-                        Refusal(status=429, message="the day's quota is spent")
-                    )
-                await asyncio.sleep(min(ready_at - now, RECHECK))
+        # One reading of the clock decides: between two, a slot could seem to be free.
+        if location not in self._in_line and quota.ready_at(now := loop.time()) <= now:
             return quota.take(now)
+        self._in_line[location] += 1
+        try:
+            async with self._slot_locks.setdefault(location, asyncio.Lock()):
+                while (ready_at := quota.ready_at(now := loop.time())) > now:
+                    if quota.day_spent:
+                        raise DailyQuotaSpentError(
+                            Refusal(status=429, message="the day's quota is spent")
+                        )
+                    await asyncio.sleep(min(ready_at - now, RECHECK))
+                return quota.take(now)
+        finally:
+            self._in_line[location] -= 1
+            if not self._in_line[location]:
+                del self._in_line[location]
 
     async def exchange(  # noqa: PLR0913 - the last three have defaults
         self,

@@ -40,7 +40,7 @@ from msgspec import Struct
 from leadconnector_async.models import RateLimitHeaders, Receipt, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from leadconnector_async.transport.base import Response
 
@@ -305,9 +305,20 @@ MAX_FIGURE: Final = 10**10
 
 SILENT: Final = RateLimitHeaders()
 
+_PREFIX: Final = b"x-ratelimit-"
+
+_NAMES: Final = (
+    *("X-RateLimit-Max", "X-RateLimit-Remaining", "X-RateLimit-Interval-Milliseconds"),
+    *("X-RateLimit-Limit-Daily", "X-RateLimit-Daily-Remaining", "X-RateLimit-Daily-Reset"),
+)
+
+_RESTS: Final = tuple(name.lower().encode().removeprefix(_PREFIX) for name in _NAMES)
+
 
 @lru_cache(maxsize=4096)  # limits never change, and what remains is mostly a small number
-def _figure(text: str | None) -> int | None:
+def _figure(text: str | bytes | None) -> int | None:
+    if isinstance(text, bytes):
+        text = text.strip(b" \t")
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 11:
         return None
     value = int(text)
@@ -319,19 +330,19 @@ def read_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
 
     More than all of a limit cannot remain: then neither of the two is believed.
     """
-    get = headers.get
-    most, remaining = _figure(get("X-RateLimit-Max")), _figure(get("X-RateLimit-Remaining"))
+    group = getattr(headers, "group", None)  # of `AnswerHeaders`, which are not read yet
+    said: Iterable[str | bytes | None]
+    said = map(headers.get, _NAMES) if group is None else map(group(_PREFIX).get, _RESTS)
+    most, remaining, interval, daily, daily_remaining, reset = map(_figure, said)
     if most is not None and remaining is not None and remaining > most:
         most = remaining = None
-    daily = _figure(get("X-RateLimit-Limit-Daily"))
-    daily_remaining = _figure(get("X-RateLimit-Daily-Remaining"))
     if daily is not None and daily_remaining is not None and daily_remaining > daily:
         daily = daily_remaining = None
     return RateLimitHeaders(
         max=most,
         remaining=remaining,
-        interval_ms=_figure(get("X-RateLimit-Interval-Milliseconds")),
+        interval_ms=interval,
         daily_limit=daily,
         daily_remaining=daily_remaining,
-        daily_reset_ms=_figure(get("X-RateLimit-Daily-Reset")),
+        daily_reset_ms=reset,
     )

@@ -33,7 +33,6 @@ from leadconnector_async.errors import (
     AccessError,
     DailyQuotaSpentError,
     LeadConnectorError,
-    NotSentError,
     OutboxError,
 )
 
@@ -67,7 +66,7 @@ class Dispatcher:
         closed: Callable[[LocationState, LeadConnectorError], None],
         awaited: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._session = session
+        self._session, self._patience = session, session.policy.patience
         self._outbox = outbox
         # So long a request of a location's earlier owner, in another process, may still arrive.
         self._takeover_s = session.request_limit_s if outbox.is_shared else 0.0
@@ -105,8 +104,7 @@ class Dispatcher:
 
     async def open(self, location: str) -> LocationState:
         """Own a location, and take over what an earlier owner left in doubt."""
-        if location not in self.locations:
-            await self.open_all([location])
+        await self.open_all([location])
         return self.locations[location]
 
     async def open_all(self, locations: Iterable[str]) -> None:
@@ -299,7 +297,8 @@ class Dispatcher:
     async def _work(self) -> None:
         while True:
             now = self._loop.time()
-            due = self._scheduler.pop(now) if self._may_send(now) else None
+            may_send = not self.stopping and self.breaker.lets_through(now, self._patience)
+            due = self._scheduler.pop(now) if may_send else None
             if due is None:
                 if self._is_over():
                     self._pool.dismiss()
@@ -324,16 +323,6 @@ class Dispatcher:
                 self._scheduler.add_again(state, self._loop.time())
             if state.more:
                 self._batcher.wants_claims(state)
-
-    def _may_send(self, now: float) -> bool:
-        if self.stopping:
-            return False
-        if not self.breaker.is_open:
-            return True
-        outage = self.breaker.outage(now)
-        if outage > self._session.policy.patience:
-            raise NotSentError(f"the API has been out of reach for {outage:.0f} s")
-        return self.breaker.allows(now)
 
     def _is_over(self) -> bool:
         if self.stopping:

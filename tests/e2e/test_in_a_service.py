@@ -27,6 +27,7 @@ from leadconnector_async import (
     Timeouts,
 )
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.sandbox import Limits, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
@@ -177,6 +178,64 @@ def test_what_is_submitted_first_is_sent_first(
 
     asyncio.run(scenario())
     assert outbox.given == [f"i{record.id}".encode() for record in records(40, contacts=1)]
+
+
+class AtFault(MemoryOutbox):
+    """Fails for one record, as for a bug."""
+
+    async def submit(self, draft: Draft) -> Submission:
+        """See `Outbox.submit`."""
+        if draft.key == f"i{records(3)[1].id}".encode():
+            raise ValueError("makes no sense")
+        return await super().submit(draft)
+
+
+def test_a_record_at_fault_fails_its_caller_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who called in the same moment get their outcomes, and nothing is left in hand."""
+    monkeypatch.setattr("leadconnector_async.ingestor.MemoryOutbox", AtFault)
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api) as ingestor,
+        ):
+            calls = [ingestor.submit(record) for record in records(3)]
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+            assert [type(end) for end in ends] == [Sent, ValueError, Sent]
+            assert ingestor.in_hand == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_submission_is_claimed_in_the_commit_that_stages_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One who waits waits for two commits in all: that one, and the one of its end."""
+    jobs: list[str] = []
+    for name in ("take_in", "claim", "settle"):
+        job = getattr(SqliteOutbox, name)
+
+        def noted(outbox: SqliteOutbox, *args: Any, name: str = name, job: Any = job) -> Any:  # noqa: ANN401 - whatever it is
+            jobs.append(name)
+            return job(outbox, *args)
+
+        monkeypatch.setattr(SqliteOutbox, name, noted)
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
+        ):
+            for at, record in enumerate(records(3)):
+                if at == 1:  # the first one begins the work
+                    jobs.clear()
+                assert isinstance(await ingestor.submit(record), Sent)
+
+    asyncio.run(scenario())
+    assert [name for name in jobs if name != "claim"] == ["take_in", "settle"] * 2
+    assert jobs.index("settle") == 1
 
 
 def test_a_submission_within_a_run_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -241,6 +241,38 @@ def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
     asyncio.run(scenario())
 
 
+def test_whoever_comes_later_does_not_overtake_those_who_wait_for_a_slot() -> None:
+    """First come, first served: not even where a slot is free before the first in line asks."""
+
+    class Full:
+        day_spent = False
+        free = False
+
+        def ready_at(self, now: float) -> float:
+            return now if self.free else now + 1
+
+        def take(self, now: float) -> None:
+            pass
+
+    async def scenario() -> None:
+        session, quota = ApiSession(direct(), Moody(), policy=QUICK, limit=None), Full()
+        served: list[int] = []
+
+        async def ask(number: int) -> None:
+            await session.acquire_slot("L", cast("Quota", quota))
+            served.append(number)
+
+        calls = [asyncio.create_task(ask(number)) for number in range(2)]
+        await asyncio.sleep(0)
+        quota.free = True
+        calls.append(asyncio.create_task(ask(2)))
+        await asyncio.gather(*calls)
+        assert served == [0, 1, 2]
+        assert not session._in_line
+
+    asyncio.run(scenario())
+
+
 def test_a_location_may_have_its_own_limit() -> None:
     """The others have the one for all."""
 

@@ -7,6 +7,7 @@ from multidict import CIMultiDict
 
 from leadconnector_async.api.responses import SILENT, read_rate_limit_headers
 from leadconnector_async.models import RateLimitHeaders
+from leadconnector_async.transport.http1 import AnswerHeaders
 
 NAMES = {
     "X-RateLimit-Max": "max",
@@ -24,6 +25,13 @@ def test_all_headers_are_read() -> None:
     assert read_rate_limit_headers(headers) == RateLimitHeaders(
         max=9, remaining=8, interval_ms=7, daily_limit=6, daily_remaining=5, daily_reset_ms=4
     )
+
+
+def test_headers_are_read_as_they_came() -> None:
+    """In any case, with blanks around them; of one that is there twice the first."""
+    lines = "X-RATELIMIT-MAX:100 \r\nx-ratelimit-remaining: \t99\r\nX-RateLimit-Max: 7\r\n"
+    headers = AnswerHeaders(f"HTTP/1.1 201\r\nX-RateLimit-Daily-Reset: soon\r\n{lines}".encode())
+    assert read_rate_limit_headers(headers) == RateLimitHeaders(max=100, remaining=99)
 
 
 @pytest.mark.parametrize("remaining", [2, 5000])

@@ -126,16 +126,17 @@ def test_what_is_not_given_is_not_sent() -> None:
 )
 def test_dates_are_sent_in_utc(date: Any) -> None:  # noqa: ANN401 - a program may give any type
     """Whatever offset they came with."""
-    message, problems = verified(replace(SMS, date=date))
+    message, problems, _ = verified(replace(SMS, date=date))
     assert problems == ()
     assert json.loads(encode(message))["date"] == "2024-05-01T09:30:00Z"
     assert encode(message) == encode(SMS)
+    assert verified(replace(SMS, date=date))[2] == encode(SMS)
 
 
 def test_a_message_in_order_is_taken_as_it_is() -> None:
     """Nothing is copied where nothing is to be changed."""
     assert normalised(SMS) is SMS
-    assert verified(SMS) == (SMS, ())
+    assert verified(SMS) == (SMS, (), encode(SMS))
 
 
 @pytest.mark.parametrize("hours", [-14, 14])
@@ -206,7 +207,7 @@ def test_a_problem_never_repeats_a_value(field: str, text: str) -> None:
     """What cannot be encoded, or is in the wrong place, stays out of the message about it."""
     canary = f"Blue-Heron-77{text}"
     for value in (canary + "\ud800", [canary], {canary: canary}, canary.encode("utf-8", "ignore")):
-        _, problems = verified(replace(SMS, direction=canary, **{field: value}))
+        _, problems, _ = verified(replace(SMS, direction=canary, **{field: value}))
         assert problems
         assert "Blue-Heron" not in " ".join(map(str, problems))
 
@@ -239,7 +240,7 @@ def test_a_date_counts_in_milliseconds(date: datetime, ms: int) -> None:
 
 def test_a_date_without_an_offset_is_not_guessed() -> None:
     """It is a problem, and is not read as local time on the way there."""
-    message, problems = verified(replace(SMS, date=WHEN.replace(tzinfo=None)))
+    message, problems, _ = verified(replace(SMS, date=WHEN.replace(tzinfo=None)))
     assert message.date == WHEN.replace(tzinfo=None)
     assert [(problem.field, problem.wrong) for problem in problems] == [("date", "has no offset")]
 
