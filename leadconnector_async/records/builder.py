@@ -144,6 +144,7 @@ class InFlightLimit:
         self._most = most
         self._space = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._in_line = 0
         self.size: int = 0
         self._weight = 0
 
@@ -163,10 +164,20 @@ class InFlightLimit:
 
     async def has_space(self) -> None:
         """Wait until one more may be taken. Whoever comes first goes first: lanes are in order."""
-        async with self._turn:
-            while self.size >= self._most or self._weight >= HELD_BYTES:
-                self._space.clear()
-                await self._space.wait()
+        if not (self._in_line or self._is_full):
+            return
+        self._in_line += 1
+        try:
+            async with self._turn:
+                while self._is_full:
+                    self._space.clear()
+                    await self._space.wait()
+        finally:
+            self._in_line -= 1
+
+    @property
+    def _is_full(self) -> bool:
+        return self.size >= self._most or self._weight >= HELD_BYTES
 
 
 async def _each(items: Messages) -> AsyncGenerator[InboundMessage | Record | Parsed, None]:
