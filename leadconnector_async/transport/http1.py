@@ -182,9 +182,7 @@ class AnswerHeaders(Mapping[str, str]):
         All in small letters, the prefix too, and blanks may end a value. For six it takes two
         thirds of the time.
         """
-        if self._low is None:
-            self._low = self._head.lower()
-        return dict(reversed(_group(prefix).findall(self._low)))
+        return dict(reversed(_group(prefix).findall(self.low)))
 
     def __getitem__(self, name: str) -> str:
         return self._all()[name]
