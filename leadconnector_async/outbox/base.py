@@ -22,7 +22,6 @@ from leadconnector_async.records.draft import TraceContext
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from leadconnector_async.errors import RefusedError
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
@@ -260,16 +259,6 @@ class Submission(NamedTuple):
     seq: int
     state: State
     end: StoredOutcome | None
-
-
-class StoppedLocation(NamedTuple):
-    """Why a location cannot go on, as its owner has written it down."""
-
-    error: RefusedError
-    at: int
-    """Since when, in Unix milliseconds by the store's clock."""
-    age_s: float
-    """How long, by that clock."""
 
 
 class Outbox(Protocol):

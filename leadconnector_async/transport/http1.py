@@ -155,7 +155,7 @@ class AnswerHeaders(Mapping[str, str]):
     __slots__ = ("_read", "head", "low")
 
     def __init__(self, head: bytes) -> None:
-        self.head = head
+        self.head: bytes = head
         self.low: bytes = head.lower()
         self._read: CIMultiDict[str] | None = None
 

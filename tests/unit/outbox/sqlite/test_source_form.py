@@ -64,6 +64,30 @@ def test_a_text_stands_once(raw: bytes) -> None:
     assert isinstance(stored, int) or len(stored or b"") < 40
 
 
+def test_each_line_comes_back_beside_others_that_are_much_alike() -> None:
+    """A line is compared with the last one: of another location, or with its id elsewhere too."""
+    said = [
+        ("l1", {"id": "m1", "locationId": "l1"}),
+        ("l2", {"id": "m2", "locationId": "l2"}),
+        ("l1", {"id": "m3", "locationId": "l2"}),
+        ("l2", {"note": "m4", "id": "m4", "locationId": "l2"}),
+        ("l2", {"note": "m4", "id": "m5", "locationId": "l2"}),
+        ("l2", {"note": "m6", "id": "m6", "locationId": "l2"}),
+        ("l2", {"id": "m\0017", "locationId": "l2"}),
+        ("l1", {"id": "m8", "locationId": "l1"}),
+    ]
+    body = compact(BODY)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE shape (id INTEGER PRIMARY KEY, text BLOB NOT NULL)")
+        forms = SourceForms(connection)
+        query = f"SELECT text FROM (SELECT ? AS raw) {source_form.WITH_SHAPE}"  # noqa: S608 - our own
+        for location, head in said * 2:
+            raw, key = compact(head | BODY), b"i" + head["id"].encode()
+            stored = forms.stored(raw, body, key, location)
+            (shape,) = connection.execute(query, (stored,)).fetchone()
+            assert restored(stored, shape, body, key, location) == raw
+
+
 def test_a_long_text_that_the_body_spells_otherwise_is_packed() -> None:
     """It cannot stand once; it takes less room than it is long."""
     raw = compact(FIELDS | {"html": "other words, and again. " * 500})
