@@ -99,6 +99,8 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     for given in [data, *(elements.values() if isinstance(elements, dict) else ())]:
         if isinstance(given, dict) and "fields" in given:
             given["fields"] = _flat(given["fields"])
+        if isinstance(given, dict) and isinstance(rules := given.get("leave_out"), list):
+            given["leave_out"] = [one for rule in rules for one in _each(rule)]
     shown = {key: value for key, value in data.items() if key != "examples"}
     definition = _converted(name, shown, Definition)
     if bool(definition.fields) == bool(definition.elements):
@@ -132,6 +134,14 @@ def _flat(rules: object) -> object:
         key: {"column": value} if isinstance(value, str | list) else value
         for key, value in named.items()
     }
+
+
+def _each(rule: object) -> list[object]:
+    """Make of a rule on any of several columns one for each."""
+    match rule:
+        case {"columns": list(columns), "words": words, **rest} if "where" not in rest:
+            return [rest | {"where": {column: words}} for column in columns]
+    return [rule]
 
 
 def right_names(name: str) -> str:

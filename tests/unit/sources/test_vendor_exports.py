@@ -41,6 +41,48 @@ def test_heymarkets_form() -> None:
     assert warnings == []
 
 
+@pytest.mark.parametrize(
+    ("column", "status"),
+    [
+        ("Estado", "Fallido"),
+        ("Zustellstatus", "Nicht gesendet"),
+        ("Statut", "Non remis"),
+        ("SMS Status", "UNDELIV"),
+        ("DLR", "REJECTD"),
+    ],
+)
+def test_generic_leaves_out_what_was_never_delivered(column: str, status: str) -> None:
+    """Under whatever name of the column, and by the codes of SMS gateways; of calls it is kept."""
+    parsed, _ = _read(
+        f"Phone,Typ,Direction,Date,Text,{column}",
+        f"+12125550111,SMS,out,2024-01-31T15:04:05Z,no,{status}",
+        "+12125550111,SMS,out,2024-01-31T15:04:05Z,yes,DELIVRD",
+        f"+12125550111,Anruf,out,2024-01-31T15:04:05Z,rang,{status}",
+    )
+    assert [one.left_out for one in parsed] == ["messages that were never delivered", None, None]
+
+
+def test_generic_reads_types_and_directions_of_other_languages() -> None:
+    """One column may hold either: WhatsApp became SMS, and a direction was asked for."""
+    for header, *words in (
+        ("Telefon;Kanal;Richtung", "WhatsApp;Eingang", "SMS;gesendet"),
+        ("Teléfono;Canal;Dirección", "WhatsApp;Entrante", "Mensaje de texto;Enviado"),
+    ):
+        rows = (f"+12125550111;{word};2024-01-31T15:04:05Z;hi" for word in words)
+        parsed, _ = _read(f"{header};Date;Text", *rows)
+        assert [one.row and (one.row.type, one.row.direction) for one in parsed] == [
+            ("WhatsApp", "inbound"),
+            ("SMS", "outbound"),
+        ]
+    for kind in ("Typ", "Type", "Tipo"):
+        rows = (f"+12125550111;{word};2024-01-31T15:04:05Z;hi" for word in ("Eingehend", "Enviado"))
+        parsed, _ = _read(f"Phone;{kind};Date;Text", *rows)
+        assert [one.row and (one.row.type, one.row.direction) for one in parsed] == [
+            ("SMS", "inbound"),
+            ("SMS", "outbound"),
+        ]
+
+
 def test_what_quo_and_twilio_never_delivered_is_left_out() -> None:
     """Whichever of their exports says so."""
     table = (

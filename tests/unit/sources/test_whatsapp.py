@@ -218,7 +218,10 @@ def test_the_whole_file_tells_day_from_month(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "mark",
-    ["Diese Nachricht wurde bearbeitet.", "Se editó este mensaje.", "Dit bericht is bewerkt"],
+    [
+        *("Diese Nachricht wurde bearbeitet.", "Se editó este mensaje.", "Dit bericht is bewerkt"),
+        *("Сообщение изменено", "Pesan ini diedit", "Ta wiadomość została zmieniona"),
+    ],
 )
 def test_the_mark_of_an_edited_message_is_no_part_of_it(tmp_path: Path, mark: str) -> None:
     """German and Spanish telephones write it with a point, and it was sent along."""
@@ -262,7 +265,12 @@ def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
         "[31/03/2024, 9:06:00 AM] Shop: \u200eBild weggelassen",
     )
     assert [one.left_out for one in parsed] == [OWN_LINES, ALONE, ALONE]
-    for deleted in ("Diese Nachricht wurde gelöscht.", "\u200eThis message was deleted."):
+    for deleted in (
+        *("Diese Nachricht wurde gelöscht.", "\u200eThis message was deleted."),
+        *("Dit bericht is verwijderd", "U hebt dit bericht verwijderd."),
+        *("Ta wiadomość została usunięta", "Denne meldingen ble slettet."),
+        *("Tin nhắn này đã bị xóa", "Tin nhắn này đã bị xoá", "Pesan ini telah dihapus"),
+    ):
         (one,) = _read(tmp_path / "_chat.txt", f"[31/03/2024, 9:04:00 AM] Kim: {deleted}")
         assert one.left_out == DELETED
 
