@@ -32,6 +32,8 @@ _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
 _NOTHING: Final = frozenset({"false", "PT0S"})
 
+_CALLS: Final = frozenset({"Call", "IVR_Call", "Campaign_Call", "Campaign_VoiceMail"})
+
 _CONTENT: Final = fields.BODY_FIELDS | {"attachments"}
 
 _KINDS: Final = {
@@ -65,6 +67,8 @@ class RowMapper:
         }
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
+        state = plans.get("call.status")
+        self._call_state = state if state is not None and state.rule.maybe else None
         self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
         self._is_several = self._is_nobodys = False
         whom = kind.fields.get("contact.phone", FieldRule())
@@ -135,8 +139,13 @@ class RowMapper:
             others = FINDERS if plan.field in FINDERS else {plan.field}
             if others.isdisjoint(values):
                 values[plan.field] = WrongValueError("is missing", plan.rule.missing or "")
-        if self._notes and values.get("type") == "Call":
+        kind = values.get("type")
+        if self._notes and kind == "Call":
             self._note(row, values)
+        # What may be the status of a call is that of something else.
+        plan = None if kind in _CALLS else self._call_state
+        if plan is not None and self._cell(plan.columns[None], row) is None:
+            values.pop(plan.field, None)
         return values
 
     def _note(self, row: Row, values: Values) -> None:

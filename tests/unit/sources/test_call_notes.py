@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from bad_inputs import parse
 from cli_harness import OWN_FORM, at, leadconnector, result_of
 
 from leadconnector_async.sandbox import SandboxThread
@@ -94,3 +95,17 @@ def test_the_side_that_is_the_owners_tells_the_direction(tmp_path: Path) -> None
         (None, None),
         (None, None),
     ]
+
+
+def test_a_column_of_states_is_of_calls_and_of_messages() -> None:
+    """A call that failed is a part of the history, also where only its columns tell what it is."""
+    options = SourceOptions(mapping_file="generic", region="US")
+    at = "+12125550111,out,2024-01-31T15:04:05Z"
+    table = f"Phone,Direction,Call Date,Status\n{at},Failed\n{at},Canceled\n{at},Completed\n"
+    parsed, _ = parse(table.encode(), ".csv", options)
+    calls = [one.row.call for one in parsed if one.row]
+    assert [call and call.status for call in calls] == ["failed", "canceled", "completed"]
+    table = f"Phone,Direction,Date,Type,Status,Text\n{at},SMS,Completed,hi\n{at},Call,No answer,\n"
+    parsed, _ = parse(table.encode(), ".csv", options)
+    calls = [one.row.call for one in parsed if one.row]
+    assert [call and call.status for call in calls] == [None, "no-answer"]
