@@ -143,9 +143,9 @@ class RowMapper:
         if self._notes and kind == "Call":
             self._note(row, values)
         # What may be the status of a call is that of something else.
-        plan = None if kind in _CALLS else self._call_state
-        if plan is not None and self._cell(plan.columns[None], row) is None:
-            values.pop(plan.field, None)
+        state = None if kind in _CALLS else self._call_state
+        if state is not None and self._cell(state.columns[None], row) is None:
+            values.pop(state.field, None)
         return values
 
     def _note(self, row: Row, values: Values) -> None:
