@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from leadconnector_async.delivery.dispatcher import Dispatcher
-    from leadconnector_async.outbox.base import Settlement
-    from leadconnector_async.outbox.durable import Share, StoppedLocation
+    from leadconnector_async.outbox.base import Settlement, StoppedLocation
+    from leadconnector_async.outbox.durable import Share
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 
 STANDS_S: Final = 15.0

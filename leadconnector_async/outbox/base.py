@@ -22,6 +22,7 @@ from leadconnector_async.records.draft import TraceContext
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from leadconnector_async.errors import RefusedError
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
@@ -261,6 +262,16 @@ class Submission(NamedTuple):
     end: StoredOutcome | None
 
 
+class StoppedLocation(NamedTuple):
+    """Why a location cannot go on, as its owner has written it down."""
+
+    error: RefusedError
+    at: int
+    """Since when, in Unix milliseconds by the store's clock."""
+    age_s: float
+    """How long, by that clock."""
+
+
 class Outbox(Protocol):
     """Every method raises `OutboxError` once the store has failed, and then for good.
 
@@ -289,10 +300,7 @@ class Outbox(Protocol):
         wants: Sequence[tuple[Lease, int]] = (),
         room: int = NO_BOUND,
     ) -> tuple[list[Submission], list[list[Claim]]]:
-        """`submit` records and `claim`: in one commit, where there are commits.
-
-        Where one of the records fails, all do.
-        """
+        """`submit` all or none, and `claim`: in one commit, where there are commits."""
         submissions = [await self.submit(draft) for draft in drafts]
         return submissions, await self.claim(wants, room)
 

@@ -17,23 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Self
 
-    from leadconnector_async.errors import RefusedError
-    from leadconnector_async.outbox.base import Lease, SourcePass
+    from leadconnector_async.outbox.base import Lease, SourcePass, StoppedLocation
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
 
 DESTINATION: Final = "destination "
 """The API is kept among the names of sources after this word, as one that has no records."""
-
-
-class StoppedLocation(NamedTuple):
-    """Why a location cannot go on, as its owner has written it down."""
-
-    error: RefusedError
-    at: int
-    """Since when, in Unix milliseconds by the store's clock."""
-    age_s: float
-    """How long, by that clock."""
 
 
 def check_destination(name: str, known: Sequence[str], destination: str) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from leadconnector_async.outbox.durable import StoppedLocation
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import (
         FailedRecord,
         Group,

@@ -12,7 +12,7 @@ import msgspec
 
 from leadconnector_async.errors import AccessError, DailyQuotaSpentError, ThrottledError
 from leadconnector_async.models import Refusal
-from leadconnector_async.outbox.durable import StoppedLocation
+from leadconnector_async.outbox.base import StoppedLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -33,8 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeVar
 
-    from leadconnector_async.outbox.base import SourcePass, StoredOutcome, Submission
-    from leadconnector_async.outbox.durable import StoppedLocation, Unsettled
+    from leadconnector_async.outbox.base import (
+        SourcePass,
+        StoppedLocation,
+        StoredOutcome,
+        Submission,
+    )
+    from leadconnector_async.outbox.durable import Unsettled
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.records.draft import Draft

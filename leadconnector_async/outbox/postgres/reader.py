@@ -41,7 +41,7 @@ from leadconnector_async.outbox.reader import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
-    from leadconnector_async.outbox.durable import StoppedLocation
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.reader import Group, KindOf
 
