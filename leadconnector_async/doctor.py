@@ -277,13 +277,19 @@ def clock_finding(date: str | None, now: float) -> Finding:
 
 
 def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Finding:
-    """Whether the token has a scope."""
+    """Whether the token has a scope, and whether it is the API that answers."""
     check = f"scope {probe.scope}"
-    if responses.is_permitted(response):
-        return Finding(check, "ok", f"the token may {probe.used_for}")
     is_needed, found = probe.is_needed, f"cannot tell: {words_of(response)}"
     fix = "try again; if it stays so, ask the API's support"
-    if responses.lacks_scope(response):
+    if responses.is_permitted(response):
+        try:
+            probe.read(response.body)
+        except ValueError as error:
+            found = f"cannot tell: answered {response.status} with {error}"
+            fix = "see that --base-url is right, and that no proxy answers in the API's place"
+        else:
+            return Finding(check, "ok", f"the token may {probe.used_for}")
+    elif responses.lacks_scope(response):
         is_needed = is_needed and (by_handle or not probe.scope.startswith("contacts."))
         found = f"the token may not {probe.used_for}: {words_of(response)}"
         fix = f"give the token {probe.scope}"

@@ -14,9 +14,12 @@ from urllib.parse import quote, urlencode
 import orjson
 from msgspec.structs import replace
 
+from leadconnector_async.api.listings import read_conversations, read_messages, read_object
 from leadconnector_async.transport.base import FileUpload, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from leadconnector_async.models import Refusal
 
 BASE_URL: Final = "https://services.leadconnectorhq.com"
@@ -140,6 +143,8 @@ class Probe(NamedTuple):
     used_for: str
     request: Request
     is_needed: bool = True
+    read: Callable[[bytes], object] = read_object
+    """Raises ValueError for a body that the API does not answer this with."""
 
 
 def probes(location: str) -> list[Probe]:
@@ -160,12 +165,19 @@ def probes(location: str) -> list[Probe]:
     begin = Request("POST", "/conversations/", CONVERSATIONS_VERSION, _WRONG)
     add = post_message(INBOUND_PATH, _WRONG)
     marking = "open conversations, and mark them as read"
+    looking = "look for messages in doubt"
+
+    def listed(body: bytes) -> object:
+        return list(read_conversations(body))
+
     return [
         Probe("contacts.readonly", "find contacts", find),
         Probe("contacts.write", "create contacts", make),
-        Probe("conversations.readonly", "look for messages in doubt", search),
+        Probe("conversations.readonly", looking, search, read=listed),
         Probe("conversations.write", marking, begin, is_needed=False),
-        Probe("conversations/message.readonly", "look for messages in doubt, and verify", export),
+        Probe(
+            "conversations/message.readonly", f"{looking}, and verify", export, read=read_messages
+        ),
         Probe("conversations/message.write", "add messages", add),
     ]
 

@@ -86,6 +86,14 @@ def test_a_scope_that_an_import_needs(tmp_path: Path, scope: str) -> None:
         assert [finding["fix"] for finding in faults] == [f"give the token {scope}"]
 
 
+@pytest.mark.parametrize("kind", ["garbage", "html"])
+def test_an_export_that_cannot_be_read(kind: str) -> None:
+    """It is a fault, since ``verify`` would end with it."""
+    with SandboxThread(SandboxConfig(faults=(Fault(kind, endpoint="export"),))) as sandbox:  # type: ignore[arg-type]
+        found = examined(sandbox, status=3)
+        assert "answered 200 with" in found["scope conversations/message.readonly"]["found"]
+
+
 @pytest.mark.slow
 def test_contacts_are_not_needed_where_all_have_ids(tmp_path: Path) -> None:
     """The files tell: then it is only a warning."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
+from leadconnector_async.api.endpoints import probes
 from leadconnector_async.doctor import (
     Kind,
     Needs,
@@ -13,10 +14,13 @@ from leadconnector_async.doctor import (
     clock_finding,
     provider_findings,
     room_finding,
+    scope_finding,
     sqlite_finding,
 )
+from leadconnector_async.transport.base import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NOON = 1_700_000_000.0
@@ -89,3 +93,33 @@ def test_a_provider_with_the_wrong_kind_of_token() -> None:
     assert (found.state, "p1" in found.found) == ("warning", True)
     (found,) = provider_findings(needs, "other")
     assert found.state == "note"
+
+
+def scopes_by(status: int, body: bytes) -> Iterator[tuple[str, str]]:
+    """What is found for each scope where all of the API answers so."""
+    for probe in probes("l"):
+        finding = scope_finding(probe, Response(status, {}, body), by_handle=True)
+        yield finding.state, finding.found
+
+
+@pytest.mark.parametrize("status", [200, 404, 422])
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [(b"", "an empty body"), (b" <HTML>secret", "an HTML page"), (b"secret", "no JSON")],
+)
+def test_what_answers_in_the_place_of_the_api_grants_nothing(
+    status: int, body: bytes, what: str
+) -> None:
+    """A proxy, a captive portal, another server: no scope is told by it, and no text repeated."""
+    for state, found in scopes_by(status, body):
+        assert state != "ok"
+        assert found == f"cannot tell: answered {status} with {what}"
+
+
+def test_a_list_without_its_entries_grants_nothing() -> None:
+    """What ``verify`` and a look could not read either."""
+    unread = [found for state, found in scopes_by(200, b'{"conversations": 1}') if state != "ok"]
+    assert unread == [
+        "cannot tell: answered 200 with JSON without a list of conversations",
+        "cannot tell: answered 200 with JSON without a list of messages",
+    ]
