@@ -117,7 +117,8 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
 def _unreachable(place: PostgresPlace, error: BaseException) -> OutboxError:
     # What the driver says of a URL may quote it, and with it the password.
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-        why = error.strerror or "there is no such host"
+        why = "it speaks no TLS" if "SSL upgrade" in str(error) else "what answers hangs up"
+        why = error.strerror or why
     elif isinstance(error, TimeoutError):
         why = f"no answer within {_CONNECT_S:.0f} s"
     else:
@@ -158,6 +159,8 @@ async def check_server(
         row = await connection.fetchrow(_SERVER)
     if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
         raise OutboxUnusableError(f"{place.shown} {POOLED}")
+    if row[4] != f'"{place.schema}"' or (row[5] == "off" and not to_read):
+        raise OutboxUnusableError(f"{place.shown} {POOLED}")  # another schema would be used
     if row[1] and not to_read:
         raise OutboxUnusableError(f"{place.shown}: {READ_ONLY}")
     if row[2] < _OLDEST:
@@ -169,7 +172,8 @@ async def check_server(
 _SERVER: Final = """SELECT pg_backend_pid(), pg_is_in_recovery(),
     current_setting('server_version_num')::int,
     CASE WHEN current_setting('synchronous_standby_names') = ''
-        THEN (SELECT count(*) FROM pg_stat_replication) ELSE 0 END"""
+        THEN (SELECT count(*) FROM pg_stat_replication) ELSE 0 END,
+    current_setting('search_path'), current_setting('synchronous_commit')"""
 
 _ASYNCHRONOUS: Final = (
     "%s: standbys follow the server, and none is synchronous: after a failover the last commits "

@@ -52,8 +52,8 @@ def _said(error: BaseException) -> str:
 READ_ONLY: Final = "the server only reads, as a standby does: give the address of the primary"
 
 POOLED: Final = (
-    "goes through a connection pooler in transaction mode, where nobody can hold a lock: give the "
-    "server's own address, or that of a pool in session mode"
+    "goes through a connection pooler in transaction mode, where nobody can hold a lock, or one "
+    "that keeps settings from the server: give the server's own address"
 )
 
 _EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], str], ...]] = (
@@ -88,12 +88,17 @@ _EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], st
     (
         (pg.TooManyConnectionsError,),
         OutboxBusyError,
-        "{at}: the server takes no more connections: end other programs, or raise max_connections",
+        "{at}: the server takes no more connections ({said}): end others, or raise the limit",
     ),
     (
         (pg.UndefinedTableError, pg.UndefinedColumnError),
         OutboxUnusableError,
         "{at} is damaged ({said}): restore it from a copy, or choose another schema",
+    ),
+    (
+        (pg.DuplicatePreparedStatementError, pg.InvalidSQLStatementNameError),
+        OutboxUnusableError,
+        f"{{at}} {POOLED}",
     ),
     (
         (pg.SyntaxOrAccessError,),

@@ -224,7 +224,7 @@ async def moving(place: str, *, new: bool) -> AsyncIterator[PostgresTransfer]:
         OutboxError: there is one already, or none; or the database cannot be used.
     """
     where = read_place(place)
-    async with opened(where, {}) as connection:
+    async with opened(where, {"synchronous_commit": "on"}) as connection:
         await check_server(where, connection)
         await prepare(where, connection, create=new)
         async with connection.transaction():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from asyncpg import exceptions as pg
+from http_peer import serving
 from outbox_kit import draft, drafts, published
 from postgres_kit import cut_off
 from postgres_server import LOCKED_USER, standby
@@ -29,6 +30,7 @@ from leadconnector_async.reports.outbox_status import status_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from http_peer import Peer
     from postgres_server import PostgresServer
 
 SECRET: Final = "tiger"
@@ -91,6 +93,25 @@ def test_no_server(tmp_path: Path) -> None:
     """Nor a host of that name."""
     for host in (f"/db?host={tmp_path}", "no.such.host.invalid/db"):
         assert "see that the server runs" in refusal(f"postgresql://u:{SECRET}@{host}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(b"N", "it speaks no TLS"), (b"", "what answers hangs up")]
+)
+def test_what_answers_and_is_no_server(answer: bytes, said: str) -> None:
+    """Its host is there, and nobody is sent to look for it."""
+
+    async def scenario() -> None:
+        async def serve(peer: Peer) -> None:
+            await peer.reader.read(8)
+            await peer.send(answer)
+
+        async with serving(serve) as server:
+            place = f"postgresql://u:{SECRET}@{server.url.partition('//')[2]}/db?sslmode=require"
+            with pytest.raises(OutboxUnusableError, match=f"be reached \\({said}\\): see"):
+                await open_outbox(place)
+
+    asyncio.run(scenario())
 
 
 def test_a_wrong_database(postgres_place: str) -> None:
@@ -217,7 +238,8 @@ def test_a_server_that_is_set_to_read_only(postgres_place: str) -> None:
     ("error", "of", "words"),
     [
         (pg.DiskFullError("could not extend file"), OutboxWriteError, "make room"),
-        (pg.TooManyConnectionsError("sorry"), OutboxBusyError, "max_connections"),
+        (pg.TooManyConnectionsError('for role "x"'), OutboxBusyError, r'\(for role "x"\)'),
+        (pg.DuplicatePreparedStatementError("s exists"), OutboxUnusableError, "pool"),
         (pg.CannotConnectNowError("starting up"), OutboxWriteError, "run again once"),
         (pg.ConnectionDoesNotExistError("gone"), OutboxWriteError, "the connection was lost"),
         (pg.UndefinedTableError('relation "x"'), OutboxUnusableError, "restore it from a copy"),
@@ -257,22 +279,23 @@ def test_once_the_connection_is_lost_every_call_fails(postgres_place: str) -> No
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("mode", ["transaction", "session"])
 @pytest.mark.parametrize("ignored", ["", ", ".join({**WRITING, "search_path": ""})])
-def test_a_pooler_in_transaction_mode_is_refused(
-    own_postgres: PostgresServer, postgres_place: str, tmp_path: Path, ignored: str
+def test_a_pooler_that_holds_no_lock_or_keeps_settings_is_refused(
+    own_postgres: PostgresServer, postgres_place: str, tmp_path: Path, ignored: str, mode: str
 ) -> None:
-    """However it is set up: nobody could hold a lock through it."""
+    """However it is set up: the lock would be nobody's, or the schema another one."""
     program = shutil.which("pgbouncer")
     if program is None or own_postgres.folder is None:
         pytest.skip("there is no pgbouncer")
-    folder = own_postgres.folder / f"pool{len(ignored)}"
+    folder = own_postgres.folder / f"pool{mode[0]}{len(ignored)}"
     folder.mkdir()
     shutil.chown(folder, "nobody")
     (tmp_path / "users").write_text('"postgres" "x"\n')
     config = folder / "pool.ini"
     config.write_text(
         f"[databases]\npostgres = host={own_postgres.folder} user=postgres\n[pgbouncer]\n"
-        f"pool_mode = transaction\nlisten_addr =\nunix_socket_dir = {folder}\nauth_type = any\n"
+        f"pool_mode = {mode}\nlisten_addr =\nunix_socket_dir = {folder}\nauth_type = any\n"
         f"ignore_startup_parameters = {ignored}\nlisten_port = 5432\n"
     )
     with subprocess.Popen([program, "-q", "-u", "nobody", str(config)]) as process:
