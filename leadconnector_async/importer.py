@@ -121,7 +121,7 @@ class Importer:
         """How far the run is."""
         now = asyncio.get_running_loop().time()
         reading = None if self._origin is None else self._origin.reading
-        return self._meter.snapshot(now, self._sending.total, reading)
+        return self._meter.snapshot(now, self._sending.total, reading, self._sending.lost)
 
     def _own(self) -> dict[str, object]:
         """What is the import's own, of an outbox that has more."""

@@ -30,6 +30,8 @@ class OwnerSending:
 
     left_over: Final = None
     """How many of these are left; None where it is all that is pending."""
+    lost: Final = None
+    """Why the outbox is lost, while it is tried again."""
 
     def __init__(
         self,
@@ -146,6 +148,11 @@ class WorkerSending:
     def errors(self) -> Mapping[str, LeadConnectorError]:
         """See `OwnerSending.errors`. Those of other imports' locations are not told."""
         return {name: of for name, of in self._worker.errors.items() if self.left.get(name)}
+
+    @property
+    def lost(self) -> LeadConnectorError | None:
+        """See `OwnerSending.lost`."""
+        return self._worker.lost
 
     @property
     def left_over(self) -> int:

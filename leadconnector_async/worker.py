@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 TICK_S: Final = 0.5
-"""Seconds between two looks at what there is to own: a killed worker's locations are free at once,
-and are worked on again within one of them."""
+"""Seconds between two looks at what there is to own, such as a killed worker's locations."""
 
 HAND_OVER_S: Final = 1.5
 """Seconds that requests in flight are given when the worker stops, or lets go of a location. What
@@ -119,6 +118,8 @@ class Worker:
         """What it owns now."""
         self._stopped = StoppedLocations()
         self.tenures: int = 0
+        self.lost: LeadConnectorError | None = None
+        """Why the last tenure ended, until another one begins."""
         self.stats: RunStats = RunStats()
         """What was done in all tenures that have ended."""
 
@@ -159,8 +160,7 @@ class Worker:
         """Work until it is stopped; or, with ``left``, until nothing is left.
 
         Raises:
-            OutboxError: at the beginning there is no such outbox, or it cannot be used. Later on it
-                is tried again, for ever.
+            OutboxError: at the beginning it cannot be used. Later on it is tried again, for ever.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
         lost, now = 0, asyncio.get_running_loop().time
@@ -175,7 +175,7 @@ class Worker:
                 if now() - began > LASTED_S:
                     lost = 0
                 pause = AGAIN_S[min(lost, len(AGAIN_S) - 1)]
-                lost += 1
+                lost, self.lost = lost + 1, error
                 _log.warning("tenure lost, the next begins in %.1f s: %s", pause, error)
                 await self._stopped_within(pause)
             else:
@@ -195,7 +195,7 @@ class Worker:
         async with opened as outbox:
             self._expect(self._lease_s, outbox)
             await outbox.join(self._lease_s, self.tell)
-            self.tenures += 1
+            self.tenures, self.lost = self.tenures + 1, None
             dispatcher = self._dispatcher = Dispatcher(
                 self._session,
                 outbox,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from leadconnector_async.errors import DailyQuotaSpentError
+from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.quota.limits import RateLimit, part
 from leadconnector_async.quota.quota import Quota
@@ -227,14 +227,21 @@ class ProgressMeter:
         self._throttled_at = -math.inf
 
     def snapshot(
-        self, now: float, total: int | None, location: str | None = None
+        self,
+        now: float,
+        total: int | None,
+        location: str | None = None,
+        lost: LeadConnectorError | None = None,
     ) -> ImportProgress:
-        """What the import does now; ``total`` is None while it reads, perhaps a ``location``."""
+        """What the import does now; ``total`` is None while it reads, perhaps a ``location``.
+
+        ``lost`` says why the outbox is lost, while it is tried again.
+        """
         stats, sending = self._run.stats, total is not None
         if sending:
             self._pace.note(now, self._left)
         reading = Notice(f"Reading location {location}.") if location else None
-        known = sending and self._pace.span > 0
+        known = sending and self._pace.span > 0 and lost is None
         estimate = estimated(self._left, self._run, self._pace, now) if known else None
         return ImportProgress(
             sending=sending,
@@ -249,12 +256,14 @@ class ProgressMeter:
             total=total or 0,
             rate=self._pace.total if known else None,
             seconds_left=estimate,
-            notice=self._notice(now) if sending else reading,
+            notice=self._notice(now, lost) if sending else reading,
         )
 
-    def _notice(self, now: float) -> Notice | None:
+    def _notice(self, now: float, lost: LeadConnectorError | None) -> Notice | None:
         """Why little moves: the gravest cause alone."""
         run, stats = self._run, self._run.stats
+        if lost is not None:
+            return Notice(f"The outbox is tried again and again: {lost}")
         if self._breaker.is_open:
             wait = max(self._breaker.open_until - now, 0.0)
             return Notice("The API is out of reach: trying again", wait)

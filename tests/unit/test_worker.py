@@ -83,16 +83,25 @@ class Muted(Shared):
         return Share(["l1"], [], 1)
 
 
-def worked(opening: Callable[[int], Awaitable[Shared]], *, stop_after: float | None = None) -> int:
-    """Let a worker drain; return how many times it opened its store."""
-    opened = 0
+def worked(
+    opening: Callable[[int], Awaitable[Shared]],
+    *,
+    stop_after: float | None = None,
+    losses: list[str] | None = None,
+) -> int:
+    """Let a worker drain; return how many times it opened its store.
 
-    async def open_next() -> Shared:
-        nonlocal opened
-        opened += 1
-        return await opening(opened)
+    ``losses`` takes what it says of the last one whenever it opens the next, and at the end.
+    """
+    opened, seen = 0, [] if losses is None else losses
 
     async def scenario() -> None:
+        async def open_next() -> Shared:
+            nonlocal opened
+            opened += 1
+            seen.append(str(worker.lost))
+            return await opening(opened)
+
         async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
             worker = Worker(
                 api.session,
@@ -103,6 +112,7 @@ def worked(opening: Callable[[int], Awaitable[Shared]], *, stop_after: float | N
             if stop_after is not None:
                 asyncio.get_running_loop().call_later(stop_after, worker.stop)
             await asyncio.wait_for(worker.run(), 5)
+        seen.append(str(worker.lost))
 
     in_virtual_time(scenario())
     return opened
@@ -118,14 +128,16 @@ def test_a_store_that_does_not_answer_is_cut_off() -> None:
 
 
 def test_a_server_that_is_full_for_a_while_is_tried_again() -> None:
-    """All come back at once after a restart."""
+    """All come back at once after a restart. Why it waits can be told meanwhile."""
 
     async def opening(number: int) -> Shared:
         if number == 2:
             raise OutboxBusyError("the server takes no more connections")
         return Shared(OutboxWriteError("lost") if number == 1 else None)
 
-    assert worked(opening) == 3
+    losses: list[str] = []
+    assert worked(opening, losses=losses) == 3
+    assert losses == ["None", "lost", "the server takes no more connections", "None"]
 
 
 def test_a_fault_of_the_program_ends_the_worker() -> None:

@@ -106,6 +106,11 @@ _EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], st
         "{at}: the server does not understand a statement ({said}): report it",
     ),
     (
+        (pg.QueryCanceledError,),
+        OutboxWriteError,
+        "{at}: the server ended a statement ({said}): raise its statement_timeout, and run again",
+    ),
+    (
         (pg.DeadlockDetectedError, pg.LockNotAvailableError),
         OutboxBusyError,
         "{at} is locked by another program: run again",

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import sms, write_jsonl
+from postgres_kit import cut_off
 
 from leadconnector_async import LeadConnector, Policy, RateLimit
 from leadconnector_async.importer import Importer
 from leadconnector_async.models import RateLimitHeaders
+from leadconnector_async.outbox.open import open_outbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.quota.quota import Quota
 from leadconnector_async.reports.progress import Budget, ImportProgress, budget_of, seconds_needed
@@ -109,6 +111,32 @@ def test_a_host_that_is_down_is_told(tmp_path: Path) -> None:
     assert last.sending
     assert last.notice is not None
     assert last.notice.seconds is not None
+
+
+@pytest.mark.slow
+def test_a_database_that_is_lost_is_told(tmp_path: Path, postgres_place: str) -> None:
+    """Why, and that it is tried again: it was a rate of 0 and seconds that never came."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(300)])
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(SandboxConfig(limits=Limits(max=50, interval=0.5))) as sandbox,
+            LeadConnector("t", base_url=sandbox.url, limit=RateLimit(50, 0.5, None)) as api,
+            await open_outbox(postgres_place) as outbox,
+        ):
+            reader = SourceReader([str(history)], SourceOptions())
+            importer = Importer(api.session, outbox, reader, location="here")
+            run = asyncio.create_task(importer.run())
+            while not run.done() and not has_notice("connection was lost")(importer.snapshot()):
+                if importer.stats.sent and importer.snapshot().notice is None:
+                    await cut_off(postgres_place)
+                await asyncio.sleep(0.01)
+            assert importer.snapshot().seconds_left is None
+            assert not run.done()
+            await run
+            assert importer.snapshot().notice is None
+
+    asyncio.run(scenario())
 
 
 def test_an_answer_429_is_told(tmp_path: Path) -> None:

@@ -248,6 +248,7 @@ def test_a_server_that_is_set_to_read_only(postgres_place: str) -> None:
             OutboxUnusableError,
             "pool",
         ),
+        (pg.QueryCanceledError("timeout"), OutboxWriteError, "statement_timeout"),
         (pg.InternalServerError("odd\nDETAIL: a value"), OutboxWriteError, r"\(odd\)"),
     ],
 )
