@@ -49,7 +49,7 @@ _NAME_ALONE: Final = Problem(
 
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
 
-_PLACE: Final = re.compile(r"(.*?):\d+: ")
+PLACE: Final = re.compile(r"(.*?):\d+: ")
 """What stands before the reason in a list of failed records."""
 
 _MAX_UNKNOWN: Final = 100
@@ -139,7 +139,7 @@ class RowCoercer:
 
     def of_list(self, error: object) -> None:
         """Learn from which file a failed record came: each may have its dates in another order."""
-        found = _PLACE.match(error) if isinstance(error, str) else None
+        found = PLACE.match(error) if isinstance(error, str) else None
         self.dates.place = found[1] if found else ""
 
     def parsed(

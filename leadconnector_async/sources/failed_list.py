@@ -39,7 +39,7 @@ from leadconnector_async.sources import fields
 from leadconnector_async.sources.attachments import LOCAL, is_path
 from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.chat_sides import ChatSides
-from leadconnector_async.sources.coerce import RowCoercer, as_given
+from leadconnector_async.sources.coerce import PLACE, RowCoercer, as_given
 from leadconnector_async.sources.columns import LIST_SEPARATOR, Columns, NamedColumns
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.dates import Dates
@@ -86,6 +86,13 @@ def reason_name(names: Collection[str]) -> str:
     return fields.SPARE_REASON if foreign or fields.SPARE_REASON in names else fields.REASON
 
 
+def _reasons(names: Collection[str]) -> list[str]:
+    """Name what is kept of reasons: an ``error`` of the source's own, and that of a list."""
+    own = [fields.REASON] if reason_name(names) == fields.SPARE_REASON else []
+    listed = [reason_name(names)] if fields.OUTBOX_KEY in names else []
+    return [name for name in (*own, *listed) if name in names]
+
+
 def as_api_names(form: bytes, raw: bytes) -> Record | str:
     """Read a record of any source, or give its text."""
     source, columns = _source(form)
@@ -93,9 +100,7 @@ def as_api_names(form: bytes, raw: bytes) -> Record | str:
         record = as_it_stands(raw)
         if isinstance(record, str) or is_unreadable(record):
             return record
-        named = _named(source, record)
-        if fields.REASON in record and reason_name(record) == fields.SPARE_REASON:
-            named[fields.REASON] = record[fields.REASON]
+        named = _named(source, record) | {name: record[name] for name in _reasons(record)}
     else:
         cells = json.loads(raw)
         if isinstance(cells, str):
@@ -138,11 +143,8 @@ def _source(form: bytes) -> tuple[SourceFormat, Columns | None]:
 
 def _rest(columns: Columns, cells: list[str]) -> Record:
     """Name the cells that feed no field. None may pass for a field in JSON."""
-    names = list(columns.unknown)
-    if fields.REASON in columns.names and reason_name(columns.names) == fields.SPARE_REASON:
-        names.append(fields.REASON)
     rest: Record = {}
-    for name in names:
+    for name in (*columns.unknown, *_reasons(columns.names)):
         if cell := cells[columns.names.index(name)]:
             is_taken = name in fields.NESTED or fields.near_field(name) is not None
             rest[f"column {name}" if is_taken else name] = cell
@@ -244,9 +246,17 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, fol
                     cells[index] = separator.join(_anchored(given, row, folder))
             # A row with too many cells keeps them, and so is refused again until it is mended.
             rest = [cells[i] for i in kept if i < len(cells)] + cells[len(names) :]
-            writer.writerow([row.error, row.key, *(row.location for _ in added), *rest])
+            given = dict(zip(names, cells, strict=False))
+            error = _error(row, given, reason)
+            writer.writerow([error, row.key, *(row.location for _ in added), *rest])
     finally:
         text.detach()  # the wrapper would close what it does not own
+
+
+def _error(row: FailedRow, given: Record, reason: str) -> str:
+    """Keep the place in the first source where a list failed again: it tells the order of dates."""
+    listed = fields.OUTBOX_KEY in given and PLACE.match(str(given.get(reason)))
+    return f"{listed[0]}{row.reason}" if listed else row.error
 
 
 def _file_columns(form: SourceFormat, names: list[str]) -> dict[int, str]:
@@ -275,7 +285,7 @@ def _write_jsonl(
         if isinstance(record, str):
             record = {"line": row.line, "raw": record}
         reason = reason_name(record)
-        added = {reason: row.error, fields.OUTBOX_KEY: row.key}
+        added = {reason: _error(row, record, reason), fields.OUTBOX_KEY: row.key}
         if row.location:  # what the record names may be another system's
             added[location] = row.location
         kept = {key: value for key, value in record.items() if key not in added}

@@ -352,3 +352,15 @@ def test_numbers_keep_their_country_in_a_list_that_mixes_sources(tmp_path: Path)
     written, _ = _written(rows, b'{"format":"jsonl"}', *(row.form or b"" for row in rows))
     phones = [json.loads(line)["contact.phone"] for line in written.splitlines()]
     assert phones == ["+12125550100", "12", "020 7946 0000"]
+
+
+@pytest.mark.parametrize("others", [[], [FailedRow("k", "no", "loc", payload=b"{}")]])
+def test_a_list_that_fails_again_keeps_the_place_in_its_source(
+    others: list[FailedRow], tmp_path: Path
+) -> None:
+    """It tells of which file a date is: those of two files may differ in day and month."""
+    record = {"error": "us.csv:2: old", "outboxKey": "k9", "type": "sms", "date": "03/04/2024"}
+    table = f"{','.join(record)}\n{','.join(record.values())}\n".encode()
+    for content, suffix in ((table, ".csv"), (jsonl(record), ".jsonl")):
+        again, _ = _written([*_list(content, suffix, tmp_path, SourceOptions()), *others])
+        assert b"us.csv:2: it failed" in again
