@@ -43,6 +43,7 @@ class SourceReader:
         self._before = 0
         self._source: Source | None = None
         self._records: Iterator[Parsed] = iter(())
+        self._found = False
         self.size: int | None = _total_size(self._paths)
         self.reading: bool = False
         self.interrupted: bool = False
@@ -87,7 +88,7 @@ class SourceReader:
                 return
             opened = iter(sources)
             while source := self._guarded(partial(next, opened, None)):
-                self._source, self._records = source, iter(source)
+                self._source, self._records, self._found = source, iter(source), False
                 try:
                     yield source
                 finally:
@@ -116,6 +117,7 @@ class SourceReader:
             size += len(parsed.raw)
             if len(batch) >= BATCH or size >= BATCH_BYTES:
                 break
+        self._found = self._found or bool(batch)
         return batch
 
     def _guarded(self, work: Callable[[], _T]) -> _T | None:
@@ -133,7 +135,8 @@ class SourceReader:
     def _close(self, source: Source) -> None:
         self._source = None
         self._before += source.bytes_read
-        for warning in source.warnings:
+        empty = [] if self._found or self.interrupted else ["holds no records"]
+        for warning in (*source.warnings, *empty):
             self._warn(source.name, warning)
         source.__exit__(None, None, None)
 

@@ -175,6 +175,7 @@ class Delimited(StreamSource):
         if any(map(_is_protected, above)):
             above, self._rows = [*map(_bare, above)], map(_bare, self._rows)
         header = self._header(above, vocabulary)
+        self.is_known: bool = vocabulary.is_header(header)
         place = f"{self.name}: line {self._records.line}"
         self.table: Table = Table(place, header, options, self._coercer)
         self._columns = self.table.columns

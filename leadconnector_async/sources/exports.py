@@ -179,8 +179,12 @@ class Export(Sources):
                 self._left[name] = ""
             elif (single := holds_mail(file)) is not None and not self._is_misnamed(file):
                 mails.append((file, single))
-            elif not is_passed_over(name) and self.members.size(name):
+            elif is_passed_over(name):
+                continue
+            elif self.members.size(name):
                 others.append(file)
+            elif detect.format_by_name(name) is not None:
+                self._left[name] = "is empty, or a link that leads nowhere"
         return mails, others
 
     def _is_misnamed(self, file: SourceFile) -> bool:
@@ -199,12 +203,15 @@ class Export(Sources):
         except detect.UnknownChatError as error:
             return detect.UnknownChat(file, self._options, error)
         except SourceError as error:
-            if file.peek()[1] is not None:  # damaged, and perhaps a source
+            is_closed = isinstance(error.__cause__, PermissionError)
+            if is_closed or file.peek()[1] is not None:  # perhaps a source
                 raise
             self._left[file.member] = str(error).removeprefix(f"{file.name}: ")
             return None
-        # Text that reads like a mail is none here: see `holds_mail`.
-        if not isinstance(source, Mailbox) and getattr(source, "is_known", True):
+        # Text that reads like a mail is none here: see `holds_mail`. What is named as a table may
+        # have columns that nothing knows, to be told with its rows.
+        is_table = detect.format_by_name(file.name) == "csv"
+        if not isinstance(source, Mailbox) and (is_table or getattr(source, "is_known", True)):
             return source
         source.__exit__(None, None, None)
         self._left[file.member] = "holds no records that are known"

@@ -118,3 +118,13 @@ def test_one_warning_of_many_sources_is_counted(tmp_path: Path) -> None:
     *named, rest = reader.warnings
     assert [warning.partition(": ")[0] for warning in named] == names[:5]
     assert rest.startswith("4 more sources: ")
+
+
+def test_a_source_without_records_is_named(tmp_path: Path) -> None:
+    """A header alone, or an empty list, may be an export that went wrong."""
+    table, chat = tmp_path / "a.csv", tmp_path / "b.json"
+    table.write_text("type,contactId,direction,date,message\n")
+    chat.write_text("[]")
+    reader = SourceReader([str(table), str(chat)], SourceOptions())
+    assert [reader.batch() for _ in reader.sources()] == [[], []]
+    assert reader.warnings == [f"{table}: holds no records", f"{chat}: holds no records"]

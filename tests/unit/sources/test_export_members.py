@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from leadconnector_async.sources.members import MAX_RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from leadconnector_async.sources import Parsed
 
@@ -176,3 +176,34 @@ def test_one_source_of_an_export_can_be_opened_alone(tmp_path: Path) -> None:
         assert source.bytes_read == source.size
     with pytest.raises(SourceError, match=r"holds 2 sources, such as .*/all.jsonl and"):
         open_source(str(laid(tmp_path / "folder", FILES)))
+
+
+def test_what_lies_beside_an_export_is_no_table_and_empty_files_are_named(tmp_path: Path) -> None:
+    """Notes to read are no rows, whatever mapping is given; an empty table may have been one."""
+    notes = b"Export of Acme\nThis folder holds, among others, one.csv\n"
+    folder = laid(tmp_path / "e", {"README.txt": notes, "two.csv": b"", "one.csv": ONE})
+    (folder / "gone.csv").symlink_to(tmp_path / "nowhere.csv")
+    found, left = read(folder, replace(ME, mapping_file="generic"))
+    assert [*found] == ["/one.csv:2"]
+    assert left[-3:] == [
+        '3 files that are no sources, and not read: "README.txt", "gone.csv", "two.csv"',
+        "gone.csv: is empty, or a link that leads nowhere",
+        "two.csv: is empty, or a link that leads nowhere",
+    ]
+
+
+def test_a_file_that_may_not_be_read_stops_its_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a table: without it the import would not be whole."""
+    folder = laid(tmp_path / "e", {"one.csv": ONE, "two.csv": ONE})
+    whole = Path.open
+
+    def closed(path: Path, mode: str = "r", buffering: int = -1) -> object:
+        if path.name == "two.csv":
+            raise PermissionError
+        return whole(path, mode, buffering)
+
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(SourceError, match=r"two\.csv: may not be read by you"):
+        read(folder)
