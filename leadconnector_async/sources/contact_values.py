@@ -25,6 +25,8 @@ _ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"';,:|]+@[^\s<>()\[\]\"';,:|]+")
 
 _NAMED: Final = re.compile(r"[^<]*<([^<>]+)>\W*|mailto:(.+)", re.IGNORECASE)
 
+_NAME_AND_NUMBER: Final = re.compile(r"([^<(\d+]*[^\W\d][^<(\d+]*)[<(](\+?[\d .()-]{7,})[>)]")
+
 _PART: Final = re.compile(r"\w+")
 
 _MAX_NAMED: Final = 16_384
@@ -216,6 +218,9 @@ def settle_person(
     with it: nobody knows whose it is. Tells whether it was.
     """
     phone, name = values.get("contact.phone"), values.get("contact.name")
+    if isinstance(phone, str) and (both := _NAME_AND_NUMBER.fullmatch(phone)):
+        phone = values["contact.phone"] = both[2]
+        name = values.setdefault("contact.name", both[1].strip("\"' "))
     if isinstance(phone, str) and "@" in phone and "contact.email" not in values:
         is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()
         if not is_number and not MESSENGER.search(phone):  # as is sip:…

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -169,9 +169,11 @@ def _days(parts: dict[str, str | None]) -> Iterator[tuple[Order, int, int, int]]
             yield "any", _year(parts["year"] or ""), month, _number(parts, "day")
     else:
         first, second, third = _number(parts, "a"), _number(parts, "b"), parts["c"] or ""
-        yield "dmy", _year(third), second, first
-        yield "mdy", _year(third), first, second
-        if len(third) == len("yy") and parts["sep"] == "-":
+        can_be_last = parts["sep"] == "-" or _year(third) <= datetime.now(UTC).year + 1
+        if can_be_last or len(third) > len("yy"):
+            yield "dmy", _year(third), second, first
+            yield "mdy", _year(third), first, second
+        if len(third) == len("yy") and (parts["sep"] == "-" or not can_be_last):
             yield "ymd", _year(parts["a"] or ""), second, int(third)
 
 

@@ -57,7 +57,7 @@ class Survey:
         else:
             several = " and ".join(f'"{text}"' for text in list(self.apart.values())[:3])
             wrong = f"has no one order of day and month in this file, which holds {several}"
-            orders = list(ORDERED)[:2]
+            orders = sorted({order for choice in self.apart for order in choice})
         sample = self.sample or next(iter(self.apart.values()))
         return WrongValueError(wrong, f"give --date-format {patterns(orders, sample)}")
 

@@ -48,6 +48,9 @@ _UNITS: Final = (
 _BASIC_DATE: Final = 8
 """``YYYYMMDD`` is the one ISO form that looks like a number."""
 
+_OF_SCRIPT: Final = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
+"""As .NET writes a date in JSON: milliseconds in UTC, and the offset where it was written."""
+
 _DIRECTIVE: Final = re.compile(r"%-?([dmyY])")
 
 _COMPACT: Final = re.compile(r"(?:19|20)\d{12}", re.ASCII)
@@ -228,6 +231,8 @@ class Dates:
         )
 
     def _as_written(self, text: str) -> datetime:
+        if of_script := _OF_SCRIPT.fullmatch(text):
+            return EPOCH + timedelta(milliseconds=int(of_script[1]))
         plain = " ".join(text.split())
         found = readings(plain) if plain.isascii() else []
         found = found or readings(_translated(plain))

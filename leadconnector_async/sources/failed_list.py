@@ -246,8 +246,7 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, fol
                     cells[index] = separator.join(_anchored(given, row, folder))
             # A row with too many cells keeps them, and so is refused again until it is mended.
             rest = [cells[i] for i in kept if i < len(cells)] + cells[len(names) :]
-            given = dict(zip(names, cells, strict=False))
-            error = _error(row, given, reason)
+            error = _error(row, dict(zip(names, cells, strict=False)), reason)
             writer.writerow([error, row.key, *(row.location for _ in added), *rest])
     finally:
         text.detach()  # the wrapper would close what it does not own

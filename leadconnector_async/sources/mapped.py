@@ -34,6 +34,13 @@ _NOTHING: Final = frozenset({"false", "PT0S"})
 
 _CALLS: Final = frozenset({"Call", "IVR_Call", "Campaign_Call", "Campaign_VoiceMail"})
 
+_STATE: Final = "states of calls that are not known, and not sent"
+
+_UNTOLD: Final = WrongValueError(
+    "is missing, and the contact has an e-mail address alone",
+    "add a column Type in which each row says Email or SMS",
+)
+
 _CONTENT: Final = fields.BODY_FIELDS | {"attachments"}
 
 _KINDS: Final = {
@@ -69,8 +76,11 @@ class RowMapper:
         self._direction = plans.pop(DIRECTION, None)
         state = plans.get("call.status")
         self._call_state = state if state is not None and state.rule.maybe else None
+        self._type = kind.fields.get("type", FieldRule())
+        told = {*as_list(self._type.column), *kind.fields.get(DIRECTION, FieldRule()).maybe}
+        self._states = [name for name in state.rule.maybe if name not in told] if state else []
         self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
-        self._is_several = self._is_nobodys = False
+        self._is_several = self._is_nobodys = self._is_stateless = False
         whom = kind.fields.get("contact.phone", FieldRule())
         self._ends = as_list(whom.inbound), as_list(whom.outbound)
         self._plans = [
@@ -119,6 +129,7 @@ class RowMapper:
             values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
         told += [rules.SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
+        told += [_STATE] * self._is_stateless
         return values, reason, told
 
     def values(self, row: Row) -> Values:
@@ -142,11 +153,21 @@ class RowMapper:
         kind = values.get("type")
         if self._notes and kind == "Call":
             self._note(row, values)
+        self._settle_kind(kind, row, values)
+        return values
+
+    def _settle_kind(self, kind: object, row: Row, values: Values) -> None:
+        """Take no guess for the type of what an address alone is with, nor for a call's state."""
+        is_told = any(word_of(row, name) for name in as_list(self._type.column))
+        is_mail = PHONE not in values and "contact.email" in values
+        if kind == "SMS" == self._type.default and is_mail and not is_told:
+            values["type"] = _UNTOLD
         # What may be the status of a call is that of something else.
         state = None if kind in _CALLS else self._call_state
         if state is not None and self._cell(state.columns[None], row) is None:
             values.pop(state.field, None)
-        return values
+        is_lost = kind in _CALLS and "call.status" not in values
+        self._is_stateless = is_lost and any(word_of(row, name) for name in self._states)
 
     def _note(self, row: Row, values: Values) -> None:
         """Put beneath the text of a call what the API has no field for."""

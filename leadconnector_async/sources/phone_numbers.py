@@ -39,6 +39,8 @@ _SCHEME: Final = re.compile(
     r"(?:callto|mms|mmsto|sms|smsto|tel|whatsapp):(?!.*phone-context)", re.IGNORECASE
 )
 
+_SIP: Final = re.compile(r"<?sips?:(\+?\d{7,15})@[^>]*>?", re.IGNORECASE)
+
 _WHATSAPP: Final = re.compile(r"\+?(\d+)(?:[.:]\d+)*@(?:c\.us|s\.whatsapp\.net)", re.IGNORECASE)
 
 MESSENGER: Final = re.compile(
@@ -118,6 +120,7 @@ def _plain(text: str) -> str:
         seen = (char for char in folded if unicodedata.category(char) != "Cf")
         text = "".join(str(unicodedata.decimal(char, char)) for char in seen)
     text = _SCHEME.sub("", text.strip(" \t\r\n='\""), count=1)
+    text = _SIP.sub(r"\1", text)
     if "@" in text:
         return _jabber(text)
     if whole := _WHOLE_FLOAT.fullmatch(text):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 EXTENSION: Final = "extensions of telephone numbers, which are not kept"
 
+NAMED: Final = "names beside telephone numbers in one cell, which are not kept"
+
 BY_CODE: Final = "numbers without +, which are valid only if they begin with their country code"
 
 _WITH_PLUS: Final = "write it with + and its country code, such as +12125550100"
@@ -58,6 +60,9 @@ def parse_number(text: str, region: str | None, *, possible: bool) -> Number:
     if number is None:
         raise _refusal(text, region, given, coded=other is not None)
     notice = EXTENSION if number.extension else None
+    own = phonenumbers.national_significant_number(number)
+    if notice is None and texts.LETTER.search(text) and texts.digits(text).endswith(own):
+        notice = NAMED
     if number is other and not text.startswith("00"):
         notice = BY_CODE
     return Number(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), notice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from leadconnector_async.sources.dates import TIMELESS
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
     IDS,
+    LIST_FIELDS,
     LOCATION,
     OUTBOX_KEY,
     REASON_NAMES,
@@ -29,7 +31,13 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.mapped_rules import Spelling
-from leadconnector_async.sources.mapping import Definition, FieldRule, columns_of, columns_told_of
+from leadconnector_async.sources.mapping import (
+    Definition,
+    FieldRule,
+    as_list,
+    columns_of,
+    columns_told_of,
+)
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
 
@@ -80,7 +88,17 @@ class MappedColumns(Columns):
         self.feeds: dict[str, list[str]] = {
             field: columns_of(rule) for field, rule in kind.fields.items()
         }
-        read = {name for names in self.feeds.values() for name in names}
+        times = Counter(name for names in self.feeds.values() for name in names)
+        read = {*times}
+        firsts = {} if definition.requires else kind.fields
+        self.seconds: list[str] = [
+            _SECOND.format(shown(other), shown(first))
+            for field, rule in firsts.items()
+            if field not in LIST_FIELDS and not rule.join
+            for first, *others in [dict.fromkeys(as_list(rule.column)) or [""]]
+            for other in others
+            if times[other] == 1
+        ]
         # What a list of failed records adds. Elsewhere a location is another system's.
         listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
         self._listed = [name for name in listed if name in self.names]
@@ -128,6 +146,8 @@ _FOREIGN: Final = (
     "column {} is not sent: the ids of another system are not LeadConnector's; if they are, give "
     "--map {}={}"
 )
+
+_SECOND: Final = "column {} is not sent where column {} is filled"
 
 _NOT_OURS: Final = (
     "{} is not sent: beside {} it is most likely another system's id; if it is LeadConnector's, "
@@ -285,7 +305,7 @@ class Table:
             told = [_NOT_OURS.format(shown(id_), shown(by), id_, id_) for id_, by in foreign]
             return unused + undated + told
         unused = not_sent("column", [one for one in columns.unknown if one not in columns.foreign])
-        told = [*self._choice.notes, *unused, *columns.wanting]
+        told = [*self._choice.notes, *unused, *columns.seconds, *columns.wanting]
         told += [_FOREIGN.format(shown(name), id_, name) for name, id_ in columns.foreign.items()]
         if self._definition is not None and not columns.feeds.get("direction"):
             rule = self._definition.fields.get("direction", _NONE)

@@ -129,6 +129,7 @@ def test_dates_that_no_history_has_are_told() -> None:
         ("wo 31 januari 2024 om 10:30", "2024-01-31T09:30"),
         ('="2024-01-31 10:30"', "2024-01-31T09:30"),
         ("Jan 31, 2024 10:30a", "2024-01-31T09:30"),
+        ("/Date(1706693400250+0100)/", "2024-01-31T09:30:00.250"),
     ],
 )
 def test_forms_that_mean_one_moment_are_read(value: object, utc: str) -> None:

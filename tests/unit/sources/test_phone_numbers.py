@@ -9,7 +9,7 @@ from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.contact_values import _MAX_NAMED, MANY_NAMES, Contacts, read_number
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.phone_numbers import people_in
-from leadconnector_async.sources.phone_parsing import BY_CODE, EXTENSION
+from leadconnector_async.sources.phone_parsing import BY_CODE, EXTENSION, NAMED
 
 US = SourceOptions(region="US")
 HEADER = "type,direction,message,date,contact.phone,contact.email,contact.name\n"
@@ -50,6 +50,8 @@ def _row(phone: str = "", email: str = "", name: str = "") -> str:
         "(212) 555-0142 (Kim's cell)",
         "Kim <+12125550142>",
         "*67 212 555 0142",
+        "sip:+12125550142@host.example;transport=udp",
+        "<sips:12125550142@10.0.0.1>",
         "#31#+12125550142",
         "212 555 0142; (212) 555-0142",
     ],
@@ -255,6 +257,8 @@ def test_what_is_not_kept_of_a_number_is_told_of_its_record() -> None:
     line = jsonl(record(contactId=None, contact={"phone": number}))
     parsed, _ = parse(line * 2, ".jsonl", US)
     assert [one.notices for one in parsed] == [(EXTENSION,), (EXTENSION,)]
+    (named,), _ = parse((HEADER + _row("Kim: 212 555 0142")).encode(), ".csv", US)
+    assert named.notices == (NAMED,)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])

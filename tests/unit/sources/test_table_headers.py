@@ -304,6 +304,15 @@ def test_all_that_a_header_lacks_is_told_at_once() -> None:
     assert [one.field for one in parsed.problems] == ["date"]
 
 
+def test_a_second_column_of_a_field_is_told() -> None:
+    """Only one of two texts is sent; what another field is made of is no second one."""
+    options = SourceOptions(mapping_file="generic", undated="now", region="US")
+    content = b"Phone,Direction,Message,Text,Type\n+12125550111,in,hi,there,SMS\n"
+    _, warnings = parse(content, ".csv", options)
+    assert 'column "Text" is not sent where column "Message" is filled' in warnings
+    assert not any("Type" in warning for warning in warnings)
+
+
 def test_all_that_is_wrong_with_a_header_of_the_apis_names_is_told_at_once() -> None:
     """One error, with what is spelled otherwise and what is not there."""
     with pytest.raises(SourceError) as told:
