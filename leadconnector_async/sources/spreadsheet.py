@@ -8,6 +8,8 @@ Parquet: read in batches, columns of structs by dotted names.
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
@@ -134,6 +136,17 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
     return _grid(file, book, looks, options)
 
 
+_NUMBERS: Final = re.compile(r"\s*(\d\d?)[/.-](\d\d?)[/.-]\d\d")
+
+_MONTHS: Final = 12
+
+_SWAPPED: Final = (
+    "column {} holds dates, and others as text whose days are above 12: a program that has day and "
+    "month in another order than the file most likely swapped those of the dates: import the file "
+    "that it was made from, or give --date-format for the text, if the dates are right"
+)
+
+
 class _Book:
     """The sheets of a workbook, of which the last one that was asked for is kept."""
 
@@ -149,6 +162,23 @@ class _Book:
             cells = [as_text(cell) for cell in row]
             if not is_blank(cells):
                 yield number, cells
+
+    def is_swapped(self, name: str, column: int) -> bool:
+        """Tell dates of which a program took those for its own in which the day can be a month.
+
+        Where the file has the month first and the program the day, or the other way, it swaps
+        these, and leaves the others as text.
+        """
+        texts = days = 0
+        for cell in (row[column] for row in self._sheet(name).iter_rows()):
+            numbers = _NUMBERS.match(cell) if isinstance(cell, str) else None
+            if isinstance(cell, date):
+                days = max(days, cell.day)
+            elif numbers:
+                texts += 1
+            if days > _MONTHS or (numbers and max(map(int, numbers.groups())) <= _MONTHS):
+                return False
+        return bool(texts and days)
 
     def height(self, name: str) -> int:
         """Count the rows from the first of the sheet to the last that is not empty."""
@@ -224,6 +254,9 @@ def _grid(
     spreadsheet = Spreadsheet(
         file, header, rows(), options, share=lambda: done / total, place=place
     )
+    for name in spreadsheet.table.columns.feeds.get("date", ()) if not options.date_format else ():
+        if book.is_swapped(main.name, spreadsheet.table.columns.names.index(name)):
+            raise SourceError(f"{place}: {_SWAPPED.format(shown(name))}")
     spreadsheet.warnings += _warnings(book, looks, read)
     if several and added in spreadsheet.table.columns.unknown:
         spreadsheet.table.columns.unknown.remove(added)

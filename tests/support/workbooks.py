@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from datetime import date
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -34,6 +35,8 @@ BOOK = (
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, date):
+        return f'<c t="d"><v>{value.isoformat()}</v></c>'
     if isinstance(value, int | float):
         return f"<c><v>{value}</v></c>"
     if not value:

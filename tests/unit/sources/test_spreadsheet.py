@@ -8,11 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 from workbooks import workbook
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Call, Contact
-from leadconnector_async.sources import SourceOptions, open_source
+from leadconnector_async.sources import Parsed, SourceOptions, open_source
 
 pytest.importorskip("python_calamine")
 
@@ -37,6 +38,27 @@ def test_rows_of_a_sheet_are_rows_of_csv(tmp_path: Path) -> None:
     assert good.row.contact == Contact(phone="+12125550100")
     assert (bad.line, bad.problems[0].field) == (5, "type")
     assert source.warnings == ['column "note" is not sent']
+
+
+def test_dates_that_a_program_has_swapped_are_refused(tmp_path: Path) -> None:
+    """Of 3/4 and 3/13 it took the first for the third of April, and left the second as text."""
+    options = replace(OPTIONS, mapping_file="generic")
+
+    def opened(*dates: object, form: str | None = None) -> list[Parsed]:
+        rows = [["+12125550100", "in", one, "hi"] for one in dates]
+        path = workbook(tmp_path / "a.xlsx", ["Phone", "Direction", "Date", "Text"], *rows)
+        with open_source(str(path), replace(options, date_format=form)) as source:
+            return [*source]
+
+    third = datetime(2024, 4, 3, 10, tzinfo=UTC).replace(tzinfo=None)
+    with pytest.raises(SourceError, match=r'line 1: column "Date" holds dates, and others as text'):
+        opened(third, "03/13/2024 10:00")
+    for dates in (
+        (third, third.replace(day=13), "03/13/2024"),
+        (third, "03/04/2024", "03/13/2024"),
+    ):
+        assert all(one.row for one in opened(*dates))
+    assert all(one.row for one in opened(third, "03/13/2024", form="%m/%d/%Y"))
 
 
 def test_what_is_no_workbook_is_refused(tmp_path: Path) -> None:
