@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
+from html import unescape
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.leave_out import LEAVE_OUT
@@ -16,7 +17,15 @@ from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.dates import Dates
-from leadconnector_async.sources.encoding import GARBLED, MENDED, NULS, mended
+from leadconnector_async.sources.encoding import (
+    ESCAPE,
+    ESCAPED,
+    GARBLED,
+    MENDED,
+    NULS,
+    UNESCAPED,
+    mended,
+)
 from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError, read_text, stripped
 from leadconnector_async.sources.members import Beside
 
@@ -260,7 +269,12 @@ class RowCoercer:
     def _message(self, value: object) -> str | None:
         """Take text, with the notes of a call or without."""
         if not isinstance(value, NotedText):
-            return self._body(value)
+            text = self._body(value)
+            if "&" not in text or not ESCAPE.search(text):
+                return text
+            self.notices.append(UNESCAPED if self._options.repair_text else ESCAPED)
+            repairs = self._options.repair_text
+            return ESCAPE.sub(lambda found: unescape(found[0]), text) if repairs else text
         if self._options.call_notes == "on":
             text = NotedText(self._body(str(value)))
             text.own, text.told = value.own, ()

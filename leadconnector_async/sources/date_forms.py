@@ -99,7 +99,7 @@ _FORMS: Final = (
     rf"{_WEEKDAY}{_MONTH}\ +{_DAY}\ +{_TIME}(?:\ +{_ZONE})?\ +(?P<year>\d{{4}})",
 )
 
-_COMMENT: Final = re.compile(r"\s*\(([^()]*)\)\s*$")
+_COMMENT: Final = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
 
 _ZONE_ALONE: Final = re.compile(
     r"(?:UTC|GMT)?\s?[+-]\d.*|[A-Z]{1,5}|[A-Za-z]+/\w+|.*\bTime", re.ASCII

@@ -129,7 +129,7 @@ def by_format(text: str, form: str) -> datetime | None:
         ValueError: it is the zero of its form, and so no date.
     """
     date = _by_form(text, form)
-    if date is None and text.endswith(")"):
+    if date is None and text.endswith((")", "]")):
         bare, zone = without_comment(text)
         date = _by_form(bare, form)
         if date is not None and date.tzinfo is None and zone is not None:

@@ -118,6 +118,15 @@ GARBLED: Final = "text that looks decoded wrongly, as Ã© for é: --repair-text
 
 MENDED: Final = "text that had been decoded wrongly, as Ã© for é, and was mended"
 
+ESCAPE: Final = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{2,6}|#[xX][0-9a-fA-F]{2,5});")
+
+escaped_perhaps: Final = re.compile(ESCAPE.pattern.encode()).search
+"""Tell a line whose text may hold escapes of HTML."""
+
+ESCAPED: Final = "text with escapes of HTML, as &amp; for &: --repair-text reads such"
+
+UNESCAPED: Final = "text in which escapes of HTML, as &amp; for &, were read"
+
 NULS: Final = "text with NUL characters, which were taken out"
 
 _BYTES: Final = {

@@ -18,7 +18,12 @@ from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, 
 from leadconnector_async.sources.byte_stream import ByteStream, TooLong
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
-from leadconnector_async.sources.encoding import Utf8Text, escaped_oddly, garbled_perhaps
+from leadconnector_async.sources.encoding import (
+    Utf8Text,
+    escaped_oddly,
+    escaped_perhaps,
+    garbled_perhaps,
+)
 from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
 from leadconnector_async.sources.json_objects import Objects, key_of, read_object
@@ -143,8 +148,12 @@ class JsonSource(StreamSource):
             return None
         if row.contact is not None and not self._finds(row):
             return None
-        # Whether a line has a byte at all is known at once, and most have neither.
-        if (_BACKSLASH in line and escaped_oddly(line)) or (_C3 in line and garbled_perhaps(line)):
+        # Whether a line has a byte at all is known at once, and most have none.
+        if (
+            (_BACKSLASH in line and escaped_oddly(line))
+            or (_C3 in line and garbled_perhaps(line))
+            or (_AMPERSAND in line and escaped_perhaps(line))
+        ):
             return None
         lists = row.attachments, row.email_cc, row.email_bcc, row.in_reply_to
         is_good = [] not in lists and (row.attachments is None or are_remote(row.attachments))
@@ -213,7 +222,7 @@ class JsonSource(StreamSource):
         return None
 
 
-_BACKSLASH, _C3 = b"\\\xc3"
+_BACKSLASH, _C3, _AMPERSAND = b"\\\xc3&"
 """What oddly escaped and garbled characters begin with."""
 
 

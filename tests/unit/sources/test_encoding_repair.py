@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.encoding import (
+    ESCAPED,
     GARBLED,
     MENDED,
     NULS,
+    UNESCAPED,
     escaped_oddly,
     garbled_perhaps,
     mended,
@@ -77,6 +79,17 @@ def test_it_is_told_and_mended_if_asked() -> None:
     )
     assert (row.message, row.contact.name, notices) == ("café", "José", (MENDED, MENDED))
     assert _read(message="café")[1] == ()
+
+
+def test_escapes_of_html_in_a_text_are_told_and_read_if_asked() -> None:
+    """A text that only looks like one stays, and HTML is meant to have them."""
+    text = "Tom &amp; Jerry&#39;s &#128512; R&D &copy=1"
+    row, notices = _read(message=text)
+    assert (row.message, notices) == (text, (ESCAPED,))
+    row, notices = _read(REPAIR, message=text)
+    assert (row.message, notices) == ("Tom & Jerry's 😀 R&D &copy=1", (UNESCAPED,))
+    row, notices = _read(REPAIR, type="Email", message="R&D", html="<p>R&amp;D</p>")
+    assert (row.message, row.html, notices) == ("R&D", "<p>R&amp;D</p>", ())
 
 
 def test_half_a_character_is_told() -> None:
