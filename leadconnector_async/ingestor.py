@@ -7,6 +7,8 @@ from functools import partial
 from os import fspath
 from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
 
+from msgspec.structs import replace
+
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
 from leadconnector_async.delivery.results import outcome_of_refused
 from leadconnector_async.errors import CLOSED, ClosedError
@@ -274,7 +276,7 @@ class Ingestor:
         meter.received += 1
         meter.refused += draft.problem is not None
         if (trace := meter.trace()) is not None:
-            draft = draft._replace(trace=trace)
+            draft = replace(draft, trace=trace)
         if draft.payload is None:
             return outcome_of_refused(draft)
         await self._in_flight.has_space()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.record_store import Copy, end_of, why
 from leadconnector_async.records.deferred import (
@@ -213,14 +215,15 @@ class Deduplicator:
         """
         draft = record.draft
         if draft.payload is None:
-            apart = draft._replace(key=line_key(draft.raw or b""))
+            apart = replace(draft, key=line_key(draft.raw or b""))
         elif draft.mail:
             content = content_digest(draft.payload, draft.deferred, mail=True)
-            apart = draft._replace(key=BY_MAIL + reused_key(draft.key, content))
+            apart = replace(draft, key=BY_MAIL + reused_key(draft.key, content))
         else:
             contact = read_deferred(draft.deferred).contact if draft.deferred else None
             raw = draft.raw or with_contact(draft.payload, contact)
-            apart = draft._replace(
+            apart = replace(
+                draft,
                 key=line_key(raw),
                 raw=raw,
                 lane=0,
@@ -231,7 +234,7 @@ class Deduplicator:
                 problem=await why_refused(self._store, draft, known),
             )
             self.reused.append(apart)
-        await self._meet_apart(record._replace(draft=apart), draft)
+        await self._meet_apart(replace(record, draft=apart), draft)
 
     async def _meet_apart(self, record: NewRecord, draft: Draft) -> None:
         key = record.location, record.draft.key

@@ -146,7 +146,7 @@ class MemoryOutbox(Outbox):
             elif _says_same(known, draft):
                 copies += 1
             else:
-                reused.append(draft._replace(payload=None, problem=str(reused_id(""))))
+                reused.append(replace(draft, payload=None, problem=str(reused_id(""))))
         source_pass.newest = range(first, self._last + 1)
         more = len(reused)
         return Staged(staged + more, copies, refused + more, copies, tuple(reused))

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from leadconnector_async.outbox.base import State
+from leadconnector_async.records.draft import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from leadconnector_async.outbox.base import StoredOutcome
-    from leadconnector_async.records.draft import Draft
 
     LineKey = tuple[int, bytes]
     """Number of a location, and key of a record in it."""
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class NewRecord(NamedTuple):
+class NewRecord(msgspec.Struct, frozen=True, gc=False):
     """A draft that has become a record, under a number that was free."""
 
     seq: int

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from leadconnector_async.outbox.base import Staged, State, StoredOutcome, Submission
 from leadconnector_async.outbox.deduplicator import Deduplicator, is_same, mend, why_refused
 from leadconnector_async.records.draft import BY_LINE, line_key
@@ -99,7 +101,7 @@ class RefusedLineMatcher:
         if not draft.counted or key == draft.key:
             return draft
         if equal is None or (here is not None and here.state not in _ENDED):
-            return draft._replace(key=key)
+            return replace(draft, key=key)
         if here is not None:
             await self._forget(here)
         return draft
@@ -198,13 +200,14 @@ async def submit(store: RecordStore, drafts: Sequence[Draft]) -> list[Submission
     await store.enter(created, source=0)
     if created:
         await store.publish_ahead(created)
-    if traced := [(seq, *of.trace) for seq, _, of in created if of.trace and of.payload]:
-        await store.add_traces(traced)
+    traces = [(one.seq, *of) for one in created if (of := one.draft.trace) and one.draft.payload]
+    if traces:
+        await store.add_traces(traces)
     answers = {
-        seq: await _known(store, seq)
-        if draft.payload is None
-        else Submission(seq, State.PENDING, None)
-        for seq, _, draft in created
+        one.seq: await _known(store, one.seq)
+        if one.draft.payload is None
+        else Submission(one.seq, State.PENDING, None)
+        for one in created
     }
     for record in rest:
         key = record.location, record.draft.key

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from leadconnector_async.models import Contact, InboundMessage, Problem, Record
 from leadconnector_async.records.deferred import (
@@ -268,11 +269,11 @@ class RowDrafter:
         )
         # A problem of the file is no record's: it is over when the file is read whole.
         if source and problems and problems[0].field == "file":
-            return unsent._replace(key=fault_key(source, parsed.raw), counted=False, own=None)
+            return replace(unsent, key=fault_key(source, parsed.raw), counted=False, own=None)
         return unsent
 
 
-class RowCheck(NamedTuple):
+class RowCheck(msgspec.Struct, frozen=True, gc=False):
     """What an import makes of a record: it is sent, refused for its problems, or left out."""
 
     deferred: Deferred | None = None

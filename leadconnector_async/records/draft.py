@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from binascii import hexlify
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from operator import attrgetter
 from os import urandom
@@ -49,8 +50,8 @@ def traced(parent: str | None, state: str | None) -> TraceContext | None:
     return None if parent is None else TraceContext(parent, state)
 
 
-class Draft(NamedTuple):
-    """A record on its way into the outbox. A tuple, since a million of them are made."""
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """A record on its way into the outbox."""
 
     location: str
     lane: int
@@ -146,8 +147,8 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     is_mail = own is None and id is not None and deferred is not None and deferred.mail == id
     said, traits = (deferred.encoded(), int(deferred.traits)) if deferred else (None, 0)
     body = payload or encode(message)
-    values = location, lane, date, key, counted, body, line, raw, None
-    return Draft._make((*values, said, None, own, is_mail, traits, None))
+    sound = location, lane, date, key, counted, body, line, raw, None
+    return Draft(*sound, said, None, own, is_mail, traits)
 
 
 def unsent_draft(  # noqa: PLR0913 - as for draft
@@ -331,10 +332,15 @@ def fresh_key(now_ms: int) -> bytes:
 
 
 def _lane(location: str, message: MessageFields, deferred: Deferred | None) -> int:
-    """Where two contacts share a lane by chance, they only wait for each other."""
     who = message.contact_id or message.conversation_id
     if not who and deferred is not None and deferred.contact is not None:
         who = deferred.contact.key
+    return _lane_of(location, who)
+
+
+@lru_cache(maxsize=4096)
+def _lane_of(location: str, who: str | None) -> int:
+    """Where two contacts share a lane by chance, they only wait for each other."""
     digest = blake2b(f"{location}\0{who}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, keys, published
 from outbox_places import Place, in_store
 
@@ -65,7 +66,7 @@ async def test_a_mail_that_was_published_ahead_keeps_its_place(durable: DurableO
     def mail(name: str, date: int, *answers: str) -> Draft:
         deferred = Deferred(mail=name, answers=list(answers))
         sent = draft(name, date=date)
-        return sent._replace(deferred=deferred.encoded(), traits=int(deferred.traits))
+        return replace(sent, deferred=deferred.encoded(), traits=int(deferred.traits))
 
     await durable.stage([mail("q", 9), mail("b", 2, "q")], SourcePass())
     await durable.submit(mail("a", 1, "q"))
@@ -100,7 +101,7 @@ async def test_a_claim_has_what_was_staged(outbox: Outbox) -> None:
     """Its place, its body, and what that lacks."""
     deferred = Deferred(outbound_call=True).encoded()
     await published(
-        outbox, [draft("a", lane=-7, date=-5, payload=b"[]")._replace(deferred=deferred)]
+        outbox, [replace(draft("a", lane=-7, date=-5, payload=b"[]"), deferred=deferred)]
     )
     lease = (await outbox.acquire("l1")).lease
     ((claim,),) = await outbox.claim([(lease, 1)])
@@ -272,7 +273,7 @@ async def test_claims_weigh_no_more_than_there_is_room_for(
     """
     sizes = [(n * 7919) % 5_000 for n in range(120)]
     batch = [
-        one._replace(payload=b"{" + b" " * size + b"}")
+        replace(one, payload=b"{" + b" " * size + b"}")
         for place in ("l1", "l2")
         for one, size in zip(drafts(60, lanes=lanes, location=place), sizes, strict=False)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from outbox_kit import claimed, draft, fate, published
 
 from leadconnector_async.models import Contact
@@ -66,7 +67,7 @@ async def test_requeueing_lets_the_contact_be_asked_for_again(
 
     All stays where a record of the lane may be stored: it has to be looked for where it was sent.
     """
-    batch = [draft("a")._replace(deferred=KIM), draft("b", date=1)._replace(deferred=KIM)]
+    batch = [replace(draft("a"), deferred=KIM), replace(draft("b", date=1), deferred=KIM)]
     await published(durable, batch)
     first, second = await claimed(durable, 2)
     lookups = {"contact:+1": "k", "conversation:k": "v", "contact:+2": "x"}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+from msgspec.structs import replace
 from outbox_kit import listed
 from outbox_machine import (
     LOCATIONS,
@@ -103,7 +104,7 @@ class DurableMachine(OutboxMachine):
         if draft.payload is not None:
             reason = "id is that of another record with other content"
             fix = "give each record an id of its own"
-            draft = draft._replace(payload=None, problem=f"{reason}: {fix}", lane=0, date=0)
+            draft = replace(draft, payload=None, problem=f"{reason}: {fix}", lane=0, date=0)
         key = draft.location, line_key(draft.raw or b"")
         is_first = self.reading.is_first(key)
         if key not in self.model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from outbox_kit import AT, claimed, draft, drafts, fate, listed, published
 
 from leadconnector_async.errors import OutboxUnusableError
@@ -117,7 +118,7 @@ async def test_a_record_without_a_source_or_a_reason_is_reported_too(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
     """It came through submit, and its end was settled without a word."""
-    await durable.submit(draft("a", line=0)._replace(raw=None))
+    await durable.submit(replace(draft("a", line=0), raw=None))
     (claim,) = await claimed(durable, 1)
     await durable.settle([fate(claim, State.UNRESOLVED)], ())
     (reason,) = (await reader.summary()).reasons
@@ -185,7 +186,7 @@ async def test_queued_records_are_those_without_an_end(
     await published(
         durable,
         [
-            draft(f"{n}", payload=body % n, date=n)._replace(deferred="{}" if n % 2 else None)
+            replace(draft(f"{n}", payload=body % n, date=n), deferred="{}" if n % 2 else None)
             for n in range(600)
         ],
     )
@@ -299,7 +300,7 @@ async def test_the_life_of_a_record_is_told(durable: DurableOutbox, reader: Outb
         [record, draft("itwo", line=8), draft("iwrong", problem="no")], SourcePass(source)
     )
     again = await durable.source("copy.csv", b"{}")
-    await durable.stage([record._replace(line=3)], SourcePass(again))
+    await durable.stage([replace(record, line=3)], SourcePass(again))
     await durable.publish()
     second, first = await claimed(durable, 2)
     first.note("no answer", "t1")
@@ -352,7 +353,7 @@ async def test_records_are_found_by_what_people_know_of_them(
     batch = [
         draft("ione", payload=b'{"contactId":"c1"}', line=7),
         draft("itwo", payload=b'{"contactId":"c1"}', line=8),
-        draft("ithree", line=9)._replace(deferred=late),
+        replace(draft("ithree", line=9), deferred=late),
     ]
     await durable.stage(batch, SourcePass(source))
     await durable.publish()
@@ -371,7 +372,7 @@ async def test_texts_of_settled_records_are_forgotten(
         draft("isent", payload=text, line=1),
         draft("ifailed", payload=text, line=2),
         draft("iwaits", payload=text, line=3, date=9),
-        draft("iout", payload=None, line=4)._replace(left_out="spam"),
+        replace(draft("iout", payload=None, line=4), left_out="spam"),
     ]
     await durable.stage(batch, SourcePass(source))
     await durable.publish()
@@ -387,7 +388,7 @@ async def test_texts_of_settled_records_are_forgotten(
     assert [record.payload for record in await listed(reader.queued())] == [text]
     again = await durable.stage(batch, SourcePass(source))
     assert (again.staged, again.skipped, again.copies, again.reused) == (0, 4, 0, ())
-    other = batch[0]._replace(payload=text.replace(b"secret", b"other"), raw=b"other", line=7)
+    other = replace(batch[0], payload=text.replace(b"secret", b"other"), raw=b"other", line=7)
     elsewhere = await durable.source("other.csv", b"{}")
     assert len((await durable.stage([other], SourcePass(elsewhere))).reused) == 1
     assert await reader.broken() == {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, keys, listed, published, said
 from outbox_places import DurablePlace, Place, in_store
 
@@ -61,7 +62,7 @@ async def test_what_changed_is_met_among_what_did_not(durable: DurableOutbox) ->
     """Wherever it stands in the file: a record with another text, one more equal, a new one."""
     batch = [*drafts(100), draft("c", counted=True), draft("d", counted=True)]
     await staged(durable, batch)
-    other = batch[50]._replace(payload=TWO, raw=TWO)
+    other = replace(batch[50], payload=TWO, raw=TWO)
     changed = [*batch[:30], draft("c", counted=True), *batch[30:50], other, *batch[51:], batch[7]]
     (found,) = await staged(durable, [*changed, draft("new")])
     assert found[:4] == (3, 102, 1, 1)
@@ -136,7 +137,7 @@ async def test_a_reused_id_is_kept_among_those_that_failed(
 ) -> None:
     """Also when it is read again; the copy is counted once, and told with its line."""
     one, other = draft("a", payload=ONE), draft("a", payload=TWO, line=2)
-    batch = [one, other, one._replace(line=3)]
+    batch = [one, other, replace(one, line=3)]
     first, again = await staged(durable, batch, batch)
     assert (first[:4], again[:4]) == ((2, 1, 1, 1), (0, 3, 0, 1))
     assert [of.line for of in (*first.reused, *again.reused)] == [2, 2]
@@ -175,7 +176,7 @@ async def test_what_is_or_may_be_stored_is_not_mended(durable: DurableOutbox, st
 
 async def test_refused_records_are_counted_and_never_claimed(outbox: Outbox) -> None:
     """Those that are left out are no refused ones: nothing is wrong with them."""
-    left_out = draft("c", payload=None)._replace(left_out="drafts")
+    left_out = replace(draft("c", payload=None), left_out="drafts")
     batch = [draft("a", problem="no"), draft("b"), left_out]
     assert await outbox.stage(batch, SourcePass()) == Staged(3, 0, 1)
     await outbox.publish()
@@ -198,7 +199,7 @@ async def test_what_is_left_out_is_counted_with_its_reason(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
     """It did not fail; read with another choice, it is sent."""
-    left_out = draft("a", payload=None)._replace(left_out="drafts")
+    left_out = replace(draft("a", payload=None), left_out="drafts")
     results = await staged(durable, [left_out], [left_out])
     assert results == [Staged(1, 0, 0), Staged(0, 1, 0)]
     summary = await reader.summary()
@@ -295,10 +296,10 @@ async def test_a_refused_line_that_is_sound_now_is_the_same_record(
     """It had no id, and so the key of its line, or no location either; then it has its own key."""
     raw = [b"line 1", b"line 2"]
     refused = [
-        draft("", location=where, counted=True, problem="no")._replace(key=line_key(of), raw=of)
+        replace(draft("", location=where, counted=True, problem="no"), key=line_key(of), raw=of)
         for where, of in zip(("l1", ""), raw, strict=True)
     ]
-    sound = [draft(f"c{n}", counted=True, lane=n)._replace(raw=of) for n, of in enumerate(raw)]
+    sound = [replace(draft(f"c{n}", counted=True, lane=n), raw=of) for n, of in enumerate(raw)]
     results = await staged(durable, refused, sound, sound)
     assert [of[:3] for of in results] == [(2, 0, 2), (2, 0, 0), (0, 2, 0)]
     assert (await reader.summary()).locations == {"l1": RecordCounts(pending=2)}
@@ -311,7 +312,7 @@ async def test_faults_of_a_source_are_forgotten_at_its_end(
     """Those that were not met again, of this source alone; what is a record stays."""
     prefix, other = fault_key("h.csv"), fault_key("i.csv")
     faults = [
-        draft("", location="", problem=f"fault {n}")._replace(key=key)
+        replace(draft("", location="", problem=f"fault {n}"), key=key)
         for n, key in enumerate((prefix + b"1", prefix + b"2", other + b"1"))
     ]
     source = await durable.source("h.csv", b"{}")

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, keys, said
 
 from leadconnector_async.outbox.base import Outbox, SourcePass, Staged, State, Submission
@@ -94,7 +95,7 @@ async def test_a_record_that_was_sent_has_its_end(durable: DurableOutbox) -> Non
 @pytest.mark.slow
 async def test_a_record_that_is_not_to_be_sent_has_its_reason(outbox: Outbox) -> None:
     """Whether validation refused it, or it is left out."""
-    left_out = draft("b", payload=None)._replace(left_out="drafts")
+    left_out = replace(draft("b", payload=None), left_out="drafts")
     refused = draft("a", problem="no")
     for one, state, why in ((refused, State.REJECTED, "no"), (left_out, State.LEFT_OUT, "drafts")):
         submission = await outbox.submit(one)
@@ -187,7 +188,7 @@ TRACE = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", 
 
 async def test_a_trace_goes_with_its_record_until_that_has_an_end(outbox: Outbox) -> None:
     """Through a lease that ends and a claim that is given back; and no other record gets it."""
-    one, other = draft("a", date=1)._replace(trace=TRACE), draft("b", date=2)
+    one, other = replace(draft("a", date=1), trace=TRACE), draft("b", date=2)
     await submit_all(outbox, [one, other])
     assert [claim.trace for claim in await claimed(outbox, 9)] == [TRACE, None]
     lease, unknown, _ = await outbox.acquire("l1")
@@ -204,6 +205,6 @@ async def test_a_trace_survives_a_crash(durable: DurableOutbox, place: DurablePl
     """Without a state, too; that of a record that is submitted again is the first one."""
     bare = TraceContext(TRACE.parent)
     for trace in (bare, TRACE):
-        await durable.submit(draft("a")._replace(trace=trace))
+        await durable.submit(replace(draft("a"), trace=trace))
     async with await place.crashed() as after:
         assert [claim.trace for claim in await claimed(after, 9)] == [bare]

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from fault_harness import QUICK
+from msgspec.structs import replace
 from multidict import CIMultiDict
 from outbox_kit import draft
 
@@ -71,8 +72,9 @@ def test_a_file_that_cannot_be_opened_fails_its_record_alone(tmp_path: Path) -> 
             session, outbox, concurrency=8, deliver=ended.extend, closed=lambda *_: None
         )
         drafts = [
-            draft(f"i{n}", location="L", lane=n % 2, date=n, payload=BODY)._replace(
-                deferred=None if n % 2 else deferred
+            replace(
+                draft(f"i{n}", location="L", lane=n % 2, date=n, payload=BODY),
+                deferred=None if n % 2 else deferred,
             )
             for n in range(6)
         ]

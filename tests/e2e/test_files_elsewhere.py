@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import leadconnector, sms, write_jsonl
+from msgspec.structs import replace
 from outbox_kit import ENVIRONMENT
 
 from leadconnector_async.outbox.postgres import stored_files
@@ -178,7 +179,7 @@ def test_files_go_into_transactions_of_a_bounded_size(tmp_path: Path) -> None:
             deferred=deferred,
         )
 
-    plain = with_file(0)._replace(deferred=None)
+    plain = replace(with_file(0), deferred=None)
     drafts = [plain, with_file(3), with_file(4), plain, with_file(2), with_file(20), plain]
     lots = [list(lot) for lot in stored_files.lots(drafts)]
     assert [len(lot) for lot in lots] == [4, 1, 2]

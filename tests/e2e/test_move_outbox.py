@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
+from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, listed, said
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
@@ -115,7 +116,7 @@ def test_traces_move_with_their_records(tmp_path: Path, postgres: PostgresServer
     trace = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=b")
 
     async def submit(outbox: SqliteOutbox) -> None:
-        await outbox.submit(draft("a")._replace(trace=trace))
+        await outbox.submit(replace(draft("a"), trace=trace))
 
     async def told() -> list[TraceContext | None]:
         async with await open_outbox(path) as outbox:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from msgspec.structs import replace
 
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
@@ -66,7 +67,7 @@ class RowChecker:
         if draft.counted:
             return found
         problem = self._met(draft, source)
-        return found if problem is None else found._replace(problems=(problem,))
+        return found if problem is None else replace(found, problems=(problem,))
 
     def _met(self, draft: Draft, source: str) -> Problem | None:
         """Note an id, and say so where it is that of another record."""

@@ -175,19 +175,19 @@ class PostgresRecords:
         """See `RecordStore.enter`. Where they came from was written with them."""
         self._note_files(created)
         ended = [record for record in created if record.draft.payload is None]
-        totals = Counter([(location, _PENDING) for _, location, _ in created])
+        totals = Counter([(record.location, _PENDING) for record in created])
         if ended:
             await self._refuse(ended)
-            for seq, _, draft in ended:
-                await self._note_unkept(seq, draft)
-            totals.subtract([(location, _PENDING) for _, location, _ in ended])
-            totals.update([(location, int(end_of(draft))) for _, location, draft in ended])
+            for record in ended:
+                await self._note_unkept(record.seq, record.draft)
+            totals.subtract([(record.location, _PENDING) for record in ended])
+            totals.update([(record.location, int(end_of(record.draft))) for record in ended])
         await count(self._connection, self._part, totals)
         return sum(record.draft.problem is not None for record in ended)
 
     def _note_files(self, records: Sequence[NewRecord]) -> None:
         self.files += [
-            (seq, file) for seq, _, draft in records for file in local_files(draft.deferred)
+            (one.seq, file) for one in records for file in local_files(one.draft.deferred)
         ]
 
     async def _note_unkept(self, seq: int, draft: Draft) -> None:
@@ -201,11 +201,10 @@ class PostgresRecords:
 
     async def _refuse(self, refused: Sequence[NewRecord]) -> None:
         """Give records the end that validation gave them, or that they are left out."""
-        rows = [
-            (location, draft.lane, seq, int(end_of(draft)), await self._numbers.reason(why(draft)))
-            for seq, location, draft in refused
-        ]
-        *places, reasons = columns(rows)
+        reasons = [await self._numbers.reason(why(one.draft)) for one in refused]
+        places = columns(
+            [(one.location, one.draft.lane, one.seq, int(end_of(one.draft))) for one in refused]
+        )
         at = time.time_ns() // 1_000_000
         await self._connection.execute(_REFUSED, *places, at, reasons)
 
@@ -245,7 +244,7 @@ class PostgresRecords:
         self, record: NewRecord, known: ExistingRecord, before: State, source: int
     ) -> None:
         """See `RecordStore.replace`."""
-        _, location, draft = record
+        location, draft = record.location, record.draft
         seq, execute = known.seq, self._connection.execute
         await execute(_LEAVE, location, known.lane, seq)
         raw = (await self.origin(seq)).raw
@@ -307,9 +306,10 @@ class PostgresRecords:
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """See `RecordStore.publish_ahead`. They have numbers that are never noted as staged."""
-        sound = [record for record in created if record.draft.payload is not None]
-        places = [(location, draft.lane, draft.date, seq) for seq, location, draft in sound]
-        await self._publisher.enqueue(places)
+        sound = [(one, one.draft) for one in created if one.draft.payload is not None]
+        await self._publisher.enqueue(
+            [(one.location, draft.lane, draft.date, one.seq) for one, draft in sound]
+        )
 
     async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
         """See `RecordStore.add_traces`."""
@@ -340,9 +340,10 @@ def _kept(draft: Draft) -> bytes | None:
 
 
 def _row(record: NewRecord, key: bytes) -> tuple[object, ...]:
-    seq, location, draft = record
+    draft = record.draft
     if (draft.payload is None) is (why(draft) is None):
         raise ValueError("a draft has either a payload, or a reason for having none")
     line = draft.line if draft.line or draft.raw is not None else None
     lacks = draft.deferred, draft.traits
-    return seq, location, draft.lane, draft.date, key, draft.payload, *lacks, line, _kept(draft)
+    place = record.seq, record.location, draft.lane, draft.date
+    return *place, key, draft.payload, *lacks, line, _kept(draft)

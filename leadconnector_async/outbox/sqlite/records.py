@@ -139,15 +139,15 @@ class SqliteRecords:
         numbers = {name: self._counters.location(name) for name in names}
         first = self._next
         tried = [
-            NewRecord._make((seq, numbers[draft.location], draft))  # calling it takes longer
+            NewRecord(seq, numbers[draft.location], draft)
             for seq, draft in enumerate(drafts, first)
         ]
         self._next += len(tried)
         before = self._connection.total_changes
         if any(draft.deferred for draft in drafts):
-            run_rows(self._connection, _RECORD, [_row(*record, record[2].key) for record in tried])
+            run_rows(self._connection, _RECORD, [_row(one, one.draft.key) for one in tried])
         else:
-            run_rows(self._connection, _PLAIN, [_plain(*record, record[2].key) for record in tried])
+            run_rows(self._connection, _PLAIN, [_plain(one, one.draft.key) for one in tried])
         if self._connection.total_changes - before == len(tried):
             return tried, []
         found = self._connection.execute("SELECT seq FROM record WHERE seq >= ?", (first,))
@@ -160,23 +160,23 @@ class SqliteRecords:
     async def insert_again(self, record: NewRecord, key: bytes) -> None:
         """See `RecordStore.insert_again`."""
         self._next = max(self._next, record.seq + 1)
-        run_rows(self._connection, _RECORD, [_row(*record, key)])
+        run_rows(self._connection, _RECORD, [_row(record, key)])
 
     async def enter(self, created: Sequence[NewRecord], source: int) -> int:
         """See `RecordStore.enter`."""
         origins = [
-            (seq, source, draft.line, self._kept(seq, draft))
-            for seq, _, draft in created
-            if draft.line or draft.raw is not None
+            (one.seq, source, draft.line, self._kept(one.seq, draft))
+            for one in created
+            if (draft := one.draft).raw is not None or draft.line
         ]
         run_rows(self._connection, _ORIGIN, origins)
         ended = [record for record in created if record.draft.payload is None]
-        locations = Counter([location for _, location, _ in created])
+        locations = Counter([record.location for record in created])
         totals = Counter({(location, PENDING): n for location, n in locations.items()})
         if ended:
             self._refuse(ended)
-            totals.subtract([(location, PENDING) for _, location, _ in ended])
-            totals.update([(location, int(end_of(draft))) for _, location, draft in ended])
+            totals.subtract([(record.location, PENDING) for record in ended])
+            totals.update([(record.location, int(end_of(record.draft))) for record in ended])
         self._counters.add(totals)
         return sum(record.draft.problem is not None for record in ended)
 
@@ -197,8 +197,9 @@ class SqliteRecords:
         at = time.time_ns() // 1_000_000
         reason = self._counters.reason
         rows = [
-            (location, draft.lane, seq, int(end_of(draft)), at, 0, reason(why(draft)))
-            for seq, location, draft in refused
+            (one.location, draft.lane, one.seq, int(end_of(draft)), at, 0, reason(why(draft)))
+            for one in refused
+            for draft in (one.draft,)
         ]
         run_rows(self._connection, _REFUSED, rows)
 
@@ -251,7 +252,7 @@ class SqliteRecords:
         self, record: NewRecord, known: ExistingRecord, before: State, source: int
     ) -> None:
         """See `RecordStore.replace`."""
-        _, location, draft = record
+        location, draft = record.location, record.draft
         seq, execute = known.seq, self._connection.execute
         raw = (await self.origin(seq)).raw
         execute(f"DELETE FROM outcome WHERE {_PLACE}", (location, known.lane, seq))  # noqa: S608 - our own names
@@ -310,9 +311,9 @@ class SqliteRecords:
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """See `RecordStore.publish_ahead`."""
         places: list[QueuePlace] = [
-            (location, draft.lane, draft.date, seq)
-            for seq, location, draft in created
-            if draft.payload is not None
+            (one.location, one.draft.lane, one.draft.date, one.seq)
+            for one in created
+            if one.draft.payload is not None
         ]
         self._enqueuer.publish_ahead([record.seq for record in created], places)
 
@@ -331,14 +332,15 @@ class SqliteRecords:
         return None if row is None else StoredOutcome(row[0], State(row[1]), *row[2:])
 
 
-def _plain(seq: int, location: int, draft: Draft, key: bytes) -> tuple[Any, ...]:
-    _, lane, date, _, _, payload, _, _, problem, _, left_out = draft[:11]
-    if (payload is None) is (problem is None and left_out is None):
+def _plain(record: NewRecord, key: bytes) -> tuple[Any, ...]:
+    draft = record.draft
+    payload = draft.payload
+    if (payload is None) is (draft.problem is None and draft.left_out is None):
         raise ValueError("a draft has either a payload, or a reason for having none")
     # What is neither a number, a text nor a bytearray would be looked up in tables of adapters.
     body = None if payload is None else bytearray(payload)
-    return seq, location, lane, date, bytearray(key), body
+    return record.seq, record.location, draft.lane, draft.date, bytearray(key), body
 
 
-def _row(seq: int, location: int, draft: Draft, key: bytes) -> tuple[Any, ...]:
-    return *_plain(seq, location, draft, key), draft.deferred, draft.traits
+def _row(record: NewRecord, key: bytes) -> tuple[Any, ...]:
+    return *_plain(record, key), record.draft.deferred, record.draft.traits

@@ -103,7 +103,8 @@ async def stage(outbox: MemoryOutbox, names: Sequence[str], each: int, payload: 
                 ),
                 location=name,
                 now_ms=0,
-            )._replace(payload=payload)
+                payload=payload,
+            )
             for number in range(each)
         ]
         await outbox.stage(drafts, SourcePass())

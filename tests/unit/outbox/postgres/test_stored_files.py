@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from outbox_kit import claimed, draft, fate, published
 
 from leadconnector_async.outbox.base import SourcePass
@@ -23,7 +24,7 @@ LARGE = b"many pieces" * (PIECE // 5)
 def with_file(key: str, path: Path, digest: str | None = None) -> Draft:
     """A draft of a record with one attachment."""
     file = LocalFile(str(path), digest or current_digest(str(path)))
-    return draft(key)._replace(deferred=Deferred(attachments=[file]).encoded())
+    return replace(draft(key), deferred=Deferred(attachments=[file]).encoded())
 
 
 async def fetched(outbox: PostgresOutbox, digest: str) -> bytes | None:

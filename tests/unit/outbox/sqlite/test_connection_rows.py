@@ -5,6 +5,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, published
 
 from leadconnector_async.models import Contact
@@ -42,7 +43,7 @@ def test_no_statement_looks_through_a_large_table(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> None:
         await outbox.source("a.csv", b"{}")
-        deferred = draft("late")._replace(deferred=Deferred(contact=Contact(phone="+1")).encoded())
+        deferred = replace(draft("late"), deferred=Deferred(contact=Contact(phone="+1")).encoded())
         await published(outbox, [*drafts(200, lanes=3), draft("no", problem="no"), deferred])
         await outbox.stage([*drafts(200), *[draft("a", counted=True)] * 3], SourcePass())
         await outbox.submit(draft("b"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from outbox_kit import claimed, drafts, fate, in_outbox, published
 
 from leadconnector_async.models import Contact
@@ -29,7 +30,7 @@ def test_a_retry_asks_once_for_each_lane_whether_a_record_of_it_may_be_stored(
             return super().execute(statement, *args)
 
     async def work(outbox: SqliteOutbox) -> None:
-        await published(outbox, [one._replace(deferred=KIM) for one in drafts(60, lanes=3)])
+        await published(outbox, [replace(one, deferred=KIM) for one in drafts(60, lanes=3)])
         claims = await claimed(outbox, 60)
         await outbox.settle([fate(claim, State.REJECTED) for claim in claims], ())
         assert (await outbox.requeue()).pending == 60

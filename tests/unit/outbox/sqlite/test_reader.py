@@ -7,6 +7,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from outbox_kit import AT, OutboxFile, draft, drafts, in_outbox, listed, published
 
 from leadconnector_async.errors import OutboxUnusableError
@@ -57,7 +58,7 @@ def test_a_long_list_needs_little_memory(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> None:
         batch = [
-            draft(f"{n}", problem="no", line=n)._replace(raw=bytes(5_000)) for n in range(2_000)
+            replace(draft(f"{n}", problem="no", line=n), raw=bytes(5_000)) for n in range(2_000)
         ]
         await outbox.stage(batch, SourcePass())
 
