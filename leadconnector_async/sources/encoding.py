@@ -140,15 +140,24 @@ _CAPITAL_AT_QUOTE: Final = re.compile("[\u00c4-\u00de][\u00a0\u00ab\u00bb]")
 """``CAFÉ»`` would be UTF-8 too, of a rare letter."""
 
 # Both begin with text, for which a line is searched fastest.
-garbled_perhaps: Final = re.compile(
+_GARBLED: Final = re.compile(
     rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|\xe2[\x80-\x84]|[\xc5\xc6\xcb])"
 ).search
-"""Look at a line in UTF-8 quickly. None is certain."""
+
+_C2, _C5, _C6, _CB, _E2 = b"\xc2\xc5\xc6\xcb\xe2"
+"""What follows the first character in that pattern."""
 
 escaped_oddly: Final = re.compile(
     rb"\\u00(?:00|[c-fC-F][0-9a-fA-F]\\u(?:00[89abAB]|20|21|01|02))"
 ).search
-"""The same for what JSON escapes, and for NULs."""
+"""Look quickly for what JSON escapes oddly, and for NULs. None is certain."""
+
+
+def garbled_perhaps(line: bytes) -> bool:
+    """Look at a line in UTF-8 quickly. False is certain."""
+    # That a byte is missing is seen sooner than that a pattern is.
+    follows = _C2 in line or _C5 in line or _C6 in line or _CB in line or _E2 in line
+    return follows and _GARBLED(line) is not None
 
 
 def mended(text: str) -> str | None:
