@@ -39,12 +39,14 @@ from msgspec import Struct
 
 from leadconnector_async.api import effects, endpoints
 from leadconnector_async.api.contacts import find_contact, find_owner, open_conversation
-from leadconnector_async.api.listings import read_object, text_of
-from leadconnector_async.api.responses import is_absent, is_success, lacks_conversation
+from leadconnector_async.api.listings import text_of
+from leadconnector_async.api.responses import is_absent, is_success, json_object, lacks_conversation
 from leadconnector_async.models import Contact
-from leadconnector_async.records.deferred import LocalFile
+from leadconnector_async.records.deferred import LocalFile, read_deferred
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
     from leadconnector_async.api.effects import Flow
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.records.deferred import Deferred
@@ -129,6 +131,30 @@ def place_lookups(payload: bytes, deferred: Deferred) -> set[str]:
 
 PERSON: Final = "person:"
 """What the names of lookups begin with that are known from the records themselves."""
+
+
+def person_lookups(deferred: str) -> dict[str, str]:
+    """What a record teaches of the person whom it names by number and address both, if it does."""
+    contact = read_deferred(deferred).contact
+    if contact is None or contact.phone is None or contact.email is None:
+        return {}
+    told = msgspec.json.encode(contact).decode()
+    return {f"{PERSON}{name}": told for name in (contact.phone, contact.email)}
+
+
+def forgettable(
+    rows: Iterable[tuple[int, int, bytes, str]], in_doubt: Container[tuple[int, int]]
+) -> dict[int, set[str]]:
+    """The lookups by location that tell where records belong: location, lane, and what they say.
+
+    Not of lanes ``in_doubt``: what may be stored is looked for with what was known.
+    """
+    by_location: dict[int, set[str]] = {}
+    for location, lane, payload, deferred in rows:
+        if (location, lane) not in in_doubt:
+            names = by_location.setdefault(location, set())
+            names |= place_lookups(payload, read_deferred(deferred))
+    return by_location
 
 
 def enrich(
@@ -286,12 +312,7 @@ def unread_name(mark: str) -> str:
 
 def _single(response: Response) -> dict[str, Any] | None:
     """A conversation; None where it cannot be told."""
-    if not is_success(response):
-        return None
-    try:
-        found = read_object(response.body)
-    except ValueError:
-        return None
+    found = json_object(response.body) if is_success(response) else None
     return found.get("conversation", found) if found else None
 
 

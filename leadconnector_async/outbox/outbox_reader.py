@@ -21,9 +21,11 @@ from leadconnector_async.outbox.reader import (
     OutboxSummary,
     QueuedRecord,
     ReasonGroup,
+    RecordCounts,
     RecordLife,
     SentRecord,
     SourcePosition,
+    grouped,
     kind_of,
 )
 from leadconnector_async.quota.limits import QuotaSnapshot
@@ -34,14 +36,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from leadconnector_async.outbox.base import StoppedLocation
-    from leadconnector_async.outbox.reader import (
-        FailedRecord,
-        Group,
-        HistoryRecord,
-        KindOf,
-        Owner,
-        RecordCounts,
-    )
+    from leadconnector_async.outbox.reader import FailedRecord, Group, HistoryRecord, KindOf, Owner
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
 
@@ -103,6 +98,10 @@ ENDS: Final = "outcome o ON o.location = r.location AND o.lane = r.lane AND o.se
 WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
     AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
 
+_REASONS: Final = """SELECT o.state, o.reason, min(text), count(*) AS n, min(seq)
+    FROM outcome o LEFT JOIN reason ON reason.id = o.reason
+    WHERE o.state > 2 GROUP BY o.state, o.reason ORDER BY n DESC, min(seq)"""
+
 _LIVES: Final = f"""SELECT r.seq, key, location.name, r.location, r.date, payload,
         coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
         coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
@@ -129,6 +128,8 @@ class StoreQueries(NamedTuple):
 
     location: str
     """The number of a location, by its name."""
+    totals: str
+    """How many records of each location stand where."""
     moments: str
     """When records were settled: at first, and at last."""
     places: str
@@ -169,7 +170,8 @@ class OutboxReader(ABC):
         since = (now - round(lately_s * 1000)) // SPAN_MS
         rows = self._rows
         async with self.at_one_moment():
-            counts = await self._counts()
+            totals = (await self._totals()).items()
+            counts = {name: RecordCounts(*numbers) for name, numbers in totals}
             ((first_at, last_at),) = await rows(self._queries.moments)
             ((spans, sent_lately),) = await rows(_PACE, since)
             ((records, copies),) = await rows(_KEPT)
@@ -177,7 +179,7 @@ class OutboxReader(ABC):
                 counts,
                 [
                     ReasonGroup(State(of.state), of.reason, of.count, await self._first(of))
-                    for of in await self._groups()
+                    for of in grouped(await rows(_REASONS))
                 ],
                 first_at,
                 last_at,
@@ -191,11 +193,12 @@ class OutboxReader(ABC):
                 await self._owners(counts, since),
             )
 
-    @abstractmethod
-    async def _counts(self) -> dict[str, RecordCounts]: ...
-
-    @abstractmethod
-    async def _groups(self) -> list[Group]: ...
+    async def _totals(self) -> dict[str, list[int]]:
+        """How many records of each location stand where, by the numbers of states."""
+        found: dict[str, list[int]] = {}
+        for name, state, n in await self._rows(self._queries.totals):
+            found.setdefault(name, [0] * len(State))[state] = n
+        return found
 
     async def _first(self, group: Group) -> list[SourcePosition]:
         """Where the first records of a group stand: they are among the first of each reason."""

@@ -129,14 +129,6 @@ read_deferred: Final = msgspec.json.Decoder(Deferred).decode
 """Read what `Deferred.encoded` wrote."""
 
 
-def two_names_of(deferred: str) -> tuple[Contact, tuple[str, str]] | None:
-    """The contact that a record names by number and address both, and these."""
-    contact = read_deferred(deferred).contact
-    if contact is None or contact.phone is None or contact.email is None:
-        return None
-    return contact, (contact.phone, contact.email)
-
-
 def answers_last(mails: Iterable[StagedMail]) -> Iterator[tuple[int, int]]:
     """Yield the new date and the number of each mail that stands before one that it answers.
 

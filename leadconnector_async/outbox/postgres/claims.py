@@ -262,9 +262,8 @@ class Claims:
                 if seq not in records:
                     break
                 key, payload, late, *trace = records[seq]
-                claim = Claim(catch.lease, lane, date, seq, key, payload, attempts, late)
-                claim.trace = traced(*trace)
-                of_location.append(claim)
+                place, rest = (catch.lease, lane, date, seq), (key, payload, attempts, late)
+                of_location.append(Claim(*place, *rest, trace=traced(*trace)))
             claims.append(of_location)
         return claims
 

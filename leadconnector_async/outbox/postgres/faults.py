@@ -36,9 +36,10 @@ def explained(place: PostgresPlace, error: BaseException) -> OutboxError:
     at = place.shown
     if isinstance(error, pg.ProtocolViolationError) and "startup parameter" in str(error):
         return OutboxUnusableError(f"{at} {POOLED}")
-    for kinds, of, what in _EXPLAINED:
-        if isinstance(error, kinds):
-            return of(what.format(at=at, said=_said(error), name=f'"{place.schema}"'))
+    for of, texts in _EXPLAINED.items():
+        for kinds, what in texts.items():
+            if isinstance(error, kinds):
+                return of(what.format(at=at, said=_said(error), name=f'"{place.schema}"'))
     if isinstance(error, pg.PostgresError):
         return OutboxWriteError(f"{at} cannot be written ({_said(error)}): see the server's log")
     return OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
@@ -56,73 +57,49 @@ POOLED: Final = (
     "that keeps settings from the server: give the server's own address"
 )
 
-_EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], str], ...]] = (
-    (
-        (pg.InvalidPasswordError, pg.InvalidAuthorizationSpecificationError),
-        OutboxUnusableError,
-        (
+_EXPLAINED: Final[dict[type[OutboxError], dict[tuple[type[Exception], ...], str]]] = {
+    OutboxUnusableError: {
+        (pg.InvalidPasswordError, pg.InvalidAuthorizationSpecificationError): (
             "{at}: the server refuses the user or password: give the right ones in the URL, or the "
             "password in PGPASSWORD or ~/.pgpass"
         ),
-    ),
-    (
-        (pg.InvalidCatalogNameError,),
-        OutboxUnusableError,
-        "{at}: there is no such database: make it, or name another",
-    ),
-    (
-        (pg.InsufficientPrivilegeError,),
-        OutboxUnusableError,
-        (
+        (pg.InvalidCatalogNameError,): "{at}: there is no such database: make it, or name another",
+        (pg.InsufficientPrivilegeError,): (
             "{at}: {said}: let an owner of the database run leadconnector outbox init, and GRANT "
             "USAGE ON SCHEMA {name} and ALL ON ALL TABLES and SEQUENCES IN SCHEMA {name} to the "
             "user"
         ),
-    ),
-    ((pg.ReadOnlySQLTransactionError,), OutboxUnusableError, f"{{at}}: {READ_ONLY}"),
-    (
-        (pg.DiskFullError,),
-        OutboxWriteError,
-        "{at}: the server's disk is full: make room, and run again",
-    ),
-    (
-        (pg.TooManyConnectionsError,),
-        OutboxBusyError,
-        "{at}: the server takes no more connections ({said}): end others, or raise the limit",
-    ),
-    (
-        (pg.UndefinedTableError, pg.UndefinedColumnError),
-        OutboxUnusableError,
-        "{at} is damaged ({said}): restore it from a copy, or choose another schema",
-    ),
-    (
-        (pg.DuplicatePreparedStatementError, pg.InvalidSQLStatementNameError),
-        OutboxUnusableError,
-        f"{{at}} {POOLED}",
-    ),
-    (
-        (pg.SyntaxOrAccessError,),
-        OutboxError,  # a fault of the program's: no other connection would do better
-        "{at}: the server does not understand a statement ({said}): report it",
-    ),
-    (
-        (pg.QueryCanceledError,),
-        OutboxWriteError,
-        "{at}: the server ended a statement ({said}): raise its statement_timeout, and run again",
-    ),
-    (
-        (pg.DeadlockDetectedError, pg.LockNotAvailableError),
-        OutboxBusyError,
-        "{at} is locked by another program: run again",
-    ),
-    (
-        (pg.CannotConnectNowError, pg.AdminShutdownError, pg.CrashShutdownError),
-        OutboxWriteError,
-        "{at}: the server starts or ends: run again once it is there",
-    ),
-    (
-        (pg.PostgresConnectionError, *_CLIENT, ConnectionError, TimeoutError),
-        OutboxWriteError,
-        "{at}: the connection was lost: run again once the server is there",
-    ),
-)
+        (pg.ReadOnlySQLTransactionError,): f"{{at}}: {READ_ONLY}",
+        (pg.UndefinedTableError, pg.UndefinedColumnError): (
+            "{at} is damaged ({said}): restore it from a copy, or choose another schema"
+        ),
+        (pg.DuplicatePreparedStatementError, pg.InvalidSQLStatementNameError): f"{{at}} {POOLED}",
+    },
+    OutboxBusyError: {
+        (pg.TooManyConnectionsError,): (
+            "{at}: the server takes no more connections ({said}): end others, or raise the limit"
+        ),
+        (pg.DeadlockDetectedError, pg.LockNotAvailableError): (
+            "{at} is locked by another program: run again"
+        ),
+    },
+    OutboxWriteError: {
+        (pg.DiskFullError,): "{at}: the server's disk is full: make room, and run again",
+        (pg.QueryCanceledError,): (
+            "{at}: the server ended a statement ({said}): raise its statement_timeout, and run "
+            "again"
+        ),
+        (pg.CannotConnectNowError, pg.AdminShutdownError, pg.CrashShutdownError): (
+            "{at}: the server starts or ends: run again once it is there"
+        ),
+        (pg.PostgresConnectionError, *_CLIENT, ConnectionError, TimeoutError): (
+            "{at}: the connection was lost: run again once the server is there"
+        ),
+    },
+    OutboxError: {  # a fault of the program's: no other connection would do better
+        (pg.SyntaxOrAccessError,): (
+            "{at}: the server does not understand a statement ({said}): report it"
+        ),
+    },
+}
+"""The first that fits: some are kinds of the last."""

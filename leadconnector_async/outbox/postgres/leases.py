@@ -281,21 +281,10 @@ _FATE_COLUMNS: Final = 12
 
 
 def _row(fate: Settlement, reasons: Mapping[str | None, int | None]) -> tuple[Any, ...]:
-    claim, state, at, attempts, message, conversation, mail, why, detail, _ = fate
-    return (
-        claim.lease.number,
-        claim.lane,
-        claim.date,
-        claim.seq,
-        state,
-        at,
-        attempts,
-        message and storable(message),
-        conversation and storable(conversation),
-        mail and storable(mail),
-        reasons[why],
-        detail,
-    )
+    claim, state, at, attempts, *ids, why, detail, _ = fate
+    place = claim.lease.number, claim.lane, claim.date, claim.seq
+    kept = [id_ and storable(id_) for id_ in ids]
+    return *place, state, at, attempts, *kept, reasons[why], detail
 
 
 def _lost(leases: Sequence[Lease]) -> LeaseLostError:

@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from leadconnector_async.api.enrichment import PERSON, conversation_lookup, place_lookups
+from leadconnector_async.api.enrichment import conversation_lookup, forgettable, person_lookups
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.postgres.counters import (
@@ -30,7 +28,7 @@ from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
 from leadconnector_async.outbox.postgres.stored_files import unuse
 from leadconnector_async.outbox.reader import gist
 from leadconnector_async.outbox.selection import SelectionPass
-from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
+from leadconnector_async.records.deferred import Trait, answers_last
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -159,10 +157,8 @@ class Publisher:
         rows = await self._connection.fetch(_TWO_NAMES, *ranges, int(Trait.TWO_NAMES))
         persons: dict[tuple[int, str], str] = {}
         for location, deferred in rows:
-            if (found := two_names_of(deferred)) is not None:
-                contact = msgspec.json.encode(found[0]).decode()
-                for name in found[1]:
-                    persons.setdefault((location, f"{PERSON}{name}"), contact)
+            for name, contact in person_lookups(deferred).items():
+                persons.setdefault((location, name), contact)
         await note_lookups(self._connection, [(*who, value) for who, value in persons.items()])
 
     async def enqueue(self, places: Sequence[QueuePlace]) -> None:
@@ -286,15 +282,10 @@ async def _forget(connection: Connection, seqs: Sequence[int]) -> None:
 
     Not where a record of the same lane may be stored: it is looked for with what was known.
     """
-    by_location: dict[int, set[str]] = {}
     rows = await connection.fetch(_LATE, seqs)
     lanes = {(location, lane) for location, lane, *_ in rows}
     in_doubt = {lane for lane in lanes if await connection.fetchval(_IN_DOUBT, *lane)}
-    for location, lane, payload, deferred in rows:
-        if (location, lane) not in in_doubt:
-            names = by_location.setdefault(location, set())
-            names |= place_lookups(payload, read_deferred(deferred))
-    for location, names in by_location.items():
+    for location, names in forgettable(rows, in_doubt).items():
         contacts = (await known_lookups(connection, location, list(names))).values()
         names |= {conversation_lookup(contact) for contact in contacts}
         await forget_lookups(connection, location, names)

@@ -29,21 +29,14 @@ from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD, check_schema
 from leadconnector_async.outbox.postgres.upkeep import INVARIANTS
-from leadconnector_async.outbox.reader import (
-    FailedRecord,
-    HistoryRecord,
-    Owner,
-    RecordCounts,
-    grouped,
-    kind_of,
-)
+from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, Owner, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.reader import Group, KindOf
+    from leadconnector_async.outbox.reader import KindOf
 
 T = TypeVar("T")
 
@@ -72,18 +65,6 @@ _RECORDS: Final = """SELECT r.seq, location.name, r.date, payload, coalesce(o.st
         LEFT JOIN source ON source.id = r.source AND payload IS NULL
     ORDER BY r.seq"""
 
-_TOTALS: Final = """SELECT name, state, sum(n)::bigint FROM (
-        SELECT location, state::int, n FROM tally
-        UNION ALL SELECT location, p.state, p.n FROM tenure CROSS JOIN LATERAL (VALUES
-            (0, pending - cardinality(held)), (1, cardinality(held)), (2, sent), (3, rejected),
-            (4, unresolved)) AS p (state, n)) AS parts
-        JOIN location ON id = location
-    GROUP BY id, name, state HAVING sum(n) <> 0 ORDER BY id, state"""
-
-_REASONS: Final = """SELECT state, o.reason, text, count(*) AS n, min(seq)
-    FROM outcome o LEFT JOIN reason ON reason.id = o.reason
-    WHERE state > 2 GROUP BY state, o.reason, text ORDER BY n DESC, min(seq)"""
-
 _OWNERS: Final = """SELECT application_name, number, coalesce((
         SELECT sum(sent) FROM pace WHERE part = pid AND span >= $2), 0)::bigint
     FROM (SELECT pid, array_agg(objid::bigint) AS number FROM pg_locks
@@ -96,6 +77,13 @@ _MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _QUERIES: Final = StoreQueries(
     location="SELECT id FROM location WHERE md5(name) = md5($1)",
+    totals="""SELECT name, state, sum(n)::bigint FROM (
+            SELECT location, state::int, n FROM tally
+            UNION ALL SELECT location, p.state, p.n FROM tenure CROSS JOIN LATERAL (VALUES
+                (0, pending - cardinality(held)), (1, cardinality(held)), (2, sent), (3, rejected),
+                (4, unresolved)) AS p (state, n)) AS parts
+            JOIN location ON id = location
+        GROUP BY id, name, state HAVING sum(n) <> 0 ORDER BY id, state""",
     moments="SELECT min(first_at), max(last_at) FROM tenure",
     places="""SELECT seq, coalesce(name, ''), coalesce(line, 0)
         FROM outcome o JOIN record r USING (seq) LEFT JOIN source ON source.id = r.source
@@ -178,12 +166,6 @@ class PostgresOutboxReader(OutboxReader):
             if not self._runner.closed:
                 await self._read(lambda connection: connection.execute("ROLLBACK"))
 
-    async def _counts(self) -> dict[str, RecordCounts]:
-        return await self._read(_counts)
-
-    async def _groups(self) -> list[Group]:
-        return grouped(map(tuple, await self._rows(_REASONS)))
-
     async def _owners(self, locations: Iterable[str], since: int) -> tuple[Owner, ...]:
         by_lock: dict[int, list[str]] = {}
         for name in locations:
@@ -246,13 +228,6 @@ def _history_record(row: Sequence[Any], kind_of_refused: KindOf) -> HistoryRecor
     _, location, date, payload, state, found, form, raw = row
     kind = kind_of_refused(form, raw) if payload is None else kind_of(payload, date)
     return HistoryRecord(location, *kind, state, bool(found))
-
-
-async def _counts(connection: Connection) -> dict[str, RecordCounts]:
-    found: dict[str, list[int]] = {}
-    for name, state, n in await connection.fetch(_TOTALS):
-        found.setdefault(name, [0] * len(State))[state] = n
-    return {name: RecordCounts(*counts) for name, counts in found.items()}
 
 
 _OF_THEM: Final = """CASE WHEN $1::bytea IS NULL THEN true

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import State, StoredOutcome
@@ -113,26 +114,19 @@ _TRACES: Final = """INSERT INTO trace (seq, parent, state)
 _PENDING: Final = int(State.PENDING)
 
 
+@dataclass(eq=False, repr=False)
 class PostgresRecords:
-    """`RecordStore` over one connection. ``blocks`` number what is new."""
+    """`RecordStore` over one connection. Its blocks number what is new."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        numbers: Numbers,
-        part: int,
-        blocks: NumberBlocks,
-        publisher: Publisher,
-    ) -> None:
-        self._connection = connection
-        self._numbers = numbers
-        self._part = part
-        self._blocks = blocks
-        self._publisher = publisher
-        self._has_former: bool | None = None
-        self._source = 0
-        self.files: list[tuple[int, LocalFile]] = []
-        """The files of the job's records."""
+    _connection: Connection
+    _numbers: Numbers
+    _part: int
+    _blocks: NumberBlocks
+    _publisher: Publisher
+    _has_former: bool | None = None
+    _source: int = 0
+    files: list[tuple[int, LocalFile]] = field(default_factory=list)
+    """The files of the job's records."""
 
     def begin(self, source: int = 0) -> None:
         """Begin a job for a source; forget what others may have changed since the last one."""
@@ -175,13 +169,11 @@ class PostgresRecords:
         """See `RecordStore.enter`. Where they came from was written with them."""
         self._note_files(created)
         ended = [record for record in created if record.draft.payload is None]
-        totals = Counter([(record.location, _PENDING) for record in created])
         if ended:
             await self._refuse(ended)
             for record in ended:
                 await self._note_unkept(record.seq, record.draft)
-            totals.subtract([(record.location, _PENDING) for record in ended])
-            totals.update([(record.location, int(end_of(record.draft))) for record in ended])
+        totals = Counter([(record.location, int(end_of(record.draft))) for record in created])
         await count(self._connection, self._part, totals)
         return sum(record.draft.problem is not None for record in ended)
 
@@ -262,11 +254,8 @@ class PostgresRecords:
         elif await self._publisher.is_published(seq):  # else it has to wait
             await self._publisher.enqueue([(location, draft.lane, draft.date, seq)])
         if after != before:
-            await count(
-                self._connection,
-                self._part,
-                {(location, int(before)): -1, (location, int(after)): 1},
-            )
+            changes = {(location, int(before)): -1, (location, int(after)): 1}
+            await count(self._connection, self._part, changes)
 
     async def add_copies(self, copies: Sequence[Copy]) -> None:
         """See `RecordStore.add_copies`."""

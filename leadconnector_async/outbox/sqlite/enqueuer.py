@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from leadconnector_async.api.enrichment import PERSON, conversation_lookup, place_lookups
+from leadconnector_async.api.enrichment import conversation_lookup, forgettable, person_lookups
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.reader import gist
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJECTED, UNRESOLVED
-from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
+from leadconnector_async.records.deferred import Trait, answers_last
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -96,9 +94,7 @@ class Enqueuer:
         """
         values = self._published, up_to, int(Trait.TWO_NAMES)
         for location, deferred in self._connection.execute(_TWO_NAMES, values).fetchall():
-            if (found := two_names_of(deferred)) is not None:
-                contact = msgspec.json.encode(found[0]).decode()
-                self._lookups.add(location, {f"{PERSON}{name}": contact for name in found[1]})
+            self._lookups.add(location, person_lookups(deferred))
 
     def publish_ahead(self, seqs: Sequence[int], places: Sequence[QueuePlace]) -> None:
         """Publish new records, ahead of others that are only staged; put some of them in."""
@@ -211,15 +207,10 @@ class Requeuer:
 
         Not where a record of the same lane may be stored: it is looked for with what was known.
         """
-        by_location: dict[int, set[str]] = {}
         rows = list(fetch_rows(self._connection, _LATE, [(seq,) for seq in seqs], ")"))
         places = {(location, lane) for location, lane, *_ in rows}
         in_doubt = {place for place in places if self._is_in_doubt(*place)}
-        for location, lane, payload, deferred in rows:
-            if (location, lane) not in in_doubt:
-                names = by_location.setdefault(location, set())
-                names |= place_lookups(payload, read_deferred(deferred))
-        for location, names in by_location.items():
+        for location, names in forgettable(rows, in_doubt).items():
             contacts = self._lookups.known(location, list(names)).values()
             names |= {conversation_lookup(contact) for contact in contacts}
             self._lookups.forget(location, names)

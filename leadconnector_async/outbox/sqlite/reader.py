@@ -21,13 +21,7 @@ import msgspec
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries
-from leadconnector_async.outbox.reader import (
-    FailedRecord,
-    HistoryRecord,
-    RecordCounts,
-    grouped,
-    kind_of,
-)
+from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, kind_of
 from leadconnector_async.outbox.sqlite.connection import (
     explained,
     fetch_rows,
@@ -42,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.reader import Group, KindOf
+    from leadconnector_async.outbox.reader import KindOf
 
 T = TypeVar("T")
 
@@ -71,6 +65,7 @@ _WITH_SEQS: Final = f""") AS wanted CROSS JOIN record r ON r.seq = column1
 
 _QUERIES: Final = StoreQueries(
     location="SELECT id FROM location WHERE name = ?",
+    totals="SELECT name, state, n FROM tally JOIN location ON id = location ORDER BY id",
     moments="SELECT min(first_at), max(last_at) FROM tally",
     places="""SELECT seq, coalesce(name, ''), coalesce(line, 0)
         FROM outcome LEFT JOIN origin USING (seq) LEFT JOIN source ON source.id = origin.source
@@ -142,11 +137,12 @@ class SqliteOutboxReader(OutboxReader):
         finally:
             self._connection.rollback()
 
-    async def _counts(self) -> dict[str, RecordCounts]:
-        return await self._read(_counts_of)
-
-    async def _groups(self) -> list[Group]:
-        return await self._read(lambda connection: grouped(connection.execute(_REASONS)))
+    async def _totals(self) -> dict[str, list[int]]:
+        found = await super()._totals()
+        for name in await self._read(_claimed):
+            found[name][State.PENDING] -= 1
+            found[name][State.CLAIMED] += 1
+        return found
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """See `OutboxReader.lookups`."""
@@ -208,28 +204,15 @@ def _failed(connection: Connection, seqs: Sequence[int]) -> tuple[int, list[Fail
     return len(seqs), found  # one that is not found was put back meanwhile
 
 
-_TOTALS: Final = """SELECT name, state, n
-    FROM tally JOIN location ON location.id = tally.location ORDER BY location.id"""
-
 _CLAIMED: Final = """SELECT name FROM record JOIN queue USING (location, lane, date, seq)
     JOIN location ON location.id = record.location WHERE record.seq IN ("""
 
-_REASONS: Final = """SELECT state, outcome.reason, text, count(*) AS n, min(seq)
-    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
-    WHERE state > 2 GROUP BY state, outcome.reason ORDER BY n DESC, min(seq)"""
 
-
-def _counts_of(connection: Connection) -> dict[str, RecordCounts]:
-    """How many records of each location stand where."""
-    found: dict[str, list[int]] = {}
-    for name, state, n in connection.execute(_TOTALS):
-        found.setdefault(name, [0] * len(State))[state] = n
+def _claimed(connection: Connection) -> list[str]:
+    """The location of each record that is claimed."""
     batches = connection.execute("SELECT seqs FROM claimed").fetchall()
     claimed = {(seq,) for (stored,) in batches for seq in unpacked(stored)}
-    for (name,) in fetch_rows(connection, _CLAIMED, list(claimed), ")"):
-        found[name][State.PENDING] -= 1
-        found[name][State.CLAIMED] += 1
-    return {name: RecordCounts(*counts) for name, counts in found.items()}
+    return [name for (name,) in fetch_rows(connection, _CLAIMED, list(claimed), ")")]
 
 
 _HISTORY_PAGE: Final = 1_000
