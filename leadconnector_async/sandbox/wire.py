@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +29,7 @@ class Pauses:
     """Waits that end at once, with an exception, when the server stops."""
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._stopping = asyncio.Event()
 
     async def wait(self, seconds: float) -> None:
         """Wait so long.
@@ -36,26 +37,15 @@ class Pauses:
         Raises:
             ConnectionAbortedError: the server stops.
         """
-        loop = asyncio.get_running_loop()
-        ended = loop.create_future()
-        timer = loop.call_later(seconds, _end, ended)
-        self._waiting.add(ended)
-        try:
-            await ended
-        finally:
-            timer.cancel()
-            self._waiting.discard(ended)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+            raise ConnectionAbortedError("the sandbox stops")
 
     def stop(self) -> None:
         """End every wait."""
-        for ended in self._waiting:
-            if not ended.done():
-                ended.set_exception(ConnectionAbortedError("the sandbox stops"))
-
-
-def _end(ended: asyncio.Future[None]) -> None:
-    if not ended.done():
-        ended.set_result(None)
+        self._stopping.set()
+        self._stopping = asyncio.Event()  # it may go on
 
 
 class Delays:
@@ -69,13 +59,11 @@ class Delays:
         """Seconds on the way in."""
         latency, draw = self._latency, self._random.random
         slow = latency.slow if latency.slow_share and draw() < latency.slow_share else 0.0
-        return latency.up + (latency.jitter * draw() if latency.jitter else 0.0) + slow
+        return latency.up + latency.jitter * draw() + slow
 
     def down(self) -> float:
         """Seconds on the way back."""
-        latency = self._latency
-        jitter = latency.jitter * self._random.random() if latency.jitter else 0.0
-        return latency.down + jitter
+        return self._latency.down + self._latency.jitter * self._random.random()
 
 
 def response(reply: Reply) -> web.Response:
