@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +17,7 @@ from msgspec import Struct
 
 from leadconnector_async.api import endpoints, responses
 from leadconnector_async.api.contacts import delete_contact, made_contact, make_contact
-from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages, read_object
+from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages
 from leadconnector_async.doctor import Finding, Kind
 from leadconnector_async.errors import FateUnknownError, LeadConnectorError
 from leadconnector_async.models import Contact, Receipt
@@ -178,10 +177,8 @@ class _Flight:
     async def _unread(self, count: int) -> Finding:
         request = endpoints.get_conversation(self._conversation or "")
         response = await self._api.exchange(self._location, request)
-        unread = None
-        if responses.is_success(response):
-            with suppress(ValueError):
-                unread = read_object(response.body).get("unreadCount")
+        answer = response.body if responses.is_success(response) else b""
+        unread = responses.json_object(answer).get("unreadCount")
         if not isinstance(unread, int):
             return Finding("canary unread", "note", "the account does not say what is unread")
         if unread:

@@ -27,7 +27,7 @@ from leadconnector_async.reports.outbox_status import status_of
 from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.statistics_meter import StatisticsMeter
 from leadconnector_async.reports.summary import Ending, summary_of
-from leadconnector_async.sending import sending_from
+from leadconnector_async.sending import OwnerSending, WorkerSending, sending_from
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
@@ -103,14 +103,14 @@ class Importer:
         if measured or session.observer is not None:
             self.statistics = StatisticsMeter(session)
             session = self.statistics.session
-        self._sending = sending_from(
+        self.sending: OwnerSending | WorkerSending = sending_from(
             session,
             outbox,
             alone=self._selection is not None or session.policy.mark_read,
             concurrency=concurrency,
             notice=self.stager.notes.notices.add,
         )
-        self.left: dict[str, int] = self._sending.left
+        self.left: dict[str, int] = self.sending.left
         """Records without a fate, by location, where this run has some to send."""
         self._meter = ProgressMeter(self, session.breaker, reader, self.left)
         if self.statistics is not None:
@@ -121,7 +121,7 @@ class Importer:
         """How far the run is."""
         now = asyncio.get_running_loop().time()
         reading = None if self._origin is None else self._origin.reading
-        return self._meter.snapshot(now, self._sending.total, reading, self._sending.lost)
+        return self._meter.snapshot(now, self.sending.total, reading, self.sending.lost)
 
     def _own(self) -> dict[str, object]:
         """What is the import's own, of an outbox that has more."""
@@ -129,26 +129,21 @@ class Importer:
         return {name: getattr(progress, name) for name in ("pending", "rate", "seconds_left")}
 
     @property
-    def left_over(self) -> int | None:
-        """Records that this run had to send, and that are left; None: all that is pending."""
-        return self._sending.left_over
-
-    @property
     def stats(self) -> RunStats:
         """What was done so far."""
         total = copy(self._staged)
-        total.include(self._sending.stats)
+        total.include(self.sending.stats)
         return total
 
     @property
     def locations(self) -> Mapping[str, LocationState]:
         """Those that this process sends for."""
-        return self._sending.locations
+        return self.sending.locations
 
     @property
     def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations could not go on."""
-        return self._sending.errors
+        return self.sending.errors
 
     async def run(self) -> None:
         """Stage the sources, then send what is staged, by this run and by earlier ones.
@@ -172,30 +167,30 @@ class Importer:
             await self._origin.read(self.reader)
         await self.stager.read(self.reader)
         if not self.reader.interrupted:
-            await self._sending.publish(self._selection, self.stager.met)
+            await self.sending.publish(self._selection, self.stager.met)
 
     async def send(self) -> None:
         """Do the second half of `run`."""
-        await self._sending.open()
+        await self.sending.open()
         loop = asyncio.get_running_loop()
         if self.reader.interrupted or loop.time() >= self._ends_at:
             self._time_is_up = not self.reader.interrupted
             return
         end = loop.call_at(self._ends_at, self._end) if self._ends_at < inf else None
         try:
-            await self._sending.send()
+            await self.sending.send()
         finally:
             if end is not None:
                 end.cancel()
 
     def _end(self) -> None:
         self._time_is_up = True
-        self._sending.stop()
+        self.sending.stop()
 
     def stop(self) -> None:
         """Stage and start nothing more; `run` returns when what is in flight is answered."""
         self.reader.stop()
-        self._sending.stop()
+        self.sending.stop()
 
     def ending(self) -> Ending:
         """How a run ended that nothing interrupted."""
@@ -266,5 +261,5 @@ async def import_with(
         notices=importer.stager.notes.notices,
         elapsed_s=time.monotonic() - started,
         outbox=shown_place(outbox),
-        left=importer.left_over,
+        left=importer.sending.left_over,
     )

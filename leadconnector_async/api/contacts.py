@@ -23,7 +23,13 @@ from msgspec import Struct
 
 from leadconnector_async.api import effects, endpoints
 from leadconnector_async.api.listings import conversation_of, text_of
-from leadconnector_async.api.responses import exists_already, is_absent, is_refusal, is_success
+from leadconnector_async.api.responses import (
+    exists_already,
+    is_absent,
+    is_refusal,
+    is_success,
+    json_object,
+)
 from leadconnector_async.models import FoundContact, UpsertedContact
 from leadconnector_async.transport.base import Request
 
@@ -49,7 +55,6 @@ class _ContactReply(Struct, rename="camel"):
     contact: Any = None
     contacts: Any = None
     new: Any = None
-    meta: Any = None
     conversation: Any = None
     contact_id: Any = None
 
@@ -97,7 +102,7 @@ def find_contact(
         )
     response: Response = yield make_contact(location, person)
     if is_refusal(response):
-        known = _id_in(_read(response.body).meta, "contactId")
+        known = _id_in(json_object(response.body).get("meta"), "contactId")
         if known in others:
             raise effects.StepRefusedError(_OTHER)
         if not known:
@@ -214,7 +219,7 @@ def _normal(text: str) -> str:
 
 def made_contact(response: Response) -> str | None:
     """The id of the contact that was made, where one was: also by an answer that says otherwise."""
-    return _id_in(_read(response.body).contact) if is_success(response) else None
+    return _id_in(json_object(response.body).get("contact")) if is_success(response) else None
 
 
 def delete_contact(contact: str) -> Request:
@@ -226,14 +231,6 @@ def make_contact(location: str, contact: Contact) -> Request:
     """Make a contact. One that exists is refused, with its id."""
     fields = {"locationId": location} | msgspec.to_builtins(contact)
     return Request("POST", "/contacts/", endpoints.CONTACTS_VERSION, _encode(fields))
-
-
-def _read(body: bytes) -> _ContactReply:
-    """Read any answer; one that cannot be read says nothing."""
-    try:
-        return msgspec.json.decode(body, type=_ContactReply)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _ContactReply()
 
 
 _OPEN: Final = "the conversation could not be opened"

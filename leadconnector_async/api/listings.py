@@ -17,6 +17,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from leadconnector_async.api.responses import json_object
 from leadconnector_async.models import ConversationSummary
 from leadconnector_async.public_place import name_public_place
 
@@ -260,10 +261,7 @@ def conversation_of(body: bytes, contact: str) -> str | None:
 
 def published_workflows(body: bytes) -> list[str] | None:
     """The names of those that run in the body of a successful answer; None where it tells none."""
-    try:
-        found: Any = read_object(body).get("workflows")
-    except ValueError:
-        return None
+    found = json_object(body).get("workflows")
     if not isinstance(found, list):
         return None
     entries = [entry for entry in found if isinstance(entry, dict)]

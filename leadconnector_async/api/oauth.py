@@ -151,12 +151,7 @@ def _life(expires_in: float | str | None) -> float:
 
 def _read_error(body: bytes) -> tuple[str, str]:
     """The code that may be shown, and the words that may only be looked at."""
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return "", ""
-    if not isinstance(found, dict):
-        return "", ""
+    found = responses.json_object(body)
     if isinstance(found.get("error"), dict):  # the envelope of the v3 files
         found = found["error"]
         found["error"] = str(found.get("code", "")).lower()

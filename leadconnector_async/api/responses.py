@@ -59,28 +59,24 @@ class Accepted(Struct, frozen=True, gc=False):
     receipt: Receipt
 
 
-class Refused(Struct, frozen=True, gc=False):
+class _Refusing(Struct, frozen=True, gc=False):
+    refusal: Refusal
+
+
+class Refused(_Refusing, frozen=True, gc=False):
     """Nothing was stored, and the same request would be refused again."""
 
-    refusal: Refusal
 
-
-class Throttled(Struct, frozen=True, gc=False):
+class Throttled(_Refusing, frozen=True, gc=False):
     """Nothing was stored: the location is over its quota."""
 
-    refusal: Refusal
 
-
-class Forbidden(Struct, frozen=True, gc=False):
+class Forbidden(_Refusing, frozen=True, gc=False):
     """Nothing was stored, nor will be with this token in this location."""
 
-    refusal: Refusal
 
-
-class Indeterminate(Struct, frozen=True, gc=False):
+class Indeterminate(_Refusing, frozen=True, gc=False):
     """Stored or not: it has to be looked for."""
-
-    refusal: Refusal
 
 
 Classification = Accepted | Refused | Throttled | Forbidden | Indeterminate
@@ -251,17 +247,21 @@ def retry_after(response: Response, cap: float) -> float | None:
     return min(float(digits), cap)
 
 
+def json_object(body: bytes) -> dict[str, Any]:
+    """The object that a body is; empty where it is none."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def read_refusal(status: int, body: bytes) -> Refusal:
     """Read an error body of any of the API's shapes, the v3 files' envelope and HTML included.
 
     The API names fields here, not their content; an HTML page's text is not repeated.
     """
-    try:
-        found = orjson.loads(body) if body else {}
-    except orjson.JSONDecodeError:
-        found = {}
-    if not isinstance(found, dict):
-        found = {}
+    found = json_object(body)
     if isinstance(found.get("error"), dict):
         found = {"canonicalCode": found["error"].get("code")} | found | found["error"]
     return Refusal(

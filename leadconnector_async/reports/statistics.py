@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from inspect import isawaitable, iscoroutine
 from math import log2
 from threading import Thread
@@ -228,6 +229,7 @@ _LAST_S: Final = 1.0
 """Seconds that a call under way is given at the end, and the last one."""
 
 
+@dataclass(eq=False, repr=False)
 class StatisticsReporter:
     """Calls back with the figures every few seconds, and once more at the end.
 
@@ -236,20 +238,13 @@ class StatisticsReporter:
     begun. The first that fails is logged.
     """
 
-    def __init__(
-        self,
-        snapshot: Callable[[], Statistics],
-        callback: Callable[[Statistics], object],
-        every: float,
-        refresh: Callable[[], Awaitable[object]] | None = None,
-    ) -> None:
-        self._snapshot = snapshot
-        self._callback = callback
-        self._every = every
-        self._refresh = refresh
-        self._failed = False
-        self._call: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+    _snapshot: Callable[[], Statistics]
+    _callback: Callable[[Statistics], object]
+    _every: float
+    _refresh: Callable[[], Awaitable[object]] | None = None
+    _failed: bool = False
+    _call: asyncio.Task[None] | None = None
+    _task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin."""

@@ -111,11 +111,13 @@ class OpenTelemetry:
         self._make_instruments(metrics.get_meter(NAME, meter_provider=meter_provider))
 
     def _make_instruments(self, meter: Meter) -> None:
-        seconds: Any = {"unit": "s", "explicit_bucket_boundaries_advisory": BUCKETS}
-        self.duration: Histogram = meter.create_histogram(
-            "http.client.request.duration",
-            description="Duration of HTTP client requests.",
-            **seconds,
+        def seconds(name: str, description: str) -> Histogram:
+            return meter.create_histogram(
+                name, "s", description, explicit_bucket_boundaries_advisory=BUCKETS
+            )
+
+        self.duration: Histogram = seconds(
+            "http.client.request.duration", "Duration of HTTP client requests."
         )
         self.records: Counter = meter.create_counter(
             "leadconnector.records", "{record}", "Records that came to an end."
@@ -123,15 +125,11 @@ class OpenTelemetry:
         self.reconciliations: Counter = meter.create_counter(
             "leadconnector.reconciliations", "{look}", "Looks for records in doubt."
         )
-        self.quota_wait: Histogram = meter.create_histogram(
-            "leadconnector.quota.wait",
-            description="How long requests waited for the quota.",
-            **seconds,
+        self.quota_wait: Histogram = seconds(
+            "leadconnector.quota.wait", "How long requests waited for the quota."
         )
-        self.commit: Histogram = meter.create_histogram(
-            "leadconnector.outbox.commit.duration",
-            description="How long groups of ends took to be durable.",
-            **seconds,
+        self.commit: Histogram = seconds(
+            "leadconnector.outbox.commit.duration", "How long groups of ends took to be durable."
         )
         for name, unit, read in (
             ("leadconnector.quota.remaining", "{request}", self._quota_remaining),
