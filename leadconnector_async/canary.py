@@ -20,14 +20,13 @@ from leadconnector_async.api.contacts import delete_contact, made_contact, make_
 from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages
 from leadconnector_async.doctor import Finding, Kind
 from leadconnector_async.errors import FateUnknownError, LeadConnectorError
-from leadconnector_async.models import Contact, Receipt
+from leadconnector_async.models import Contact, Receipt, Refusal
 from leadconnector_async.records.validation import RULES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.models import Refusal
 
 FIRST: Final = datetime(2020, 1, 1, 12, 0, tzinfo=UTC)
 """The date of the first message: long ago, as those of a history are."""

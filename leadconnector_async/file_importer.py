@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from inspect import isawaitable
@@ -19,21 +19,18 @@ from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Importer, Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.records.validation import NEED_PROVIDER
-from leadconnector_async.reports.statistics import StatisticsReporter
-from leadconnector_async.reports.summary import Ending
+from leadconnector_async.reports.statistics import Statistics, StatisticsReporter
+from leadconnector_async.reports.summary import Ending, ImportSummary
 from leadconnector_async.sources import SourceOptions, read_people
 from leadconnector_async.sources.batch_reader import ReadingInterruptedError, SourceReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from datetime import date
     from types import FrameType
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.reports.progress import ImportProgress
-    from leadconnector_async.reports.statistics import Statistics
-    from leadconnector_async.reports.summary import ImportSummary
 
 
 async def import_files(  # noqa: PLR0913 - all but three have defaults

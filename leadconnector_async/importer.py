@@ -17,16 +17,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.results import RunStats
-from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
+from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError, OutboxError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_outbox, shown_place
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.outbox.upkeep import empty_files
-from leadconnector_async.records.builder import no_providers
+from leadconnector_async.records.builder import Providers, no_providers
 from leadconnector_async.reports.outbox_status import status_of
-from leadconnector_async.reports.progress import ProgressMeter
+from leadconnector_async.reports.progress import ImportProgress, ProgressMeter
 from leadconnector_async.reports.statistics_meter import StatisticsMeter
-from leadconnector_async.reports.summary import Ending, summary_of
+from leadconnector_async.reports.summary import Ending, ImportSummary, summary_of
 from leadconnector_async.sending import OwnerSending, WorkerSending, sending_from
 from leadconnector_async.stager import Stager
 
@@ -35,11 +35,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.records.builder import Providers
-    from leadconnector_async.reports.progress import ImportProgress
-    from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.session import ApiSession
     from leadconnector_async.sources import SourceOptions
     from leadconnector_async.sources.batch_reader import SourceReader

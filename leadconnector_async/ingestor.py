@@ -4,37 +4,32 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from functools import partial
-from os import fspath
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
 
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
-from leadconnector_async.delivery.results import outcome_of_refused
+from leadconnector_async.delivery.results import RunStats, outcome_of_refused
 from leadconnector_async.errors import CLOSED, ClosedError
-from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.base import SourcePass, Staged
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.open import is_url, open_outbox, open_shared
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
-from leadconnector_async.records.draft import fault_key
-from leadconnector_async.reports.statistics import StatisticsReporter
+from leadconnector_async.records.draft import Draft, fault_key
+from leadconnector_async.reports.statistics import Statistics, StatisticsReporter
 from leadconnector_async.reports.statistics_meter import StatisticsMeter
 from leadconnector_async.submitter import Submitter
 from leadconnector_async.worker import is_one_locations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
-    from os import PathLike
 
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.models import InboundMessage, Outcome, Record
-    from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Messages
-    from leadconnector_async.records.draft import Draft
-    from leadconnector_async.reports.statistics import Statistics
 
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +11,12 @@ from leadconnector_async.api import contacts, endpoints
 from leadconnector_async.api.enrichment import upload
 from leadconnector_async.api.listings import date_ms, read_conversations
 from leadconnector_async.errors import InvalidMessageError
-from leadconnector_async.models import Contact
+from leadconnector_async.models import Contact, ConversationSummary, FoundContact, UpsertedContact
 from leadconnector_async.records.validation import verified_contact
 from leadconnector_async.requester import MessageExport, Requester
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from os import PathLike
-
-    from leadconnector_async.models import ConversationSummary, FoundContact, UpsertedContact
 
 
 class LocationApi(Requester):

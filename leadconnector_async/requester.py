@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import export_messages, with_missing_scope
-from leadconnector_async.api.listings import read_messages
+from leadconnector_async.api.listings import ListedMessage, MessagePage, read_messages
 from leadconnector_async.errors import (
     AccessError,
     FateUnknownError,
@@ -25,16 +25,14 @@ from leadconnector_async.errors import (
 )
 from leadconnector_async.models import Refusal
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.transport.base import FileUnreadableError, Request
+from leadconnector_async.transport.base import FileUnreadableError, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from leadconnector_async.api.effects import Flow
-    from leadconnector_async.api.listings import ListedMessage, MessagePage
     from leadconnector_async.policy import Policy
     from leadconnector_async.session import ApiSession
-    from leadconnector_async.transport.base import Response
 
 _T = TypeVar("_T")
 

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.read_marker import ReadMarker
-from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.durable import Unsettled
+from leadconnector_async.outbox.base import Settlement, State
+from leadconnector_async.outbox.durable import DurableOutbox, Unsettled
 from leadconnector_async.worker import Worker, is_one_locations
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
-    from leadconnector_async.outbox.base import Settlement
-    from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.session import ApiSession

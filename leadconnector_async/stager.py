@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import nullcontext
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.outbox.base import SourcePass
-from leadconnector_async.records.builder import RowDrafter, no_providers
+from leadconnector_async.outbox.base import SourcePass, Staged
+from leadconnector_async.records.builder import Providers, RowDrafter, no_providers
 from leadconnector_async.records.draft import fault_key
 from leadconnector_async.reports.outbox_status import Notes
-from leadconnector_async.sources import Identity
+from leadconnector_async.sources import Identity, Parsed, SourceOptions
 from leadconnector_async.sources.attachments import Attachments, are_remote, largest, named_for
 from leadconnector_async.sources.base import location_in
 from leadconnector_async.sources.fields import WrongValueError
@@ -30,10 +31,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.observer import Observer
-    from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.records.builder import Providers
-    from leadconnector_async.sources import Parsed, SourceOptions
     from leadconnector_async.sources.batch_reader import SourceReader
 
     Fetched = list[str] | WrongValueError
@@ -121,6 +119,7 @@ class _AttachmentFetcher:
         return kept
 
 
+@dataclass(eq=False, repr=False)
 class Stager:
     """Puts what a reader gives into an outbox, and counts it in run statistics.
 
@@ -128,22 +127,16 @@ class Stager:
     provider's id by type of message, for a location's records that name none.
     """
 
-    def __init__(
-        self,
-        outbox: DurableOutbox,
-        stats: RunStats,
-        *,
-        location: str | None,
-        providers: Providers = no_providers,
-        network: Network = Network(),  # noqa: B008 - frozen
-    ) -> None:
-        self._network = network
-        self._outbox = outbox
-        self._stats = stats
-        self._location = location
-        self._providers = providers
+    outbox: DurableOutbox
+    stats: RunStats
+    _: KW_ONLY
+    location: str | None
+    providers: Providers = no_providers
+    network: Network = Network()  # noqa: RUF009 - frozen
+
+    def __post_init__(self) -> None:
         self._pass: SourcePass | None = None
-        self.notes: Notes = Notes(location)
+        self.notes: Notes = Notes(self.location)
         self._fetcher: _AttachmentFetcher | None = None
         self.observer: Observer | None = None
         """Is told what is staged."""
@@ -158,18 +151,18 @@ class Stager:
         options = reader.options
         fetches = options.fetch_attachments or reader.locations
         if fetches and options.spool is not None:  # else it is a rehearsal
-            network, is_stopped = self._network, lambda: reader.interrupted
+            network, is_stopped = self.network, lambda: reader.interrupted
             self._fetcher = _AttachmentFetcher(options, network, is_stopped)
-        drafter = RowDrafter(self._location, time.time_ns() // 1_000_000, self._providers)
+        drafter = RowDrafter(self.location, time.time_ns() // 1_000_000, self.providers)
         async with self._fetcher or nullcontext():
             for source in reader.sources():
                 batch = reader.batch()
                 self._refuse_homeless(source.name, batch)
-                number = await self._outbox.source(source.name, source.form)
+                number = await self.outbox.source(source.name, source.form)
                 source_pass = self._pass = SourcePass(number, self._pass)
                 await self._stage(reader, batch, drafter, source_pass, source.name)
                 if not reader.interrupted:
-                    await self._outbox.end(source_pass, fault_key(source.name))
+                    await self.outbox.end(source_pass, fault_key(source.name))
 
     @property
     def met(self) -> bytes | None:
@@ -179,7 +172,7 @@ class Stager:
     def _refuse_homeless(self, name: str, batch: list[Parsed]) -> None:
         """Refuse a source at once, rather than each of its records, where --location is missing."""
         rows = [parsed.row for parsed in batch if parsed.row is not None]
-        if rows and not self._location and not any(row.location_id for row in rows):
+        if rows and not self.location and not any(row.location_id for row in rows):
             raise SourceError(f"{name}: its records name no locationId: give --location ID")
 
     async def _stage(
@@ -202,12 +195,12 @@ class Stager:
                 for parsed in batch:
                     self.notes.add(parsed, source)
                 drafts = [drafter.draft_of(parsed, source) for parsed in batch]
-                self._stats.read += len(batch)
+                self.stats.read += len(batch)
                 batch.clear()  # the rows are not needed any more, and are half of the memory
                 last, under_way = under_way, None
                 await self._staged(last, source_pass)
                 source_pass.newest = range(0)
-                under_way = asyncio.create_task(self._outbox.stage(drafts, source_pass))
+                under_way = asyncio.create_task(self.outbox.stage(drafts, source_pass))
                 await asyncio.sleep(0)  # it begins
                 batch = reader.batch()
         finally:
@@ -215,6 +208,6 @@ class Stager:
 
     async def _staged(self, task: asyncio.Task[Staged] | None, source_pass: SourcePass) -> None:
         if task is not None:
-            self._stats.add(await task)
+            self.stats.add(await task)
             if self.observer is not None:
                 self.observer.staged(source_pass.newest)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters, apart, outcome_of
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
-from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.base import Settlement, State, StoredOutcome
 from leadconnector_async.outbox.reopened import ENDED, ReopenedOutbox
 from leadconnector_async.worker import TICK_S, Worker
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.models import Outcome
     from leadconnector_async.observer import Observer
-    from leadconnector_async.outbox.base import Settlement, StoredOutcome
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.records.builder import InFlightLimit
     from leadconnector_async.records.draft import Draft

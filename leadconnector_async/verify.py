@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.api.listings import date_ms
+from leadconnector_async.api.listings import ListedMessage, date_ms
 from leadconnector_async.records.draft import id_key, key_text
 from leadconnector_async.requester import exported
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
     from datetime import datetime
 
-    from leadconnector_async.api.listings import ListedMessage
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.sources import Parsed
 

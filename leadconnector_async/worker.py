@@ -12,6 +12,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from copy import copy
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.auth.provider import StaticToken
@@ -68,6 +69,7 @@ def is_one_locations(session: ApiSession) -> bool:
     return isinstance(session.tokens, StaticToken)
 
 
+@dataclass(eq=False, repr=False)
 class Worker:
     """One worker: `run` it, and `stop` it.
 
@@ -85,28 +87,18 @@ class Worker:
         closed: called with a location that cannot go on, which keeps its error: see `errors`.
     """
 
-    def __init__(  # noqa: PLR0913 - all but two have defaults
-        self,
-        session: ApiSession,
-        open_outbox: Callable[[], Awaitable[PostgresOutbox]],
-        *,
-        lease_s: float = 10.0,
-        concurrency: int | None = None,
-        left: Callable[[PostgresOutbox], Awaitable[Mapping[str, int]]] | None = None,
-        own: Callable[[], Collection[str]] | None = None,
-        hand_over_s: float = HAND_OVER_S,
-        deliver: Callable[[list[Settlement]], None] = lambda _: None,
-        closed: Callable[[LocationState, LeadConnectorError], None] = lambda _state, _error: None,
-    ) -> None:
-        self._session = session
-        self._open_outbox = open_outbox
-        self._lease_s = lease_s
-        self._concurrency = concurrency
-        self._left = left
-        self._own = own
-        self._hand_over_s = hand_over_s
-        self._deliver = deliver
-        self._closed = closed
+    session: ApiSession
+    open_outbox: Callable[[], Awaitable[PostgresOutbox]]
+    _: KW_ONLY
+    lease_s: float = 10.0
+    concurrency: int | None = None
+    left: Callable[[PostgresOutbox], Awaitable[Mapping[str, int]]] | None = None
+    own: Callable[[], Collection[str]] | None = None
+    hand_over_s: float = HAND_OVER_S
+    deliver: Callable[[list[Settlement]], None] = lambda _: None
+    closed: Callable[[LocationState, LeadConnectorError], None] = lambda _state, _error: None
+
+    def __post_init__(self) -> None:
         self._stopping = asyncio.Event()
         self._called = asyncio.Event()
         self._new: set[str] = set()
@@ -139,7 +131,7 @@ class Worker:
     @property
     def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations cannot go on: here; or anywhere, where this worker waits for their end."""
-        return self._stopped.errors(everywhere=self._left is not None)
+        return self._stopped.errors(everywhere=self.left is not None)
 
     def error_of(self, location: str) -> LeadConnectorError | None:
         """Why a location of this tenure cannot go on."""
@@ -185,7 +177,7 @@ class Worker:
         self._stopping.clear()  # it may be run again
 
     async def _hold_tenure(self) -> None:
-        self._opening = asyncio.ensure_future(self._open_outbox())
+        self._opening = asyncio.ensure_future(self.open_outbox())
         try:
             opened = await self._opening
         except asyncio.CancelledError:
@@ -193,15 +185,15 @@ class Worker:
                 return
             raise
         async with opened as outbox:
-            self._expect(self._lease_s, outbox)
-            await outbox.join(self._lease_s, self.tell)
+            self._expect(self.lease_s, outbox)
+            await outbox.join(self.lease_s, self.tell)
             self.tenures, self.lost = self.tenures + 1, None
             dispatcher = self._dispatcher = Dispatcher(
-                self._session,
+                self.session,
                 outbox,
-                concurrency=self._concurrency,
+                concurrency=self.concurrency,
                 deliver=self._settled,
-                closed=self._closed,
+                closed=self.closed,
             )
             self.outbox = outbox
             if not self._stopping.is_set():
@@ -219,8 +211,8 @@ class Worker:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if stopped.done() or (looking.done() and looking.exception() is None):
                 await _end(keeping)
-                soon = self._hand_over_s + STORED_S if stopped.done() else None
-                self._expect(self._hand_over_s, outbox, soon)
+                soon = self.hand_over_s + STORED_S if stopped.done() else None
+                self._expect(self.hand_over_s, outbox, soon)
                 await self._finish(dispatcher, outbox, work)
         finally:
             self.outbox = None
@@ -228,7 +220,7 @@ class Worker:
                 await _end(task)
             self.stats.include(dispatcher.stats)
             for location in dispatcher.locations:
-                self._session.forget(location)
+                self.session.forget(location)
         # All are asked: what nobody asks for is told on the screen.
         errors = [task.exception() for task in (keeping, looking, work) if not task.cancelled()]
         if error := next(filter(None, errors), None):
@@ -241,7 +233,7 @@ class Worker:
         """
         later = asyncio.get_running_loop().call_later
         self._expect_nothing()
-        aborting = later(seconds, self._session.transport.abort)
+        aborting = later(seconds, self.session.transport.abort)
         self._timers = aborting, later(cut_s or 2 * seconds, outbox.cut_off)
 
     def _expect_nothing(self) -> None:
@@ -252,20 +244,20 @@ class Worker:
         self, dispatcher: Dispatcher, outbox: PostgresOutbox, work: asyncio.Task[None]
     ) -> None:
         dispatcher.stop()
-        await asyncio.wait([work], timeout=self._hand_over_s)
+        await asyncio.wait([work], timeout=self.hand_over_s)
         await self._stopped.tell(dispatcher, outbox)
-        if self._left is not None:
-            await self._left(outbox)
+        if self.left is not None:
+            await self.left(outbox)
 
     async def _keep(self, dispatcher: Dispatcher, outbox: PostgresOutbox) -> None:
         """Own what is this worker's, until it is stopped."""
         while not self._stopping.is_set():
-            own = None if self._own is None else self._own()
+            own = None if self.own is None else self.own()
             share = self.share = await outbox.share(own)
-            self._expect(self._lease_s, outbox)
+            self._expect(self.lease_s, outbox)
             await self._stopped.update(dispatcher, outbox, share)
             if share.surplus:
-                within = min(HAND_OVER_S, self._lease_s / 4)  # the store is to be heard of in time
+                within = min(HAND_OVER_S, self.lease_s / 4)  # the store is to be heard of in time
                 await asyncio.gather(*(dispatcher.release(of, within) for of in share.surplus))
             await outbox.hand_over()
             await self._open(dispatcher, share.locations)
@@ -304,7 +296,7 @@ class Worker:
     async def _open(self, dispatcher: Dispatcher, locations: Iterable[str]) -> None:
         """Begin with what is owned, as far as it is in time for the next look at the store."""
         now = asyncio.get_running_loop().time
-        ends = now() + self._lease_s / 4
+        ends = now() + self.lease_s / 4
         names = [name for name in locations if not self._stopped.rests(name)]
         for at in range(0, len(names), OPENED):
             some = names[at : at + OPENED]
@@ -323,8 +315,8 @@ class Worker:
         while not self._stopping.is_set():
             await outbox.adopt()
             began = now()
-            if self._left is not None:
-                left = await self._left(outbox)
+            if self.left is not None:
+                left = await self.left(outbox)
                 if not any(n and name not in self.errors for name, n in left.items()):
                     return
             await self._stopped_within(max(TICK_S, SPARED * (now() - began)))
@@ -332,7 +324,7 @@ class Worker:
     def _settled(self, settlements: list[Settlement]) -> None:
         if self._dispatcher is not None:
             self._stopped.settled(self._dispatcher, settlements)
-        self._deliver(settlements)
+        self.deliver(settlements)
 
     async def _stopped_within(self, seconds: float) -> None:
         with suppress(TimeoutError):  # `wait_for` of Python 3.11 may swallow a cancellation

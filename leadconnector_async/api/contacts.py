@@ -30,14 +30,12 @@ from leadconnector_async.api.responses import (
     is_success,
     json_object,
 )
-from leadconnector_async.models import FoundContact, UpsertedContact
-from leadconnector_async.transport.base import Request
+from leadconnector_async.models import Contact, FoundContact, UpsertedContact
+from leadconnector_async.transport.base import Request, Response
 
 if TYPE_CHECKING:
     from leadconnector_async.api.effects import Flow
-    from leadconnector_async.models import Contact
     from leadconnector_async.policy import ContactMode
-    from leadconnector_async.transport.base import Response
 
 _MAKE: Final = "the contact could not be created"
 

@@ -42,14 +42,13 @@ from leadconnector_async.api.contacts import find_contact, find_owner, open_conv
 from leadconnector_async.api.listings import text_of
 from leadconnector_async.api.responses import is_absent, is_success, json_object, lacks_conversation
 from leadconnector_async.models import Contact
-from leadconnector_async.records.deferred import LocalFile, read_deferred
+from leadconnector_async.records.deferred import Deferred, LocalFile, read_deferred
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
     from leadconnector_async.api.effects import Flow
     from leadconnector_async.policy import ContactMode
-    from leadconnector_async.records.deferred import Deferred
     from leadconnector_async.transport.base import Response
 
 _OF_CALLS: Final = frozenset(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -14,13 +15,11 @@ from msgspec.structs import replace
 from leadconnector_async.errors import AccessError, TransportError
 from leadconnector_async.models import Refusal
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.transport.base import is_token
+from leadconnector_async.transport.base import Transport, is_token
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
     from collections.abc import Callable, Coroutine, Sequence
 
-    from leadconnector_async.transport.base import Transport
 
 FIX_TOKEN: Final = "give a private integration token as text, or a TokenProvider"  # noqa: S105 - advice
 
@@ -117,6 +116,7 @@ def lasting(token: str, asked_at: float, life: float) -> AccessToken:
     return AccessToken(token, ends_at - min(_MAX_MARGIN, life / 10), ends_at)
 
 
+@dataclass(eq=False, repr=False)
 class TokenCache:
     """Holds a token, and fetches the next one.
 
@@ -125,16 +125,11 @@ class TokenCache:
     although nobody waits for its successor any more.
     """
 
-    def __init__(
-        self,
-        fetch: Callable[[str | None], Coroutine[Any, Any, AccessToken]],
-        clock: Callable[[], float],
-    ) -> None:
-        self._fetch = fetch
-        self._clock = clock
-        self._held: AccessToken | None = None
-        self._refused: str | None = None
-        self._task: asyncio.Task[AccessToken] | None = None
+    _fetch: Callable[[str | None], Coroutine[Any, Any, AccessToken]]
+    _clock: Callable[[], float]
+    _held: AccessToken | None = None
+    _refused: str | None = None
+    _task: asyncio.Task[AccessToken] | None = None
 
     async def token(self) -> str:
         """The token to use now. Raises what ``fetch`` does."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.api.endpoints import BASE_URL
-from leadconnector_async.auth.provider import StaticToken
+from leadconnector_async.auth.provider import StaticToken, TokenProvider
 from leadconnector_async.cli.format import counted
 from leadconnector_async.cli.option_types import OFF
 from leadconnector_async.client import LeadConnector
@@ -32,7 +32,6 @@ from leadconnector_async.transport.aiohttp_session import Timeouts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async.auth.provider import TokenProvider
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.sandbox import SandboxConfig
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,7 +17,6 @@ from leadconnector_async.cli.format import counted, rate, remaining, say, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
-    from contextlib import AbstractContextManager
 
     from leadconnector_async.cli.rich_progress import BarDisplay
     from leadconnector_async.reports.progress import ImportProgress

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.auth.oauth import OAuth
-from leadconnector_async.auth.provider import CommandToken, StaticToken
+from leadconnector_async.auth.provider import CommandToken, StaticToken, TokenProvider
 from leadconnector_async.errors import AccessError, LocationsError
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.open import is_url
@@ -15,7 +15,6 @@ from leadconnector_async.outbox.open import is_url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from leadconnector_async.auth.provider import TokenProvider
     from leadconnector_async.locations.toml_file import Location, Locations
     from leadconnector_async.transport.base import Transport
 

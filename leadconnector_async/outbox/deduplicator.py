@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.record_store import Copy, end_of, why
 from leadconnector_async.records.deferred import (
     BY_MAIL,
@@ -21,19 +21,17 @@ from leadconnector_async.records.deferred import (
     reused_key,
     with_contact,
 )
-from leadconnector_async.records.draft import line_key
+from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leadconnector_async.outbox.base import SourcePass
     from leadconnector_async.outbox.record_store import (
         ExistingRecord,
         NewRecord,
         Origin,
         RecordStore,
     )
-    from leadconnector_async.records.draft import Draft
 
 _NOT_SENT: Final = frozenset({State.REJECTED, State.LEFT_OUT, State.DISMISSED})
 

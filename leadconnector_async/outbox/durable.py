@@ -7,17 +7,15 @@ is another's after the lease's time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from leadconnector_async.api.enrichment import LEAVE
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.base import Outbox
+from leadconnector_async.outbox.base import Lease, Outbox, SourcePass, StoppedLocation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from typing import Self
 
-    from leadconnector_async.outbox.base import Lease, SourcePass, StoppedLocation
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
 

@@ -169,6 +169,16 @@ async def read_outbox(place: Place, work: Callable[[OutboxReader], Awaitable[T]]
         return await work(reader)
 
 
+async def write_outbox(place: Place, work: Callable[[DurableOutbox], Awaitable[T]]) -> T:
+    """Let ``work`` change an outbox that exists, and close it.
+
+    Raises:
+        OutboxError: it does not exist, is in use, or cannot be written.
+    """
+    async with await open_outbox(place, create=False) as outbox:
+        return await work(outbox)
+
+
 @asynccontextmanager
 async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
     """Open what stands in for an outbox: what is written to it is gone afterwards.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 import msgspec
 
-from leadconnector_async.outbox.base import SPAN_MS, State, TrailEvent
+from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
     OutboxSummary,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import FailedRecord, Group, HistoryRecord, KindOf, Owner
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from leadconnector_async.outbox.base import State
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from leadconnector_async.outbox.base import TrailEvent
+from leadconnector_async.outbox.base import State, TrailEvent
 
 MAX_PLACES = 5
 """Positions that are told for one reason."""

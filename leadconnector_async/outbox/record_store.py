@@ -7,19 +7,16 @@ them, and `at_once` runs them to their end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.base import State, StoredOutcome
 from leadconnector_async.records.draft import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
     from collections.abc import Set as AbstractSet
-    from typing import Any
-
-    from leadconnector_async.outbox.base import StoredOutcome
 
     LineKey = tuple[int, bytes]
     """Number of a location, and key of a record in it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import ClosedError, OutboxError
@@ -25,19 +26,18 @@ _AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0)
 """Seconds between attempts to go on where the outbox was lost: a server is restarted meanwhile."""
 
 
+@dataclass(eq=False, repr=False)
 class ReopenedOutbox:
-    """An outbox in a database that is opened again where it was lost. ``ended``: see `listen`."""
+    """An outbox in a database that is opened again where it was lost.
 
-    def __init__(
-        self,
-        open_outbox: Callable[[], Awaitable[PostgresOutbox]],
-        ended: Callable[[int], None],
-    ) -> None:
-        self._open = open_outbox
-        self._ended = ended
-        self._reopening = asyncio.Lock()
-        self.is_closing = False
-        """Whether it is opened no more."""
+    It is made of what opens it, and of what is told of ends: see `listen`.
+    """
+
+    _open: Callable[[], Awaitable[PostgresOutbox]]
+    _ended: Callable[[int], None]
+    _reopening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_closing: bool = False
+    """Whether it is opened no more."""
 
     async def open(self) -> None:
         """Open it. Raises what ``open_outbox`` does."""

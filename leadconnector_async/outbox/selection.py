@@ -9,7 +9,7 @@ same command again sends nothing more, and one without a selection sends all the
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -24,7 +24,6 @@ from leadconnector_async.sources.contact_values import Contacts
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
-    from datetime import date, tzinfo
 
     Day = str | date
     """A day or a moment: in ISO 8601, or an object."""

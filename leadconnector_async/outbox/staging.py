@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.outbox.base import Staged, State, StoredOutcome, Submission
+from leadconnector_async.outbox.base import SourcePass, Staged, State, StoredOutcome, Submission
 from leadconnector_async.outbox.deduplicator import Deduplicator, is_same, mend, why_refused
-from leadconnector_async.records.draft import BY_LINE, line_key
+from leadconnector_async.records.draft import BY_LINE, Draft, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leadconnector_async.outbox.base import SourcePass
     from leadconnector_async.outbox.record_store import (
         ExistingRecord,
         KnownLine,
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
         NewRecord,
         RecordStore,
     )
-    from leadconnector_async.records.draft import Draft
 
 _NOWHERE: Final = ""
 """The location of records that name none, all of which are refused."""

@@ -13,17 +13,16 @@ from leadconnector_async.outbox.open import (
     database_stores,
     files_of,
     is_url,
-    open_outbox,
     shown_place,
+    write_outbox,
 )
 from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to
 from leadconnector_async.outbox.sqlite.upkeep import backup, compact
 from leadconnector_async.outbox.sqlite.upkeep import empty_files as empty_folder
-from leadconnector_async.outbox.transfer import transfer
+from leadconnector_async.outbox.transfer import StoreTransfer, transfer
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.open import Place
-    from leadconnector_async.outbox.transfer import StoreTransfer
 
 
 async def forget_texts(place: Place) -> int:
@@ -34,8 +33,7 @@ async def forget_texts(place: Place) -> int:
     Raises:
         OutboxError: the outbox does not exist, is in use, or cannot be written.
     """
-    async with await open_outbox(place, create=False) as outbox:
-        done = await outbox.forget_texts()
+    done = await write_outbox(place, lambda outbox: outbox.forget_texts())
     await empty_files(place)
     if is_url(place):
         from leadconnector_async.outbox.postgres import upkeep  # noqa: PLC0415 - only if used
@@ -68,8 +66,7 @@ async def move_outbox(place: str, target: str) -> tuple[int, str]:
     """
     if is_url(place) is is_url(target):
         raise OutboxUnusableError("give a file and a URL: an outbox moves from one to the other")
-    async with await open_outbox(place, create=False) as outbox:
-        await outbox.publish()
+    await write_outbox(place, lambda outbox: outbox.publish())
     database_stores()  # or what is missing is told
     from leadconnector_async.outbox.postgres.upkeep import moving  # noqa: PLC0415 - only if used
 

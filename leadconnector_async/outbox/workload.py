@@ -14,14 +14,13 @@ from msgspec import Struct
 
 from leadconnector_async.api.enrichment import PERSON, contact_lookup, conversation_lookup
 from leadconnector_async.models import Contact
-from leadconnector_async.outbox.reader import NamedIds, Workload
+from leadconnector_async.outbox.reader import NamedIds, QueuedRecord, Workload
 from leadconnector_async.records.deferred import Deferred, read_deferred
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from leadconnector_async.outbox.outbox_reader import OutboxReader
-    from leadconnector_async.outbox.reader import QueuedRecord
 
     Find = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
 

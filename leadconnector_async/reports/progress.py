@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.quota.limits import RateLimit, part
+from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit, part
 from leadconnector_async.quota.quota import Quota
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.reader import Workload
     from leadconnector_async.policy import ContactMode
-    from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.sources.batch_reader import SourceReader
 
 DAY: Final = 86_400.0

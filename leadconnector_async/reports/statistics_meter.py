@@ -18,10 +18,10 @@ from msgspec.structs import asdict
 
 from leadconnector_async.delivery.outcomes import REASONS, TAKEN_OVER
 from leadconnector_async.delivery.results import RunStats
-from leadconnector_async.observer import Observer
-from leadconnector_async.outbox.base import State
+from leadconnector_async.observer import Exchange, Observer, Watched
+from leadconnector_async.outbox.base import Settlement, State
 from leadconnector_async.quota.limits import UNLIMITED
-from leadconnector_async.reports.progress import RateMeter, estimated
+from leadconnector_async.reports.progress import RateMeter, WatchedSender, estimated
 from leadconnector_async.reports.statistics import LatencyHistogram, LocationStatistics, Statistics
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.breaker import Breaker
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.observer import Exchange, Watched
-    from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.records.draft import TraceContext
-    from leadconnector_async.reports.progress import WatchedSender
     from leadconnector_async.session import ApiSession
 
 TOO_MANY: Final = 429

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from leadconnector_async.observer import Observer
-from leadconnector_async.outbox.base import State
+from leadconnector_async.observer import Exchange, Observer, Watched
+from leadconnector_async.outbox.base import Settlement, State
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.draft import TraceContext
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    from leadconnector_async.observer import Exchange, Watched
-    from leadconnector_async.outbox.base import Settlement
 
 NAME: Final = "leadconnector_async"
 

@@ -14,9 +14,9 @@ from operator import gt, lt
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.sandbox import replies
-from leadconnector_async.sandbox.api_request import Grant
-from leadconnector_async.sandbox.config import OAuthInstallation
-from leadconnector_async.sandbox.message_store import iso
+from leadconnector_async.sandbox.api_request import ApiRequest, Grant
+from leadconnector_async.sandbox.config import OAuthApp, OAuthInstallation
+from leadconnector_async.sandbox.message_store import Conversation, iso
 from leadconnector_async.sandbox.read_endpoints import (
     conversation_view,
     known_conversation,
@@ -24,9 +24,6 @@ from leadconnector_async.sandbox.read_endpoints import (
 )
 
 if TYPE_CHECKING:
-    from leadconnector_async.sandbox.api_request import ApiRequest
-    from leadconnector_async.sandbox.config import OAuthApp
-    from leadconnector_async.sandbox.message_store import Conversation
     from leadconnector_async.sandbox.state import SandboxState
 
 _TEXTS: Final = (

@@ -15,13 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.sandbox import replies
-from leadconnector_async.sandbox.config import ANY_LOCATION
+from leadconnector_async.sandbox.config import ANY_LOCATION, SandboxConfig
 from leadconnector_async.sandbox.message_store import derived_id, is_own_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from leadconnector_async.sandbox.config import SandboxConfig
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 

@@ -20,12 +20,10 @@ from leadconnector_async.sandbox.api_request import ApiRequest
 from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, invented_reply, spoil
 from leadconnector_async.sandbox.message_store import normal_phone
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
-from leadconnector_async.sandbox.state import MessageCall
+from leadconnector_async.sandbox.state import MessageCall, SandboxState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from leadconnector_async.sandbox.state import SandboxState
 
 
 def respond(

@@ -6,9 +6,9 @@ The faults that are answers: wrong status, wrong body, wrong headers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import orjson
 from msgspec import Struct
@@ -16,9 +16,6 @@ from msgspec.structs import replace
 
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import derived_id, normal_phone
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 WireKind = Literal["drop", "reset", "hang", "down", "cut", "overlong", "huge", "endless"]
 """What happens to the connection.

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from leadconnector_async.sandbox import replies
-from leadconnector_async.sandbox.message_store import iso
+from leadconnector_async.sandbox.message_store import Conversation, Stored, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from leadconnector_async.sandbox.api_request import ApiRequest
-    from leadconnector_async.sandbox.message_store import Conversation, Stored
     from leadconnector_async.sandbox.state import SandboxState
 
 MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int]]] = {

@@ -18,13 +18,12 @@ from msgspec.structs import replace
 
 from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.sandbox import replies
-from leadconnector_async.sandbox.api_request import parse_ms
+from leadconnector_async.sandbox.api_request import ApiRequest, parse_ms
 from leadconnector_async.sandbox.message_store import Conversation, Stored, Upload, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async.sandbox.api_request import ApiRequest
     from leadconnector_async.sandbox.state import SandboxState
 
 _TEXTS: Final = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -20,7 +20,6 @@ from leadconnector_async.cli.report_lines import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     from leadconnector_async.doctor import Finding, Sources
     from leadconnector_async.sandbox import SandboxThread

@@ -20,18 +20,15 @@ from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import reason_lines
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.open import open_outbox, open_reader, read_outbox
-from leadconnector_async.outbox.reader import gist
+from leadconnector_async.outbox.open import open_reader, read_outbox, write_outbox
+from leadconnector_async.outbox.reader import FailedRecord, gist
 from leadconnector_async.records.deferred import read_deferred, with_contact
 from leadconnector_async.records.draft import key_from_text, key_text
-from leadconnector_async.reports.outbox_status import status_of
+from leadconnector_async.reports.outbox_status import Reason, status_of
 from leadconnector_async.sources.failed_list import FailedRow, write_failed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-
-    from leadconnector_async.outbox.reader import FailedRecord
-    from leadconnector_async.reports.outbox_status import Reason
 
 
 @click.command("failed")
@@ -146,11 +143,12 @@ def dismiss_records(outbox: str, what: str) -> None:
     """
     if Path(what).is_file():
         keys = list(_keys_of(what))
-        dismissed = asyncio.run(_dismiss(outbox, keys=keys))
+        dismissed = asyncio.run(write_outbox(outbox, lambda store: store.dismiss(keys=keys)))
         say(f"{counted(dismissed, 'record')} of the {len(keys):,} in {what} dismissed.")
         return
     chosen = _matching(outbox, what)
-    dismissed = asyncio.run(_dismiss(outbox, gists={gist(reason.reason) for reason in chosen}))
+    gists = {gist(reason.reason) for reason in chosen}
+    dismissed = asyncio.run(write_outbox(outbox, lambda store: store.dismiss(gists=gists)))
     say(f"{counted(dismissed, 'record')} dismissed:")
     say(reason_lines(chosen))
 
@@ -199,10 +197,3 @@ def _table(text: str) -> Iterable[Mapping[str, object]]:
         if _KEY in (reader.fieldnames or ()):
             return reader
     raise click.UsageError(f'the file has no column "{_KEY}": give a list that failed -o wrote')
-
-
-async def _dismiss(
-    outbox: str, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
-) -> int:
-    async with await open_outbox(outbox, create=False) as store:
-        return await store.dismiss(keys=keys, gists=gists)

@@ -16,8 +16,8 @@ from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import source_options, source_options_of
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
-from leadconnector_async.sources import open_sources
-from leadconnector_async.sources.base import SettledContact
+from leadconnector_async.sources import Parsed, SourceRow, open_sources
+from leadconnector_async.sources.base import SettledContact, Source, SourceOptions
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.exports import Export, open_source
 from leadconnector_async.sources.fields import listed
@@ -31,8 +31,6 @@ from leadconnector_async.sources.stream_source import StreamSource
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from leadconnector_async.sources import Parsed, SourceRow
-    from leadconnector_async.sources.base import Source, SourceOptions
     from leadconnector_async.sources.table import Table
 
 

@@ -18,7 +18,7 @@ import msgspec
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import say
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import SourceOptions
+from leadconnector_async.sources.base import Parsed, SourceOptions
 from leadconnector_async.sources.exports import open_source
 from leadconnector_async.sources.fields import flat
 from leadconnector_async.sources.mapping_files import load_examples, load_mapping
@@ -26,7 +26,6 @@ from leadconnector_async.sources.mapping_files import load_examples, load_mappin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async.sources.base import Parsed
     from leadconnector_async.sources.mapping import Example
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,10 +10,7 @@ from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import json_option, outbox_option
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import print_json
-from leadconnector_async.outbox.open import open_outbox, shown_place
-
-if TYPE_CHECKING:
-    from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.open import shown_place, write_outbox
 
 
 @click.command("retry")
@@ -28,7 +24,7 @@ def command(outbox: str, *, as_json: bool) -> None:
     Records that are wrong themselves stay: write them with "leadconnector failed", mend them, and
     import that file.
     """
-    retried = run_waiting("Putting back", _retry(outbox))
+    retried = run_waiting("Putting back", write_outbox(outbox, lambda store: store.requeue()))
     if as_json:
         print_json(retried._asdict())
         return
@@ -48,8 +44,3 @@ def command(outbox: str, *, as_json: bool) -> None:
         say(f"{wrong}: leadconnector failed --outbox {shlex.quote(shown_place(outbox))} -o FILE")
     if retried.left:
         say(f"{counted(retried.left, 'record')} more stay unresolved until the next retry.")
-
-
-async def _retry(outbox: str) -> Requeued:
-    async with await open_outbox(outbox, create=False) as store:
-        return await store.requeue()

@@ -18,8 +18,8 @@ from leadconnector_async.cli import report_lines
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import destination, providers_of, taken_as_known, target
-from leadconnector_async.cli.metrics import served_metrics
-from leadconnector_async.cli.progress_display import choose_display
+from leadconnector_async.cli.metrics import Metrics, served_metrics
+from leadconnector_async.cli.progress_display import NoDisplay, choose_display
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.auth.provider import TokenProvider
     from leadconnector_async.cli.import_options import ImportOptions
-    from leadconnector_async.cli.metrics import Metrics
-    from leadconnector_async.cli.progress_display import NoDisplay
     from leadconnector_async.cli.rich_progress import BarDisplay
     from leadconnector_async.outbox.outbox_reader import OutboxReader
 

@@ -19,14 +19,13 @@ from leadconnector_async.cli.sending_options import for_option, share_option
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.open import is_url, read_outbox, shown_place
 from leadconnector_async.quota.limits import RateLimit
-from leadconnector_async.reports.outbox_status import status_of
+from leadconnector_async.reports.outbox_status import OutboxStatus, status_of
 from leadconnector_async.reports.progress import budget_after, slowest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from leadconnector_async.outbox.outbox_reader import OutboxReader
-    from leadconnector_async.reports.outbox_status import OutboxStatus
 
 
 WATCH_S: Final = 2.0

@@ -20,14 +20,13 @@ from leadconnector_async.records.builder import RowCheck, RowDrafter, check_row
 from leadconnector_async.records.deferred import content_digest, reused_id
 from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.outbox_status import Notes, Reasons
-from leadconnector_async.sources import open_sources
+from leadconnector_async.sources import Parsed, Source, SourceOptions, open_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leadconnector_async.models import Problem
     from leadconnector_async.records.draft import Draft
-    from leadconnector_async.sources import Parsed, Source, SourceOptions
 
 _SOMEWHERE: Final = "?"
 """Stands for the location of records that name none: an import is given it."""

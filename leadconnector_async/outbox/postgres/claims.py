@@ -9,19 +9,20 @@ in memory to decide by: nobody else writes it while the lease is held.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from asyncpg.exceptions import DivisionByZeroError
 
-from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim
+from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim, Lease, Settlement
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.records.draft import traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from leadconnector_async.outbox.base import Lease, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection
 
     QueueEntry = tuple[int, int, int, int]
@@ -148,9 +149,10 @@ class Claims:
                 del self._lane_of[seq]
         self._walks.pop(location, None)
 
-    def holds(self, seqs: Iterable[int]) -> bool:
-        """Tell whether all of these records are held."""
-        return self._lane_of.keys() >= set(seqs)
+    @property
+    def held(self) -> AbstractSet[int]:
+        """All records that are held."""
+        return self._lane_of.keys()
 
     def hold(self, location: int, places: Iterable[tuple[int, int]]) -> None:
         """Note (lane, seq) as held."""
@@ -200,45 +202,36 @@ class Claims:
     async def _walk(self, walking: Sequence[_LocationClaim]) -> None:
         pages = {catch.location: catch.page for catch in walking}
         rows = [(c.location, c.begins, pages[c.location], c.depth) for c in walking]
-        found: dict[int, list[QueueEntry]] = {}
+        found: defaultdict[int, list[QueueEntry]] = defaultdict(list)
         for row in await self._connection.fetch(_WALK, *columns(rows)):
-            found.setdefault(row[0], []).append(row[1:])
+            found[row[0]].append(row[1:])
         for catch in walking:
-            entries = sorted(found.get(catch.location, ()))
-            catch.meet(entries, pages[catch.location])
+            catch.meet(sorted(found[catch.location]), pages[catch.location])
 
     async def _deepen(self, catches: Sequence[_LocationClaim]) -> None:
         """Every lane has records in hand: take more of them behind those."""
-        lanes = {
-            catch.location: sorted(catch.held.keys() | catch.lanes)
-            for catch in catches
-            if catch.short > 0
-        }
-        by_location = {catch.location: catch for catch in catches}
-        while lanes := {name: of for name, of in lanes.items() if of}:
+        short = [catch for catch in catches if catch.short > 0]
+        lanes = [(catch, lane) for catch in short for lane in sorted({*catch.held, *catch.lanes})]
+        while lanes:
+            of_location = Counter(catch.location for catch, _ in lanes)
             most = {}
-            for location, of in lanes.items():
-                catch = by_location[location]
-                share = -(-catch.short // len(of))
-                for lane in of:
-                    most[location, lane] = share + len(self._in_hand(catch, lane))
-            found: dict[tuple[int, int], list[QueueEntry]] = {}
+            for catch, lane in lanes:
+                share = -(-catch.short // of_location[catch.location])
+                most[catch.location, lane] = share + len(self._in_hand(catch, lane))
+            found: defaultdict[tuple[int, int], list[QueueEntry]] = defaultdict(list)
             rows = [(*where, n) for where, n in most.items()]
             for location, *entry in await self._connection.fetch(_DEEPEN, *columns(rows)):
-                found.setdefault((location, entry[0]), []).append(tuple(entry))
-            for location, of in lanes.items():
-                catch = by_location[location]
-                for lane in of:
-                    in_hand = self._in_hand(catch, lane)
-                    more = [
-                        e for e in sorted(found.get((location, lane), ())) if e[2] not in in_hand
-                    ]
-                    catch.entries += more[: catch.short]
-                of[:] = [
-                    lane
-                    for lane in of
-                    if catch.short and len(found.get((location, lane), ())) == most[location, lane]
-                ]
+                found[location, entry[0]].append(tuple(entry))
+            for catch, lane in lanes:
+                in_hand = self._in_hand(catch, lane)
+                entries = sorted(found[catch.location, lane])
+                more = [entry for entry in entries if entry[2] not in in_hand]
+                catch.entries += more[: catch.short]
+            lanes = [
+                (catch, lane)
+                for catch, lane in lanes
+                if catch.short and len(found[catch.location, lane]) == most[catch.location, lane]
+            ]
 
     def _in_hand(self, catch: _LocationClaim, lane: int) -> set[int]:
         mine = {entry[2] for entry in catch.entries if entry[0] == lane}

@@ -13,7 +13,7 @@ import os
 import socket
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from uuid import uuid4
 
 import asyncpg
@@ -30,7 +30,6 @@ from leadconnector_async.outbox.postgres.faults import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from typing import Any, TypeAlias
 
     from leadconnector_async.outbox.postgres.place import PostgresPlace
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.durable import read_mark
+from leadconnector_async.outbox.durable import ReadMark, read_mark
 from leadconnector_async.outbox.postgres.schema import BLOCK, MAX_INDEXED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from leadconnector_async.outbox.durable import ReadMark
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 
     Lookup = tuple[int, str, str]

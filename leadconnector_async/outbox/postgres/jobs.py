@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.outbox.base import Staged
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.durable import DESTINATION, check_destination
+from leadconnector_async.outbox.durable import DESTINATION, Unsettled, check_destination
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import (
     AWAIT_OPEN,
@@ -31,7 +31,6 @@ from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import TypeVar
 
     from leadconnector_async.outbox.base import (
         SourcePass,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
         StoredOutcome,
         Submission,
     )
-    from leadconnector_async.outbox.durable import Unsettled
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.records.draft import Draft

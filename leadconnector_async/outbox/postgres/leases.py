@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
-from leadconnector_async.outbox.base import SPAN_MS, Acquired, Lease, State
+from leadconnector_async.outbox.base import SPAN_MS, Acquired, Lease, State, check_settled
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims, add_trails
@@ -59,8 +59,6 @@ _IS_SHARED: Final = """SELECT EXISTS (
         AND shard.objid = ($1 & 4294967295)::oid AND shard.granted
         AND member.objid IN (($2::bigint & 4294967295)::oid, ($3::bigint & 4294967295)::oid))"""
 """Whether the owner of a shard is one of those that share them, and hand over."""
-
-_ENDS: Final = frozenset({State.SENT, State.REJECTED, State.UNRESOLVED, State.PENDING})
 
 _NO_QUOTA: Final = (None,) * 5
 
@@ -216,7 +214,7 @@ class Leases:
         if not leases:
             return
         self._check(leases)
-        self._check_fates(settlements)
+        check_settled(settlements, self.claims.held)
         told = {fate.reason for fate in settlements}
         reasons = {why: await self._numbers.reason(why) for why in told}
         rows = columns([_row(fate, reasons) for fate in settlements]) or [()] * _FATE_COLUMNS
@@ -249,15 +247,6 @@ class Leases:
                 self.claims.drop(fate.claim.lease.number, fate.claim.seq)
 
         self.runner.committed.append(drop)
-
-    def _check_fates(self, settlements: Sequence[Settlement]) -> None:
-        seqs = {fate.claim.seq for fate in settlements}
-        if len(seqs) < len(settlements):
-            raise ValueError("a record is settled twice")
-        if not self.claims.holds(seqs):
-            raise ValueError("a record is not claimed")
-        if any(fate.state not in _ENDS for fate in settlements):
-            raise ValueError("a record is not claimed, or is to stay so")
 
     async def fence(self, lease: Lease) -> None:
         """See that what is written next, in the same transaction, is written under the lease."""

@@ -11,12 +11,12 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from leadconnector_async.errors import OutboxError
-from leadconnector_async.outbox.base import NO_BOUND
+from leadconnector_async.errors import OutboxError, RefusedError
+from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.durable import DurableOutbox
+from leadconnector_async.outbox.durable import DurableOutbox, ReadMark, Requeued, Share
 from leadconnector_async.outbox.postgres import stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
 from leadconnector_async.outbox.postgres.connection import (
@@ -51,11 +51,7 @@ from leadconnector_async.outbox.postgres.tenure import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-    from typing import TypeVar
 
-    from leadconnector_async.errors import RefusedError
-    from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
-    from leadconnector_async.outbox.durable import ReadMark, Requeued, Share
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.quota.limits import QuotaSnapshot

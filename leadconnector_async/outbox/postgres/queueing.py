@@ -23,20 +23,18 @@ from leadconnector_async.outbox.postgres.counters import (
     note_lookups,
     storable,
 )
-from leadconnector_async.outbox.postgres.leases import shard_of
+from leadconnector_async.outbox.postgres.leases import Leases, shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
 from leadconnector_async.outbox.postgres.stored_files import unuse
 from leadconnector_async.outbox.reader import gist
-from leadconnector_async.outbox.selection import SelectionPass
+from leadconnector_async.outbox.selection import Selection, SelectionPass
 from leadconnector_async.records.deferred import Trait, answers_last
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.leases import Leases
     from leadconnector_async.outbox.postgres.place import PostgresPlace
-    from leadconnector_async.outbox.selection import Selection
 
     QueuePlace = tuple[int, int, int, int]
     """Location, lane, date, seq: the order of the queue."""

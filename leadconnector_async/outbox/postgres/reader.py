@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.base import State, StoppedLocation
 from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries
 from leadconnector_async.outbox.postgres.announcements import stopped
@@ -29,14 +29,12 @@ from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD, check_schema
 from leadconnector_async.outbox.postgres.upkeep import INVARIANTS
-from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, Owner, kind_of
+from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, Owner, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
-    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.reader import KindOf
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from leadconnector_async.outbox.record_store import (
     end_of,
     why,
 )
-from leadconnector_async.records.draft import line_key
+from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.queueing import Publisher
     from leadconnector_async.outbox.record_store import Copy, LineKey
     from leadconnector_async.records.deferred import LocalFile
-    from leadconnector_async.records.draft import Draft
 
 _RECORD: Final = """INSERT INTO record
         (source, seq, location, lane, date, key, payload, late, traits, line, raw)

@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from leadconnector_async.outbox.postgres.counters import columns
-from leadconnector_async.records.deferred import read_deferred
+from leadconnector_async.records.deferred import LocalFile, read_deferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import BinaryIO
 
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-    from leadconnector_async.records.deferred import LocalFile
     from leadconnector_async.records.draft import Draft
 
 PIECE: Final = 1 << 20

@@ -26,14 +26,13 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.durable import Share
 from leadconnector_async.outbox.postgres.announcements import stopped
-from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
+from leadconnector_async.outbox.postgres.leases import SHARDS, Leases, shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.leases import Leases
 
 MARGIN_S: Final = 1.0
 """Seconds before the lease's end in which nothing is sent any more."""

@@ -13,7 +13,7 @@ from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.outbox_reader import ENDS, WAITS
 from leadconnector_async.outbox.postgres.connection import check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
-from leadconnector_async.outbox.postgres.place import read_place
+from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import hold_alone, prepare
 from leadconnector_async.outbox.postgres.stored_files import keep, local_files
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-    from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.outbox.transfer import Rows
 
 _SETTLED: Final = """SELECT r.seq, payload, late, raw

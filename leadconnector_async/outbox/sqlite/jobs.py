@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.locking import OwnerLock, this_process
-from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
+from leadconnector_async.outbox.base import (
+    NO_BOUND,
+    Acquired,
+    Claim,
+    Lease,
+    Settlement,
+    State,
+    check_settled,
+)
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
 from leadconnector_async.outbox.selection import SelectionPass
@@ -161,7 +169,7 @@ class SqliteStore:
     ) -> None:
         """See `Outbox.settle`. Each claim has its end, or is given back unsent."""
         self._check({fate[0].lease for fate in settlements}.union(lease for lease, _ in quotas))
-        self._check_claimed(settlements)
+        check_settled(settlements, self.claims.index.held)
         pending = State.PENDING
         given = [fate for fate in settlements if fate[1] is pending]
         ended = [fate for fate in settlements if fate[1] is not pending] if given else settlements
@@ -175,15 +183,6 @@ class SqliteStore:
         self._counters.quotas(quotas)
         if traced := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
             run_rows(self.connection, "DELETE FROM trace WHERE seq IN (", traced, ")")
-
-    def _check_claimed(self, settlements: Sequence[Settlement]) -> None:
-        seqs = {fate[0].seq for fate in settlements}
-        if len(seqs) < len(settlements):
-            raise ValueError("a record is settled twice")
-        if not seqs <= self.claims.index.held:
-            raise ValueError("a record is not claimed")
-        if any(fate[1] is State.CLAIMED for fate in settlements):
-            raise ValueError("a record is not claimed, or is to stay so")
 
     def _end(self, ended: Sequence[Settlement]) -> None:
         places = [(c.lease.number, c.lane, c.date, c.seq) for c, *_ in ended]
