@@ -176,6 +176,10 @@ _MAX_COMMAND_S: Final = 60.0
 _PIECE: Final = 65_536
 
 
+class _CommandError(Exception):
+    """Why a command gives no token, to be said after its name."""
+
+
 class CommandToken:
     """The first line that a command prints. It is run once, when the token is first needed.
 
@@ -213,43 +217,38 @@ class CommandToken:
 
     async def _fetch(self, _refused: str | None) -> AccessToken:
         if self._failure is None:
-            async with self._turns:
-                line = await self._first_line()
-            if line is not None:
-                return AccessToken(line)
+            try:
+                async with self._turns:
+                    return AccessToken(await self._first_line())
+            except _CommandError as error:
+                self._failure = str(error)
         message = f"the token_command of {self._what} {self._failure}"
         raise AccessError(Refusal(status=401, message=f"{message}: run it by hand to see why"))
 
-    async def _first_line(self) -> str | None:
-        """Run the command; None where it failed, as ``_failure`` says."""
+    async def _first_line(self) -> str:
+        """Run the command."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
             )
         except OSError as error:
-            self._failure = f"cannot be run ({error.strerror or type(error).__name__})"
-            return None
+            why = f"cannot be run ({error.strerror or type(error).__name__})"
+            raise _CommandError(why) from None
         try:
             async with asyncio.timeout(self._seconds):
                 output = await _beginning(process)
                 status = await process.wait()
         except TimeoutError:
-            self._failure = f"has not ended in {self._seconds:g} s"
-            return None
+            raise _CommandError(f"has not ended in {self._seconds:g} s") from None
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return self._read(output, status)
-
-    def _read(self, output: bytes, status: int) -> str | None:
         if status:
-            self._failure = f"ended with exit status {status}"
-            return None
+            raise _CommandError(f"ended with exit status {status}")
         line = output.split(b"\n", 1)[0].decode("latin-1").strip()
         if not is_token(line):
-            self._failure = "printed no token in its first line"
-            return None
+            raise _CommandError("printed no token in its first line")
         return line
 
 

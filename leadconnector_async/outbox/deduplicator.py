@@ -85,8 +85,8 @@ async def _takes_the_place(
     """
     if record.draft.own is not None:
         return True
-    ended = await store.ended(record.location, known)
-    if ended is None or ended[0] not in _NOT_SENT:
+    end = await store.end_of(known.seq)
+    if end is None or end.state not in _NOT_SENT:
         return False
     return _is_from(await store.origin(known.seq), known, source_pass)
 
@@ -111,7 +111,8 @@ async def mend(store: RecordStore, record: NewRecord, known: ExistingRecord, sou
     draft = record.draft
     if draft.payload is not None and known.equals(draft):
         return False
-    state, reason = await store.ended(record.location, known) or (State.PENDING, None)
+    end = await store.end_of(known.seq)
+    state, reason = (State.PENDING, None) if end is None else (end.state, end.reason)
     if state is State.DISMISSED:
         is_mended = await _is_back(store, draft, known)
     elif state in _NOT_SENT:

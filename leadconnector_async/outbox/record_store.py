@@ -106,9 +106,6 @@ class RecordStore(Protocol):
     async def origin(self, seq: int) -> Origin:
         """Where a record came from last."""
 
-    async def ended(self, location: int, known: ExistingRecord) -> tuple[State, str | None] | None:
-        """How a record ended and why, if it did."""
-
     async def was(self, seq: int, line: bytes) -> bool:
         """Whether a record was this line before it was mended."""
 

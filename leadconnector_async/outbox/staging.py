@@ -40,83 +40,78 @@ _ENDED: Final = (State.REJECTED, State.LEFT_OUT)
 """Records in these states were not sent, and can be sound when they are read again."""
 
 
-class RefusedLineMatcher:
-    """Finds refused lines among the drafts of one batch."""
+async def recognise(
+    store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass
+) -> Sequence[Draft]:
+    """Give drafts the keys of the lines that they are, where earlier passes refused these.
 
-    def __init__(self, store: RecordStore) -> None:
-        self._store = store
-
-    async def recognise(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Sequence[Draft]:
-        """Give drafts the keys of the lines that they are, where earlier passes refused these.
-
-        The first batch of a pass tells whether a location has any: nearly none has, and then
-        nothing is looked up.
-        """
-        places = {draft.location for draft in drafts} - {_NOWHERE}
-        if not await self._has(_NOWHERE, source_pass):
-            places = {place for place in places if await self._has(place, source_pass)}
-        wanted = [
-            (at, await self._store.location(draft.location), _refused_key(draft))
-            for at, draft in enumerate(drafts)
-            if draft.location in places and draft.raw is not None
-        ]
-        if not wanted:
-            return drafts
-        keys = [(location, key) for _, location, key in wanted]
-        nowhere = -1
-        if await self._has(_NOWHERE, source_pass):
-            nowhere = await self._store.location(_NOWHERE)
-        found = await self._store.lines([*keys, *((nowhere, key) for _, key in keys)])
-        if not found:
-            return drafts
-        drafts = list(drafts)
-        own = await self._store.lines((location, drafts[at].key) for at, location, _ in wanted)
-        met: set[LineKey] = set()
-        for at, location, key in wanted:
-            equal = own.get(place := (location, drafts[at].key))
-            if place in met or (equal is not None and source_pass.has_met(equal.seq)):
-                equal = None  # two equal records in one pass are two
-            here, homeless = found.get((location, key)), found.get((nowhere, key))
-            if here is not None or homeless is not None:
-                drafts[at] = await self._known(drafts[at], key, equal, here)
-            if homeless is not None:
-                await self._leave(nowhere, key, drafts[at])
-            met.add(place)
+    The first batch of a pass tells whether a location has any: nearly none has, and then nothing is
+    looked up.
+    """
+    places = {draft.location for draft in drafts} - {_NOWHERE}
+    if not await _has_refused(store, _NOWHERE, source_pass):
+        places = {place for place in places if await _has_refused(store, place, source_pass)}
+    wanted = [
+        (at, await store.location(draft.location), _refused_key(draft))
+        for at, draft in enumerate(drafts)
+        if draft.location in places and draft.raw is not None
+    ]
+    if not wanted:
         return drafts
+    keys = [(location, key) for _, location, key in wanted]
+    nowhere = -1
+    if await _has_refused(store, _NOWHERE, source_pass):
+        nowhere = await store.location(_NOWHERE)
+    found = await store.lines([*keys, *((nowhere, key) for _, key in keys)])
+    if not found:
+        return drafts
+    drafts = list(drafts)
+    own = await store.lines((location, drafts[at].key) for at, location, _ in wanted)
+    met: set[LineKey] = set()
+    for at, location, key in wanted:
+        equal = own.get(place := (location, drafts[at].key))
+        if place in met or (equal is not None and source_pass.has_met(equal.seq)):
+            equal = None  # two equal records in one pass are two
+        here, homeless = found.get((location, key)), found.get((nowhere, key))
+        if here is not None or homeless is not None:
+            drafts[at] = await _recognised(store, drafts[at], key, equal, here)
+        if homeless is not None:
+            await _leave(store, nowhere, key, drafts[at])
+        met.add(place)
+    return drafts
 
-    async def _has(self, location: str, source_pass: SourcePass) -> bool:
-        known = source_pass.refused_lines.get(location)
-        if known is None:
-            bounds = (b"", b"z") if location == _NOWHERE else (BY_LINE, BY_LINE + _NUMBERS)
-            known = await self._store.has_keys(location, *bounds)
-            source_pass.refused_lines[location] = known
-        return known
 
-    async def _known(
-        self, draft: Draft, key: bytes, equal: KnownLine | None, here: KnownLine | None
-    ) -> Draft:
-        """Take the line's key, unless another source gave an equal record: then it is that one."""
-        if not draft.counted or key == draft.key:
-            return draft
-        if equal is None or (here is not None and here.state not in _ENDED):
-            return replace(draft, key=key)
-        if here is not None:
-            await self._forget(here)
+async def _has_refused(store: RecordStore, location: str, source_pass: SourcePass) -> bool:
+    known = source_pass.refused_lines.get(location)
+    if known is None:
+        bounds = (b"", b"z") if location == _NOWHERE else (BY_LINE, BY_LINE + _NUMBERS)
+        known = await store.has_keys(location, *bounds)
+        source_pass.refused_lines[location] = known
+    return known
+
+
+async def _recognised(
+    store: RecordStore, draft: Draft, key: bytes, equal: KnownLine | None, here: KnownLine | None
+) -> Draft:
+    """Take the line's key, unless another source gave an equal record: then it is that one."""
+    if not draft.counted or key == draft.key:
         return draft
+    if equal is None or (here is not None and here.state not in _ENDED):
+        return replace(draft, key=key)
+    if here is not None:  # and has ended
+        await store.forget(here)
+    return draft
 
-    async def _leave(self, nowhere: int, key: bytes, draft: Draft) -> None:
-        """Take a record that has a location now from those that have none.
 
-        Of lines that are equal, the last one: the others are met later in this pass.
-        """
-        end = key + _NUMBERS if draft.counted else key + b"\0"
-        line = await self._store.last_line(nowhere, key, end)
-        if line is not None:
-            await self._forget(line)
+async def _leave(store: RecordStore, nowhere: int, key: bytes, draft: Draft) -> None:
+    """Take a record that has a location now from those that have none.
 
-    async def _forget(self, line: KnownLine) -> None:
-        if line.state in _ENDED:
-            await self._store.forget(line)
+    Of lines that are equal, the last one: the others are met later in this pass.
+    """
+    end = key + _NUMBERS if draft.counted else key + b"\0"
+    line = await store.last_line(nowhere, key, end)
+    if line is not None and line.state in _ENDED:
+        await store.forget(line)
 
 
 async def forget_unmet(store: RecordStore, source_pass: SourcePass, prefix: bytes) -> None:
@@ -148,7 +143,7 @@ async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: Source
         kin = await store.kin(source_pass.source)
         source_pass.name = kin.get(source_pass.source, "")
         source_pass.kin = frozenset({source_pass.source, *kin})
-    drafts = await RefusedLineMatcher(store).recognise(drafts, source_pass)
+    drafts = await recognise(store, drafts, source_pass)
     deduplicator = Deduplicator(store, source_pass)
     created = refused = at = 0
     step = _AT_LEAST

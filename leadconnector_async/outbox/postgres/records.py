@@ -74,9 +74,6 @@ _KIN: Final = """SELECT kin.id, kin.name FROM source AS it
 _FROM: Final = """SELECT coalesce(name, ''), line, raw
     FROM record LEFT JOIN source ON source.id = source WHERE seq = $1 AND line IS NOT NULL"""
 
-_ENDED: Final = """SELECT state, text FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
-    WHERE location = $1 AND lane = $2 AND seq = $3"""
-
 _LEAVE: Final = "DELETE FROM outcome WHERE location = $1 AND lane = $2 AND seq = $3"
 
 _FORMER: Final = "INSERT INTO former VALUES ($1, $2) ON CONFLICT DO NOTHING"
@@ -211,11 +208,6 @@ class PostgresRecords:
         """See `RecordStore.origin`."""
         row = await self._connection.fetchrow(_FROM, seq)
         return Origin() if row is None else Origin(*row)
-
-    async def ended(self, location: int, known: ExistingRecord) -> tuple[State, str | None] | None:
-        """See `RecordStore.ended`."""
-        row = await self._connection.fetchrow(_ENDED, location, known.lane, known.seq)
-        return None if row is None else (State(row[0]), row[1])
 
     async def was(self, seq: int, line: bytes) -> bool:
         """See `RecordStore.was`. Nearly no record was ever mended, and then none is looked up."""

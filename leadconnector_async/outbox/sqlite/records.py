@@ -82,9 +82,6 @@ _FROM: Final = f"""SELECT coalesce(source.name, ''), line, {FORM}
 
 _PLACE: Final = "location = ? AND lane = ? AND seq = ?"
 
-_ENDED: Final = f"""SELECT state, text FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
-    WHERE {_PLACE}"""  # noqa: S608 - our own names
-
 _FORMER: Final = "INSERT OR IGNORE INTO former (seq, line)"
 
 _WAS: Final = "SELECT 1 FROM former WHERE seq = ? AND line = ?"
@@ -229,12 +226,6 @@ class SqliteRecords:
         """See `RecordStore.origin`."""
         row = self._connection.execute(_FROM, (seq,)).fetchone()
         return Origin() if row is None else Origin(row[0], row[1], restored(*row[2:]))
-
-    async def ended(self, location: int, known: ExistingRecord) -> tuple[State, str | None] | None:
-        """See `RecordStore.ended`."""
-        place = location, known.lane, known.seq
-        row = self._connection.execute(_ENDED, place).fetchone()
-        return None if row is None else (State(row[0]), row[1])
 
     async def was(self, seq: int, line: bytes) -> bool:
         """See `RecordStore.was`."""
