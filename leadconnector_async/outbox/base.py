@@ -21,7 +21,6 @@ from leadconnector_async.records.draft import Draft, TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from leadconnector_async.errors import RefusedError
     from leadconnector_async.quota.limits import QuotaSnapshot
@@ -243,21 +242,6 @@ class Settlement(NamedTuple):
     def end(self) -> StoredOutcome:
         """The end itself, apart from how the record came to it."""
         return StoredOutcome(self.claim.key, self.state, *self[4:9])
-
-
-def check_settled(settlements: Sequence[Settlement], held: AbstractSet[int]) -> None:
-    """See that each is of one of the records that are ``held``, once, and that none stays so.
-
-    Raises:
-        ValueError: one is not.
-    """
-    seqs = {fate[0].seq for fate in settlements}
-    if len(seqs) < len(settlements):
-        raise ValueError("a record is settled twice")
-    if not seqs <= held:
-        raise ValueError("a record is not claimed")
-    if any(fate[1] is State.CLAIMED for fate in settlements):
-        raise ValueError("a record is not claimed, or is to stay so")
 
 
 class Acquired(NamedTuple):

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from leadconnector_async.api.enrichment import LEAVE
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.base import Lease, Outbox, SourcePass, StoppedLocation
+from leadconnector_async.outbox.base import Lease, Outbox, SourcePass, State, StoppedLocation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
+    from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
 
@@ -34,6 +36,21 @@ def check_destination(name: str, known: Sequence[str], destination: str) -> None
             f"{name} belongs to an import into {known[0]}, not {destination}: what was sent there "
             "would not be sent here. Choose another outbox"
         )
+
+
+def check_settled(settlements: Sequence[Settlement], held: AbstractSet[int]) -> None:
+    """See that each is of one of the records that are ``held``, once, and that none stays so.
+
+    Raises:
+        ValueError: one is not.
+    """
+    seqs = {fate[0].seq for fate in settlements}
+    if len(seqs) < len(settlements):
+        raise ValueError("a record is settled twice")
+    if not seqs <= held:
+        raise ValueError("a record is not claimed")
+    if any(fate[1] is State.CLAIMED for fate in settlements):
+        raise ValueError("a record is not claimed, or is to stay so")
 
 
 class Requeued(NamedTuple):

@@ -109,7 +109,6 @@ _LIVES: Final = f"""SELECT r.seq, key, location.name, r.location, r.date, payloa
         LEFT JOIN {ENDS} {WAITS} LEFT JOIN reason ON reason.id = o.reason {{origin}}
     WHERE r.seq > $1 ORDER BY r.seq LIMIT $2"""  # noqa: S608 - our own names
 
-
 _INVARIANTS: Final = {
     "records that wait and have an end": f"""SELECT count(*) FROM record r {WAITS}
         JOIN {ENDS} WHERE q.seq IS NOT NULL""",  # noqa: S608 - our own names

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
-from leadconnector_async.outbox.base import SPAN_MS, Acquired, Lease, State, check_settled
+from leadconnector_async.outbox.base import SPAN_MS, Acquired, Lease, State
+from leadconnector_async.outbox.durable import check_settled
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims, add_trails

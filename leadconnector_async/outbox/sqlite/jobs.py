@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.locking import OwnerLock, this_process
-from leadconnector_async.outbox.base import (
-    NO_BOUND,
-    Acquired,
-    Claim,
-    Lease,
-    Settlement,
-    State,
-    check_settled,
-)
-from leadconnector_async.outbox.durable import DESTINATION, check_destination
+from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
+from leadconnector_async.outbox.durable import DESTINATION, check_destination, check_settled
 from leadconnector_async.outbox.record_store import at_once
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.claims import Claims
