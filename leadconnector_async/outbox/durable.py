@@ -53,6 +53,10 @@ def check_settled(settlements: Sequence[Settlement], held: AbstractSet[int]) -> 
         raise ValueError("a record is not claimed, or is to stay so")
 
 
+MAX_UNKNOWN: Final = 20_000
+"""Unresolved records to take back at once: a location gets all of its own in one list."""
+
+
 class Requeued(NamedTuple):
     """What became of the failed records."""
 

@@ -62,9 +62,6 @@ def command(outbox: str, output: str, dismiss: str | None) -> None:
         write_failed_list(outbox, output)
 
 
-_REFUSALS: Final = msgspec.json.Decoder(Refusal)
-
-
 def write_failed_list(outbox: str, output: str) -> None:
     """Write the list to a file; ``-`` is standard output.
 
@@ -125,7 +122,7 @@ def _reason(record: FailedRecord) -> str:
     """The reason, with the API's trace id where there is one: its support asks for it."""
     reason = record.reason or "no reason given"
     if record.detail:
-        reason = str(_REFUSALS.decode(record.detail))
+        reason = str(msgspec.json.decode(record.detail, type=Refusal))
     return f"unresolved: {reason}" if record.state is State.UNRESOLVED else reason
 
 

@@ -27,9 +27,6 @@ MAX_SHOWN: Final = 50
 """Records that are told to a person; ``--json`` tells all."""
 
 
-_REFUSALS: Final = msgspec.json.Decoder(Refusal)
-
-
 @click.command("show")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @outbox_option
@@ -100,7 +97,9 @@ def _end(life: RecordLife) -> str:
 
 
 def _trace(life: RecordLife) -> str | None:
-    return None if life.detail is None else _REFUSALS.decode(life.detail).trace_id
+    if life.detail is None:
+        return None
+    return msgspec.json.decode(life.detail, type=Refusal).trace_id
 
 
 def _fields(life: RecordLife) -> dict[str, Any]:

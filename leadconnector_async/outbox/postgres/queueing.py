@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.api.enrichment import conversation_lookup, forgettable, person_lookups
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.durable import MAX_UNKNOWN, Requeued
 from leadconnector_async.outbox.postgres.counters import (
     columns,
     count,
@@ -189,9 +189,6 @@ class Publisher:
 
 RETRIES: Final = 5_000
 """Records to put back, give up or forget in one transaction."""
-
-MAX_UNKNOWN: Final = 20_000
-"""Unresolved records to take back at once: a location gets all of its own in one list."""
 
 _REJECTED, _UNRESOLVED, _DISMISSED = map(int, (State.REJECTED, State.UNRESOLVED, State.DISMISSED))
 

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.api.enrichment import conversation_lookup, forgettable, person_lookups
-from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.durable import MAX_UNKNOWN, Requeued
 from leadconnector_async.outbox.reader import gist
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJECTED, UNRESOLVED
@@ -135,9 +135,6 @@ class Enqueuer:
         self._connection.execute("UPDATE sealed SET seq = ?", (seq,))
         self._published = seq
 
-
-MAX_UNKNOWN: Final = 20_000
-"""Unresolved records to take back at once: a location gets all of its own in one list."""
 
 _FAILED: Final = "SELECT seq FROM outcome WHERE state > 2 AND state = ? ORDER BY seq"
 
