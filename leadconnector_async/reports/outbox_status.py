@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.reader import MAX_REASONS, OTHERS, gist
+from leadconnector_async.outbox.reader import MAX_PLACES, MAX_REASONS, OTHERS, gist
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.reports.progress import budget_after, slowest
 from leadconnector_async.sources.failed_list import failed_suffix
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.reader import OutboxSummary, Owner, RecordCounts, SourcePosition
     from leadconnector_async.sources import Parsed
-
-MAX_PLACES: Final = 5
 
 RecordState = Literal["pending", "sent", "failed", "unresolved", "left out", "dismissed"]
 
