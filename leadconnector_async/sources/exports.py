@@ -19,6 +19,7 @@ from leadconnector_async.sources.mapping_files import found_in, right_names
 from leadconnector_async.sources.mbox import holds_mail, is_passed_over
 from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, Members, ZipMembers
 from leadconnector_async.sources.plug_ins import from_plug_ins
+from leadconnector_async.sources.spreadsheet import SwappedDatesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,7 +205,8 @@ class Export(Sources):
             return detect.UnknownChat(file, self._options, error)
         except SourceError as error:
             is_closed = isinstance(error.__cause__, PermissionError)
-            if is_closed or file.peek()[1] is not None:  # perhaps a source
+            is_source = isinstance(error, SwappedDatesError)
+            if is_source or is_closed or file.peek()[1] is not None:  # the last two may be one
                 raise
             self._left[file.member] = str(error).removeprefix(f"{file.name}: ")
             return None

@@ -128,7 +128,9 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
         book = _Book(load_workbook(file.whole("an Excel workbook", held=True)))
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError) as error:
-        raise SourceError(f"{path}: cannot be read as an Excel workbook: save it anew") from error
+        raise SourceError(
+            f"{path}: cannot be read as an Excel workbook: save it anew, with no password"
+        ) from error
     if not looks:
         raise SourceError(f"{path}: is empty: name a file with records")
     if options.sheet is not None:
@@ -145,6 +147,10 @@ _SWAPPED: Final = (
     "month in another order than the file most likely swapped those of the dates: import the file "
     "that it was made from, or give --date-format for the text, if the dates are right"
 )
+
+
+class SwappedDatesError(SourceError):
+    """A table whose dates are most likely not those that were meant."""
 
 
 class _Book:
@@ -256,7 +262,7 @@ def _grid(
     )
     for name in spreadsheet.table.columns.feeds.get("date", ()) if not options.date_format else ():
         if book.is_swapped(main.name, spreadsheet.table.columns.names.index(name)):
-            raise SourceError(f"{place}: {_SWAPPED.format(shown(name))}")
+            raise SwappedDatesError(f"{place}: {_SWAPPED.format(shown(name))}")
     spreadsheet.warnings += _warnings(book, looks, read)
     if several and added in spreadsheet.table.columns.unknown:
         spreadsheet.table.columns.unknown.remove(added)

@@ -130,6 +130,9 @@ def test_a_chat_of_whatsapp_is_one_whatever_it_is_called(tmp_path: Path, line: s
         ("a.csv", b"<?xml version='1.0'?><smses/>", "holds no sms, mms or call"),
         ("a.csv", b"\xd0\xcf\x11\xe0" + bytes(600), "an old Excel workbook or a mail of Outlook"),
         ("a.json", b"%PDF-1.4", "is a PDF"),
+        ("a.txt", b"{\\rtf1 a,b}", "is a text with formats"),
+        ("a.rar", b"Rar!\x1a\x07\x01\x00", "is a RAR archive"),
+        ("a.7z", b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive"),
         ("a.vcf", b"BEGIN:VCARD\r\nFN:Ann\r\n", "--people FILE"),
     ],
 )

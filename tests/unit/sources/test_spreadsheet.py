@@ -13,7 +13,7 @@ from workbooks import workbook
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Call, Contact
-from leadconnector_async.sources import Parsed, SourceOptions, open_source
+from leadconnector_async.sources import Parsed, SourceOptions, open_source, open_sources
 
 pytest.importorskip("python_calamine")
 
@@ -53,6 +53,8 @@ def test_dates_that_a_program_has_swapped_are_refused(tmp_path: Path) -> None:
     third = datetime(2024, 4, 3, 10, tzinfo=UTC).replace(tzinfo=None)
     with pytest.raises(SourceError, match=r'line 1: column "Date" holds dates, and others as text'):
         opened(third, "03/13/2024 10:00")
+    with pytest.raises(SourceError, match="holds dates, and others as text"):  # among others too
+        list(open_sources(str(tmp_path), options))
     for dates in (
         (third, third.replace(day=13), "03/13/2024"),
         (third, "03/04/2024", "03/13/2024"),
