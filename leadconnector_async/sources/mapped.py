@@ -161,7 +161,7 @@ class RowMapper:
         is_told = any(word_of(row, name) for name in as_list(self._type.column))
         is_mail = PHONE not in values and "contact.email" in values
         if kind == "SMS" == self._type.default and is_mail and not is_told:
-            values["type"] = _UNTOLD
+            values["type"] = "Email" if "subject" in values else _UNTOLD
         # What may be the status of a call is that of something else.
         state = None if kind in _CALLS else self._call_state
         if state is not None and self._cell(state.columns[None], row) is None:
