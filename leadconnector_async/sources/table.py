@@ -88,8 +88,10 @@ class MappedColumns(Columns):
         self.feeds: dict[str, list[str]] = {
             field: columns_of(rule) for field, rule in kind.fields.items()
         }
-        times = Counter(name for names in self.feeds.values() for name in names)
-        read = {*times}
+        read = {name for names in self.feeds.values() for name in names}
+        told = replace(kind.fields.get("type", _NONE), maybe=[])  # by how a number begins
+        ways = (kind.fields | {"type": told}).values()
+        times = Counter(name for rule in ways for name in columns_of(rule))
         firsts = {} if definition.requires else kind.fields
         self.seconds: list[str] = [
             _SECOND.format(shown(other), shown(first))

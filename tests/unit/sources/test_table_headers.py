@@ -310,6 +310,11 @@ def test_a_second_column_of_a_field_is_told() -> None:
     content = b"Phone,Direction,Message,Text,Type\n+12125550111,in,hi,there,SMS\n"
     _, warnings = parse(content, ".csv", options)
     assert 'column "Text" is not sent where column "Message" is filled' in warnings
+    content = b"Phone,Contact Number,Direction,Message\n+12125550100,+12125550111,in,hi\n"
+    (parsed,), told = parse(content, ".csv", options)
+    assert parsed.row is not None
+    assert parsed.row.contact == Contact(phone="+12125550111")
+    assert 'column "Phone" is not sent where column "Contact Number" is filled' in told
     assert not any("Type" in warning for warning in warnings)
 
 
