@@ -218,7 +218,8 @@ def settle_person(
     with it: nobody knows whose it is. Tells whether it was.
     """
     phone, name = values.get("contact.phone"), values.get("contact.name")
-    if isinstance(phone, str) and (both := _NAME_AND_NUMBER.fullmatch(phone)):
+    is_beside = isinstance(phone, str) and phone.endswith((">", ")"))
+    if is_beside and (both := _NAME_AND_NUMBER.fullmatch(str(phone))):
         phone = values["contact.phone"] = both[2]
         name = values.setdefault("contact.name", both[1].strip("\"' "))
     if isinstance(phone, str) and "@" in phone and "contact.email" not in values:

@@ -158,10 +158,11 @@ class RowMapper:
 
     def _settle_kind(self, kind: object, row: Row, values: Values) -> None:
         """Take no guess for the type of what an address alone is with, nor for a call's state."""
-        is_told = any(word_of(row, name) for name in as_list(self._type.column))
         is_mail = PHONE not in values and "contact.email" in values
-        if kind == "SMS" == self._type.default and is_mail and not is_told:
-            values["type"] = "Email" if "subject" in values else _UNTOLD
+        if is_mail and kind == "SMS" == self._type.default:
+            is_told = any(word_of(row, name) for name in as_list(self._type.column))
+            guess = "Email" if "subject" in values else _UNTOLD
+            values["type"] = kind if is_told else guess
         # What may be the status of a call is that of something else.
         state = None if kind in _CALLS else self._call_state
         if state is not None and self._cell(state.columns[None], row) is None:

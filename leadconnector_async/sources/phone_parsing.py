@@ -60,9 +60,9 @@ def parse_number(text: str, region: str | None, *, possible: bool) -> Number:
     if number is None:
         raise _refusal(text, region, given, coded=other is not None)
     notice = EXTENSION if number.extension else None
-    own = phonenumbers.national_significant_number(number)
-    if notice is None and texts.LETTER.search(text) and texts.digits(text).endswith(own):
-        notice = NAMED
+    if notice is None and texts.LETTER.search(text):
+        own = phonenumbers.national_significant_number(number)
+        notice = NAMED if texts.digits(text).endswith(own) else None
     if number is other and not text.startswith("00"):
         notice = BY_CODE
     return Number(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), notice)
