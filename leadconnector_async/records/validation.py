@@ -12,7 +12,6 @@ made: a number has its country code, and a number that only people can read is a
 from __future__ import annotations
 
 import re
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -86,10 +85,6 @@ _MAIL_FIELDS: Final = (
     *("subject", "html", "email_from", "email_to", "email_cc", "email_bcc", "email_message_id"),
 )
 
-_mail_of: Final = attrgetter(*_MAIL_FIELDS)
-
-_NO_MAIL: Final = (None,) * len(_MAIL_FIELDS)
-
 _IDS: Final = (
     *("contact_id", "conversation_id", "conversation_provider_id", "email_message_id", "alt_id"),
 )
@@ -134,9 +129,12 @@ def _plainly_good(message: MessageFields, rule: TypeRule) -> bool:
         and message.email_message_id is None
         and message.alt_id is None
         and message.attachments is None
-        and (rule.mail or _mail_of(message) == _NO_MAIL)
-        and "\0" not in (message.subject or "")
-        and "\0" not in (message.html or "")
+        and (
+            "\0" not in (message.subject or "") and "\0" not in (message.html or "")
+            if rule.mail
+            else message.subject is message.html is message.email_from is message.email_to is None
+            and message.email_cc is message.email_bcc is None
+        )
         and (message.call is None or (rule.call and message.call.status in _STATUSES))
     )
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _CONTROL: Final = bytes(code for code in range(32) if code not in b"\t\n\r")
 """No JSON text holds them as they are."""
 
+_WITHOUT: Final = bytes(b" "[0] if code in _CONTROL else code for code in range(256))
+"""Nothing is faster than a table for all bytes: a text without them is given back as it is."""
+
 _MARKS: Final = [bytes([code]) for code in _CONTROL[1:-1]]
 
 _SLOT: Final = b"\x1f"
@@ -87,9 +90,15 @@ class SourceForms:
         """A record's line as it is to be stored."""
         if raw is None or payload is None:
             return _packed(raw)
-        number = self._before_body(raw, payload[1:], key, location)
-        if number is not None:
+        # Most that follow a line that ends with its body differ in their ids and bodies alone.
+        place, before, after, number = self._last
+        is_like = place == location and raw == b"".join((before, key[1:], after, payload[1:]))
+        if is_like and key[:1] == _BY_ID and _is_unmarked(key):
             return number
+        known = self._before_body(raw, payload[1:], key, location)
+        return self._by_shape(raw, payload, key, location) if known is None else known
+
+    def _by_shape(self, raw: bytes, payload: bytes, key: bytes, location: str) -> Stored:
         if not _is_unmarked(raw):
             return _packed(raw)
         left, escaped = raw, raw.isascii() and not payload.isascii()
@@ -106,14 +115,8 @@ class SourceForms:
         return self._with_texts(left, len(raw)) or _packed(raw)
 
     def _before_body(self, raw: bytes, body: bytes, key: bytes, location: str) -> int | None:
-        """The known shape of a line that ends with its body: only its head is to be searched.
-
-        Most that follow such a line differ from it in their ids and bodies alone.
-        """
-        place, before, after, number = self._last
+        """The known shape of a line that ends with its body: only its head is to be searched."""
         id_ = b'"%b"' % key[1:] if key[:1] == _BY_ID and _is_unmarked(key) else None
-        if id_ and place == location and raw == b"".join((before, id_, after, body)):
-            return number
         head = raw[: -len(body)]
         if not raw.endswith(body) or not _is_unmarked(head):
             return None
@@ -121,7 +124,7 @@ class SourceForms:
         left = before + (found and _MARKS[1]) + after
         known = self._shapes.get(left.replace(_quoted(location), _MARKS[2], 1) + _MARKS[0])
         if found and known is not None:
-            self._last = location, before, after, known
+            self._last = location, before + b'"', b'"' + after, known
         return known
 
     def _with_texts(self, left: bytes, size: int) -> Stored:
@@ -213,4 +216,4 @@ def _in_ascii(payload: bytes) -> bytes:
 
 
 def _is_unmarked(text: bytes) -> bool:
-    return text.translate(None, _CONTROL) == text  # a search would look at each byte by itself
+    return text.translate(_WITHOUT) == text  # a search would look at each byte by itself
