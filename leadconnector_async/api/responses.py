@@ -40,7 +40,7 @@ from msgspec import Struct
 from leadconnector_async.models import RateLimitHeaders, Receipt, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from leadconnector_async.transport.base import Response
 
@@ -315,7 +315,6 @@ _NAMES: Final = (
 _RESTS: Final = tuple(name.lower().encode().removeprefix(_PREFIX) for name in _NAMES)
 
 
-@lru_cache(maxsize=4096)  # limits never change, and what remains is mostly a small number
 def _figure(text: str | bytes | None) -> int | None:
     if isinstance(text, bytes):
         text = text.strip(b" \t")
@@ -325,15 +324,23 @@ def _figure(text: str | bytes | None) -> int | None:
     return value if value <= MAX_FIGURE else None
 
 
+@lru_cache(maxsize=4096)  # limits never change, and what remains is mostly a small number
+def _named(line: bytes) -> tuple[bytes, int | None]:
+    name, colon, value = line.lower().partition(b":")
+    return (name if colon else b""), _figure(value)
+
+
 def read_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
     """Read the headers of one answer.
 
     More than all of a limit cannot remain: then neither of the two is believed.
     """
     group = getattr(headers, "group", None)  # of `AnswerHeaders`, which are not read yet
-    said: Iterable[str | bytes | None]
-    said = map(headers.get, _NAMES) if group is None else map(group(_PREFIX).get, _RESTS)
-    most, remaining, interval, daily, daily_remaining, reset = map(_figure, said)
+    if group is None:
+        figures = [_figure(headers.get(name)) for name in _NAMES]
+    else:  # of headers that are there twice the first
+        figures = [*map(dict(map(_named, reversed(group(_PREFIX)))).get, _RESTS)]
+    most, remaining, interval, daily, daily_remaining, reset = figures
     if most is not None and remaining is not None and remaining > most:
         most = remaining = None
     if daily is not None and daily_remaining is not None and daily_remaining > daily:
