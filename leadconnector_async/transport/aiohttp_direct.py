@@ -10,15 +10,12 @@ leads, a connector's `connect` makes a connection of it, that has a `transport` 
 asyncio lets a transport change its protocol. But `connect` takes more than its documentation says,
 and middlewares came with 3.12: before, the request is made here. What a release has otherwise is
 noticed before anything has left, and then its session sends.
-
-Time-outs for requests that all have the same: one timer serves them all.
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from asyncio import AbstractEventLoop, Task, TimerHandle, current_task
+from asyncio import get_running_loop
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -37,50 +34,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.transport.base import MaySend, Request, Response
     from leadconnector_async.transport.connection_ends import Connections
-
-
-class Deadlines:
-    """Cancels the tasks whose request has taken too long.
-
-    Requests begin in the order in which they are due, so only the first has to be timed. This
-    costs 0.4 microseconds for a request, ``asyncio.timeout`` 6 (uvloop, Python 3.11).
-    """
-
-    def __init__(self, seconds: float, loop: AbstractEventLoop) -> None:
-        self._seconds = seconds
-        self._loop = loop
-        self._due: dict[Task[Any], float] = {}
-        self._timer: TimerHandle | None = None
-
-    def begin(self) -> Task[Any]:
-        """Time the current task, until it is handed to `end`."""
-        task = current_task(self._loop)
-        if task is None:
-            raise RuntimeError("the client was used in another event loop: make one for each")
-        due = self._due[task] = self._loop.time() + self._seconds
-        if self._timer is None:
-            self._timer = self._loop.call_at(due, self._tick)
-        return task
-
-    def end(self, task: Task[Any]) -> bool:
-        """Stop timing a task. True: it was cancelled, because its time had run out."""
-        return self._due.pop(task, None) is None
-
-    def close(self) -> None:
-        """Time nothing any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _tick(self) -> None:
-        self._timer = None
-        now = self._loop.time()
-        for task, due in list(self._due.items()):
-            if due > now:
-                self._timer = self._loop.call_at(due, self._tick)
-                return
-            del self._due[task]
-            task.cancel()
 
 
 class Direct:
@@ -105,12 +58,12 @@ class Direct:
             [Exception, Request, str, MaySend | None], Coroutine[Any, Any, Response]
         ],
     ) -> None:
-        loop = self._loop = asyncio.get_running_loop()
+        self._loop = get_running_loop()
         self._session = session
         self._connector = TCPConnector(limit=0, ttl_dns_cache=60)
         self._known = known
         self._timeout = aiohttp.ClientTimeout(sock_connect=connect)
-        self._deadlines = Deadlines(seconds, loop)
+        self._seconds = seconds
         self._heads = Heads(base_url, agent)
         self._url, self._ssl = URL(base_url), ssl
         self._otherwise = otherwise
@@ -120,24 +73,22 @@ class Direct:
     async def send(self, request: Request, token: str, may_send: MaySend | None = None) -> Response:
         """See `Transport.send`."""
         written = self._heads.written(request, token)
-        deadlines, pool, loop = self._deadlines, self._pool, self._loop
-        task = deadlines.begin()
-        cancelling = task.cancelling()
+        loop, pool = self._loop, self._pool
+        if get_running_loop() is not loop:
+            raise RuntimeError("the client was used in another event loop: make one for each")
+        now = loop.time()
+        due = now + self._seconds
         connection: KeptConnection | None = None
         try:
             while True:
-                connection = pool.take(loop.time()) or await pool.wait()
-                response = await pool.ask(connection, written, may_send)
+                connection = pool.take(now) or await pool.wait(due)
+                response = await pool.ask(connection, written, may_send, due)
                 if response is not None:
                     break
-        except asyncio.CancelledError:
-            deferred = deadlines.end(task)
-            if (task.uncancel() if deferred else task.cancelling()) > cancelling:
-                raise
-            left = connection is not None and connection.unwritten is None
-            error = (never_came if left else not_connected)(TimeoutError())
+                now = loop.time()
         except (aiohttp.ClientError, HttpProcessingError, OSError) as exc:
-            error = never_came(exc)
+            left = connection is not None and connection.unwritten is None
+            error = (never_came if left else not_connected)(exc)
         except MovedError as moved:
             return await self._otherwise(moved, request, token, may_send)
         else:
@@ -145,7 +96,6 @@ class Direct:
             connection = None
             return response
         finally:
-            deadlines.end(task)
             if connection is not None:
                 connection.drop()
         raise error  # here, where what was caught does not become its context
@@ -171,7 +121,6 @@ class Direct:
 
     async def close(self) -> None:
         """Close all connections. What is in flight ends without a fate."""
-        self._deadlines.close()
         self._pool.close()
         await self._connector.close()
 

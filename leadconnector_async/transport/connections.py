@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -16,7 +16,7 @@ from leadconnector_async.transport.connection_ends import KEEP_ALIVE, not_connec
 from leadconnector_async.transport.http1 import AnswerReader
 
 if TYPE_CHECKING:
-    from asyncio import Future, Task
+    from asyncio import Future, Task, TimerHandle
     from collections.abc import Awaitable, Callable
 
     from aiohttp.connector import Connection
@@ -53,32 +53,35 @@ class KeptConnection(asyncio.Protocol):
         """When the last request was written to it."""
         self.unwritten: bytes | None = None
         """The request that is yet to be written to it."""
+        self.due: float = 0.0
+        """When the last request has taken too long."""
+        self.answer: Future[Response | None] | None = None
         self._may_send: MaySend | None = None
         self._given = given
         self._pool = pool
         self._loop = asyncio.get_running_loop()
-        self._reader = AnswerReader()
-        self._answer: Future[Response | None] | None = None
+        self.reader: AnswerReader = AnswerReader()
         self._inner = transport.get_protocol()
         transport.set_protocol(self)
         if getattr(self._inner, "should_close", False):  # it speaks before it is asked
             self.drop()
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether it may carry one more request."""
-        return not (self._reader.last or self.transport.is_closing())
-
-    def prepare(self, request: bytes, may_send: MaySend | None) -> Future[Response | None]:
+    def prepare(
+        self, request: bytes, may_send: MaySend | None, due: float
+    ) -> Future[Response | None]:
         """Take a request, which `write` writes. See `ConnectionPool.ask`."""
-        self.unwritten, self._may_send = request, may_send
-        self._answer = answer = self._loop.create_future()
+        self.unwritten, self._may_send, self.due = request, may_send, due
+        self.answer = answer = self._loop.create_future()
         return answer
 
     def write(self) -> None:
         """Write the request, unless it was given up, or nothing can be written any more."""
-        request, answer = self.unwritten, self._answer
-        if request is None or answer is None or answer.done() or self.transport.is_closing():
+        request, answer = self.unwritten, self.answer
+        if request is None or answer is None or answer.done():
+            return
+        if self.transport.is_closing():
+            answer.set_result(None)
+            self.drop()
             return
         # Nothing is done between this question and the write: whoever is stopped there sends it
         # when he goes on, however long that takes.
@@ -96,30 +99,30 @@ class KeptConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read an answer. What comes unasked is nobody's, and no answer is trusted after it."""
-        answer = self._answer
+        answer = self.answer
         if answer is None or answer.done() or self.unwritten is not None:
             self.drop()
             return
         try:
-            response = self._reader.feed(data)
+            response = self.reader.feed(data)
         except (ValueError, FateUnknownError) as error:
             too_large = isinstance(error, FateUnknownError)
             answer.set_exception(error if too_large else HttpProcessingError())
             self.drop()
             return
         if response is not None:
-            self._answer = None
+            self.answer = None
             answer.set_result(response)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what waits for an answer, unless the answer ends so."""
         self._pool.lost(self)
-        answer = self._answer
+        answer = self.answer
         if answer is not None and not answer.done():
-            response = self._reader.end() if exc is None else None
+            response = self.reader.end() if exc is None else None
             if response is not None or self.unwritten is not None:
                 answer.set_result(response)
-            elif self._reader.is_cut:
+            elif self.reader.is_cut:
                 answer.set_exception(aiohttp.ClientPayloadError())
             else:
                 answer.set_exception(exc or aiohttp.ServerDisconnectedError())
@@ -142,7 +145,9 @@ class ConnectionPool:
         self._idle: deque[KeptConnection] = deque()
         self._open: set[KeptConnection] = set()
         self._opening: set[Task[None]] = set()
-        self._waiting: deque[Future[KeptConnection]] = deque()
+        self._waiting: deque[tuple[Future[KeptConnection], float]] = deque()
+        """With when each has taken too long."""
+        self._timer: TimerHandle | None = None
         self._turn_began: float | None = None
         self._unwritten: list[KeptConnection] = []
         self._gathers = self._has_written = False
@@ -155,45 +160,47 @@ class ConnectionPool:
         """Return an idle connection, if there is one."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable and now - connection.idle_since < KEEP_ALIVE:
+            if now - connection.idle_since < KEEP_ALIVE:
                 return connection
             connection.drop()
         return None
 
-    async def wait(self) -> KeptConnection:
-        """Wait for one.
+    async def wait(self, due: float) -> KeptConnection:
+        """Wait for one. It may have ended before anything is written to it.
 
         Raises:
             NotSentError: none can be opened, and none is there.
+            TimeoutError: there was none when it was ``due``, in the loop's time.
             MovedError: none can be opened with this release of aiohttp.
         """
-        while True:
-            waiting: Future[KeptConnection] = self._loop.create_future()
-            self._waiting.append(waiting)
-            self._grow()
-            try:
-                connection = await waiting
-            except asyncio.CancelledError:
-                if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
-                    self._hand_on(waiting.result())
-                elif waiting in self._waiting:
-                    self._waiting.remove(waiting)
-                raise
-            self._gather()
-            if connection.is_usable:  # it may have ended meanwhile
-                return connection
-            connection.drop()
+        waiting: Future[KeptConnection] = self._loop.create_future()
+        self._waiting.append((waiting, due))
+        self._time(due)
+        self._grow()
+        try:
+            connection = await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self._hand_on(waiting.result())
+            elif (waiting, due) in self._waiting:
+                self._waiting.remove((waiting, due))
+            raise
+        self._gather()
+        return connection
 
     def ask(
-        self, connection: KeptConnection, request: bytes, may_send: MaySend | None
+        self, connection: KeptConnection, request: bytes, may_send: MaySend | None, due: float
     ) -> Future[Response | None]:
         """Have a request written: the first in a turn of the loop at once, the others at its end.
 
         One after the other, with nothing between, they wake the server once. Each that is written
         while it sleeps wakes it anew, which costs more than the write. None is answered where the
-        connection ended before, so that another one may carry the request.
+        connection ended before, so that another one may carry the request; TimeoutError where it
+        is ``due`` before.
         """
-        answer = connection.prepare(request, may_send)
+        answer = connection.prepare(request, may_send, due)
+        if self._timer is None:
+            self._time(due)
         if self._gathers and self._has_written:
             self._unwritten.append(connection)
         else:
@@ -205,11 +212,11 @@ class ConnectionPool:
         """Let others use a connection after an exchange."""
         self._measure(now - connection.began, now)
         # Answered before it was read, the rest of a request would precede the next one.
-        if connection.is_usable and not connection.transport.get_write_buffer_size():
+        if connection.reader.last or connection.transport.get_write_buffer_size():
+            connection.drop()
+        else:
             connection.idle_since = now
             self._hand_on(connection)
-        else:
-            connection.drop()
         if self._idle and now - self._idle[0].idle_since >= KEEP_ALIVE:
             self._idle.popleft().drop()
 
@@ -223,13 +230,16 @@ class ConnectionPool:
 
     def close(self) -> None:
         """End what waits. The connections are the connector's."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for task in self._opening:
             task.cancel()
         self._fail(aiohttp.ClientConnectionError())
 
     def _hand_on(self, connection: KeptConnection) -> None:
         while self._waiting:
-            waiting = self._waiting.popleft()
+            waiting, _ = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_result(connection)
                 return
@@ -247,7 +257,7 @@ class ConnectionPool:
     async def _add(self) -> None:
         try:
             connection = await self._connect()
-            if not connection.is_usable:
+            if connection.transport.is_closing():
                 raise NotSentError("no connection to the API (it speaks before it is asked)")  # noqa: TRY301 - as if it were none
         except (aiohttp.ClientError, OSError, NotSentError) as error:
             if not self._open:  # else they serve those who wait
@@ -267,7 +277,7 @@ class ConnectionPool:
 
     def _fail(self, error: Exception) -> None:
         waiting, self._waiting = self._waiting, deque()
-        for each in waiting:
+        for each, _ in waiting:
             if not each.done():
                 told = isinstance(error, MovedError | NotSentError)
                 each.set_exception(error if told else not_connected(error))
@@ -308,3 +318,21 @@ class ConnectionPool:
         if self._turn_began is not None:
             self._busy += self._loop.time() - self._turn_began
             self._turn_began = None
+
+    def _time(self, due: float) -> None:
+        """See that `_tick` is called when the first one is due: all have the same limit."""
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        """End what has taken too long. One timer serves all, and none is set for each request."""
+        self._timer, now = None, self._loop.time()
+        asked = [(one.answer, one.due) for one in self._open if one.answer is not None]
+        pending: list[tuple[Future[Any], float]] = [*self._waiting, *asked]
+        self._waiting = deque(one for one in self._waiting if one[1] > now)
+        later = [due for one, due in pending if due > now and not one.done()]
+        for one, due in pending:
+            if due <= now and not one.done():
+                one.set_exception(TimeoutError())
+        if later:
+            self._time(min(later))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from http_peer import (
 from virtual_time import HeldClock
 
 from leadconnector_async.errors import AccessError, FateUnknownError, NotSentError, TransportError
-from leadconnector_async.transport.aiohttp_direct import Deadlines
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import Request
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from http_peer import Handler
+
+    from leadconnector_async.transport.connections import ConnectionPool
 
 HEAD = Request("HEAD", "/", "v3")
 LARGE = Request("POST", "/x", "v3", b"x" * 8 * MIB)
@@ -51,10 +53,19 @@ async def mute(peer: Peer) -> None:
     await peer.reader.read()
 
 
-def deadlines_of(transport: AiohttpTransport) -> Deadlines:
-    """The deadlines of a transport that has sent something."""
+def pool_of(transport: AiohttpTransport) -> ConnectionPool:
+    """The connections of a transport that has sent something."""
     assert transport._direct is not None
-    return transport._direct._deadlines
+    return transport._direct._pool
+
+
+def time_out(transport: AiohttpTransport, *, asked: bool = True) -> None:
+    """Let the time of what waits for a connection run out, and of what is ``asked`` over one."""
+    pool = pool_of(transport)
+    pool._waiting = deque((one, 0.0) for one, _ in pool._waiting)
+    for connection in pool._open:
+        connection.due = 0.0 if asked else connection.due
+    pool._tick()
 
 
 @either_way
@@ -216,9 +227,7 @@ def test_a_request_that_waited_for_a_connection_was_not_sent() -> None:
             first = asyncio.ensure_future(transport.send(POST, TOKEN))
             second = asyncio.ensure_future(transport.send(POST, TOKEN))
             await server.until(lambda: len(server.requests) == 1)
-            deadlines = deadlines_of(transport)
-            deadlines._due = {second: 0, first: deadlines._due[first]}
-            deadlines._tick()
+            time_out(transport, asked=False)
             with pytest.raises(NotSentError, match=r"no connection to the API \(timed out\)"):
                 await second
             assert not first.done()
@@ -241,8 +250,7 @@ def test_no_connection_is_lost_to_the_pool() -> None:
                     for _ in range(number % 12):
                         await asyncio.sleep(0)
                     if number % 3 and number % 12:
-                        deadlines_of(transport)._due[task] = 0
-                        deadlines_of(transport)._tick()
+                        time_out(transport)
                     else:
                         task.cancel()
                     with suppress(TransportError, asyncio.CancelledError):
@@ -291,9 +299,7 @@ def test_a_cancellation_is_one_even_when_the_time_is_up(first: str) -> None:
         async with serving(mute) as server, transport_to(server.url) as transport:
             task = asyncio.ensure_future(transport.send(POST, TOKEN))
             await server.until(lambda: len(server.requests) == 1)
-            deadlines = deadlines_of(transport)
-            deadlines._due[task] = 0
-            ends: list[Callable[[], object]] = [task.cancel, deadlines._tick]
+            ends: list[Callable[[], object]] = [task.cancel, lambda: time_out(transport)]
             for end in ends if first == "cancelled" else reversed(ends):
                 end()
             await asyncio.wait([task])
@@ -355,36 +361,40 @@ def test_a_base_address_may_have_a_path() -> None:
 
 
 def test_one_timer_serves_all_requests() -> None:
-    """Each is cancelled when its own time has run out, and one that ended is not."""
+    """Each ends when its own time has run out, and one that was answered does not."""
     loop = HeldClock()
-    cancelled: list[tuple[int, float]] = []
-    quick = asyncio.Event()
+    ended: list[tuple[int, float]] = []
 
-    async def work(number: int, deadlines: Deadlines) -> None:
-        task = deadlines.begin()
+    async def handler(peer: Peer) -> None:
+        while True:
+            if (await peer.request()).endswith(b"1"):
+                await peer.send(OK)
+
+    async def work(transport: AiohttpTransport, number: int) -> None:
         try:
-            await (quick.wait() if number == 1 else asyncio.Event().wait())
-        except asyncio.CancelledError:
-            cancelled.append((number, loop.now))
-        assert deadlines.end(task) is (number != 1)
+            await transport.send(Request("POST", "/x", "v3", b"%d" % number), TOKEN)
+        except FateUnknownError:
+            ended.append((number, loop.now))
 
     async def run() -> None:
-        deadlines = Deadlines(10, loop)
-        tasks = []
-        timers = set()
-        for number in range(4):
-            tasks.append(asyncio.ensure_future(work(number, deadlines)))
-            await asyncio.sleep(0)
-            timers.add(deadlines._timer)
-            loop.now += 1
-        assert len(timers) == 1
-        quick.set()
-        while deadlines._timer is not None:
-            await asyncio.sleep(0)
-            loop.now += 0.5
-        await asyncio.gather(*tasks)
+        tasks, timers = [], set()
+        async with (
+            serving(handler) as server,
+            transport_to(server.url, Timeouts(read=10)) as transport,
+        ):
+            for number in range(4):
+                tasks.append(asyncio.ensure_future(work(transport, number)))
+                await server.until(lambda: len(server.requests) == len(tasks))
+                timers.add(pool_of(transport)._timer)
+                loop.now += 1
+            assert len(timers) == 1
+            await tasks[1]
+            while pool_of(transport)._timer is not None:
+                await asyncio.sleep(0)
+                loop.now += 0.5
+            await asyncio.gather(*tasks)
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.run(run())
-    assert [number for number, _ in cancelled] == [0, 2, 3]
-    assert all(10 <= at - number <= 12 for number, at in cancelled)
+    assert [number for number, _ in ended] == [0, 2, 3]
+    assert all(10 <= at - number <= 12 for number, at in ended)
