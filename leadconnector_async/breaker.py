@@ -26,17 +26,14 @@ class Breaker:
     at growing intervals; the first that gets through closes it. Times are the loop's seconds.
     """
 
+    is_open: bool = False
+    """Whether requests are held back."""
     since: float = math.inf
     """When the row of failures began."""
     _failures: int = 0
     _pause: float = FIRST_PAUSE
     _probing: bool = False
     _probe_at: float = -math.inf
-
-    @property
-    def is_open(self) -> bool:
-        """Whether requests are held back."""
-        return self._failures >= FAILURES_TO_OPEN
 
     @property
     def open_until(self) -> float:
@@ -69,7 +66,7 @@ class Breaker:
         if self._failures:
             if self.is_open:
                 _log.warning("circuit closed: the API is within reach again")
-            self._failures = 0
+            self._failures, self.is_open = 0, False
             self._pause = FIRST_PAUSE
             self._probing = False
             self.since = math.inf
@@ -78,6 +75,7 @@ class Breaker:
         """No answer came, or only a session's."""
         self._failures += 1
         if self._failures == FAILURES_TO_OPEN:
+            self.is_open = True
             _log.warning("circuit opened: %d requests in a row got no answer", FAILURES_TO_OPEN)
         self._probing = False
         self.since = min(self.since, now)

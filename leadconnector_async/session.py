@@ -192,8 +192,7 @@ class ApiSession:
                         trace=trace,
                         resends=resends + renewals,
                     )
-            self._observe(quota, slot, response)
-            if (refusal := responses.expired_token(response)) is None:
+            if (refusal := self._observe(quota, slot, response)) is None:
                 return response
             renewals += 1
             renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
@@ -232,7 +231,8 @@ class ApiSession:
                 Exchange(location, request, slot, now, response, why, trace, resends)
             )
 
-    def _observe(self, quota: Quota, slot: Slot, response: Response) -> None:
+    def _observe(self, quota: Quota, slot: Slot, response: Response) -> Refusal | None:
+        """Tell quota and circuit breaker of an answer. Returns why its token has to be renewed."""
         now = asyncio.get_running_loop().time()
         seen = (
             responses.read_rate_limit_headers(response.headers)
@@ -240,12 +240,17 @@ class ApiSession:
             else responses.SILENT
         )
         quota.give_back(slot, now, seen)
+        if responses.is_success(response):
+            quota.throttled_since = math.inf
+            self.breaker.succeeded()
+            return None
         if responses.is_unthrottled(response):
             quota.throttled_since = math.inf
         if responses.is_from_gateway(response):
             self.breaker.failed(now)
         else:
             self.breaker.succeeded()
+        return responses.expired_token(response)
 
     async def _renewed(self, location: str, refused: str) -> str | None:
         """The token to go on with, asked for once however many wait; None if there is no other."""
