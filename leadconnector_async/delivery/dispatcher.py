@@ -295,8 +295,8 @@ class Dispatcher:
             self._pool.dismiss()
 
     async def _work(self) -> None:
+        now = self._loop.time()
         while True:
-            now = self._loop.time()
             may_send = not self.stopping and self.breaker.lets_through(now, self._patience)
             due = self._scheduler.pop(now) if may_send else None
             if due is None:
@@ -305,22 +305,24 @@ class Dispatcher:
                     return
                 if self._pool.rests:
                     self._batcher.rests()
-                if await self._pool.park():
-                    continue
-                return
+                if not await self._pool.park():
+                    return
+                now = self._loop.time()
+                continue
             state, lane = due
-            self._pool.wake_soon()
+            self._pool.wake_soon(now)
             lane.busy = True
             try:
-                await self._sender.serve(state, lane)
+                await self._sender.serve(state, lane, now)
             finally:
                 lane.busy = False
                 if self._releasing:
                     self._lane_ended.set()
             if state.quota.day_spent or state.error is not None:
                 self._check_day(state)
+            now = self._loop.time()
             if state.ready and state.queued_at == inf:
-                self._scheduler.add_again(state, self._loop.time())
+                self._scheduler.add_again(state, now)
             if state.more:
                 self._batcher.wants_claims(state)
 

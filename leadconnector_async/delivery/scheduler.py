@@ -171,7 +171,8 @@ class LocationState:
             del lane.claims[0]
         else:
             lane.claims.remove(claim)
-        lane.doubts.pop(claim.seq, None)
+        if lane.doubts:
+            lane.doubts.pop(claim.seq, None)
         if lane.enrichment is not None:
             lane.enrichment.start_over()
             lane.enrichment = None

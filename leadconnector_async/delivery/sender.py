@@ -48,14 +48,14 @@ class Sender:
         self._policy = session.policy
         self._stats = handler.stats
         self._random = handler.random
-        self._loop = asyncio.get_running_loop()
         self._enricher = Enricher(session, handler.control, handler.stats, handler.random)
         self._reconciler = Reconciler(handler)
 
-    def serve(self, state: LocationState, lane: Lane) -> Coroutine[None, None, None]:
+    def serve(self, state: LocationState, lane: Lane, now: float) -> Coroutine[None, None, None]:
         """Send the lane's first record, complete it, or look for it: one request at the most.
 
-        There is a slot for it. What has to be awaited is returned: a layer less for each message.
+        There is a slot for it ``now``. What has to be awaited is returned: a layer less for each
+        message.
         """
         claim = lane.claims[0]
         if claim.seq in lane.doubts:
@@ -64,17 +64,17 @@ class Sender:
         if (claim.deferred is None and not self._policy.mark_read) or (
             enrichment is not None and enrichment.completed is not None
         ):
-            return self._send(state, lane, claim, enrichment)
-        return self._complete(state, lane, enrichment)
+            return self._send(state, lane, claim, enrichment, now)
+        return self._complete(state, lane, enrichment, now)
 
     async def _complete(
-        self, state: LocationState, lane: Lane, enrichment: Enrichment | None
+        self, state: LocationState, lane: Lane, enrichment: Enrichment | None, now: float
     ) -> None:
         claim = lane.claims[0]
         if enrichment is None or enrichment.request is None:  # no request yet, and so no slot
             self._handler.take(state, lane, claim, await self._enricher.begin(state, lane))
             return
-        slot = state.quota.take(self._loop.time())
+        slot = state.quota.take(now)
         self._stats.requests += 1
         try:
             response = await self._session.exchange(
@@ -107,11 +107,16 @@ class Sender:
             self._handler.take(state, lane, claim, step)
 
     async def _send(
-        self, state: LocationState, lane: Lane, claim: Claim, enrichment: Enrichment | None
+        self,
+        state: LocationState,
+        lane: Lane,
+        claim: Claim,
+        enrichment: Enrichment | None,
+        now: float,
     ) -> None:
         completed = enrichment.completed if enrichment else None
         request = self._request(claim, completed)
-        slot = state.quota.take(self._loop.time())
+        slot = state.quota.take(now)
         self._stats.requests += 1
         try:
             response = await self._session.exchange(

@@ -125,9 +125,11 @@ class WorkerPool:
         """Whether the worker that asks is the last one that has not parked."""
         return len(self._parked) >= self._size - 1
 
-    def wake_soon(self) -> None:
-        """Do so once those that take a lane in this step have their slots."""
-        if not self._is_waking:
+    def wake_soon(self, now: float) -> None:
+        """Do so once those that take a lane in this step have their slots, if anything is due."""
+        if self.scheduler.next_at > now:
+            self._arm()
+        elif not self._is_waking:
             self._is_waking = True
             self._loop.call_soon(self.wake)
 

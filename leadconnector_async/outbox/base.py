@@ -187,6 +187,11 @@ class Claim(Struct, gc=False, eq=False):
     """Of which trace its requests are: that of whoever submitted it."""
     throttled: int = 0
     """How often it was answered 429, under this lease."""
+    weight: int = 0
+    """Bytes of memory that it takes, about."""
+
+    def __post_init__(self) -> None:
+        self.weight = len(self.payload) + len(self.deferred or "") + CLAIM_BYTES
 
     def note(self, what: str, trace: str | None = None) -> None:
         """Add to the trail. The same once more, as with 429s, is one event with the last time."""
@@ -197,11 +202,6 @@ class Claim(Struct, gc=False, eq=False):
             self.trail[-1] = event
         else:
             self.trail.append(event)
-
-    @property
-    def weight(self) -> int:
-        """Bytes of memory that it takes, about."""
-        return len(self.payload) + len(self.deferred or "") + CLAIM_BYTES
 
     def __repr__(self) -> str:
         place = f"location={self.lease.location!r}, seq={self.seq}"

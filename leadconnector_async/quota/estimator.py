@@ -56,7 +56,7 @@ class OtherConsumers:
     _proven_until: float = NEVER
     _peak: float = 0.0
     _peak_before: float = 0.0
-    _period_ends: float = NEVER
+    period_ends: float = NEVER
     _mark: float = NEVER
     _observed_at: float = NEVER
     _level: float = inf
@@ -84,13 +84,11 @@ class OtherConsumers:
         return self._mark if now < self._observed_at + self.limit.interval else NEVER
 
     def advance(self, now: float, taken: int) -> None:
-        """Forget what others took in the interval before the last."""
-        if now < self._period_ends:
-            return
-        missed_one = now >= self._period_ends + self.limit.interval
+        """Forget what others took in the interval before the last. From `period_ends` on."""
+        missed_one = now >= self.period_ends + self.limit.interval
         self._peak_before = 0.0 if missed_one else self._peak
         self._peak = 0.0
-        self._period_ends = now + self.limit.interval
+        self.period_ends = now + self.limit.interval
         self.taken_before = taken
 
     def learn(self, slot: Slot, remaining: int, now: float, taken: int) -> None:
@@ -167,6 +165,7 @@ class Capacity:
     promises: InitVar[bool] = True
     _others: OtherConsumers = field(init=False)
     _number: int = field(init=False)
+    _spare: int = field(init=False)
     _remaining: int = 0
     _used: int = 0
     _settled: int = 0
@@ -176,13 +175,16 @@ class Capacity:
     def __post_init__(self, wary: bool, promises: bool) -> None:
         self._others = OtherConsumers(self.limit, self.window.taken, wary=wary)
         self._number = self.window.taken
+        self._spare = self.limit.spare
         if not promises:
             self._trusted_from = inf
 
     def share(self, now: float) -> float:
         """How many slots are left to others."""
-        self._others.advance(now, self.window.taken)
-        return self._others.share(now)
+        others = self._others
+        if now >= others.period_ends:
+            others.advance(now, self.window.taken)
+        return others.share(now)
 
     def mark(self, now: float) -> float:
         """What a slot that is taken now has to remember."""
@@ -199,7 +201,7 @@ class Capacity:
             return free
         spare = 0
         if self._others.may_hide:
-            spare = self.limit.spare
+            spare = self._spare
             more = used + window.in_flight - self._used
             free = min(free, self._remaining - more - spare)
         if now < self._trusted_from:
@@ -235,4 +237,4 @@ class Capacity:
         if now > self._observed_at + self.limit.interval * FRESH:
             return 1 - self.window.in_flight
         left = self._remaining - (self.window.taken - self._number)
-        return left - self.limit.spare if self._others.forgets_early else left
+        return left - self._spare if self._others.forgets_early else left

@@ -57,6 +57,8 @@ class Quota:
     share: float = 1.0
     limit: RateLimit = field(init=False)
     """Requests and interval in force: the server's, once it has announced them."""
+    rate: float = field(init=False)
+    """Requests per second that it allows."""
     _announced_day: int | None = field(init=False)
     _window: Window = field(init=False)
     _day: Day = field(init=False)
@@ -80,6 +82,7 @@ class Quota:
     ) -> None:
         self._announced_day = snapshot.day_limit if snapshot else None
         self.limit = (assumed or UNLIMITED).shared(self.share)
+        self.rate = self.limit.requests / self.limit.interval
         self._window = Window(self.limit.interval)
         self._day = Day(self.limit.daily)
         if snapshot is not None:
@@ -95,11 +98,6 @@ class Quota:
             f"<Quota: {self._window.used} of {self.limit.requests} in {self.limit.interval:g} s, "
             f"{self._window.in_flight} in flight, {self._day.used} of {self._day.limit} today>"
         )
-
-    @property
-    def rate(self) -> float:
-        """Requests per second that the limit in force allows."""
-        return self.limit.requests / self.limit.interval
 
     @property
     def day_spent(self) -> bool:
@@ -288,7 +286,7 @@ class Quota:
             self._firm_until = now + limit.interval
         elif now < self._firm_until:
             return
-        self.limit = limit
+        self.limit, self.rate = limit, limit.requests / limit.interval
         self._window.interval = limit.interval
         self._pacer = Pacer(limit)
         self._capacity = Capacity(limit, self._window, promises=self.share == 1)

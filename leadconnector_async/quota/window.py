@@ -66,6 +66,8 @@ class Window:
     interval: float
     taken: int = 0
     in_flight: int = 0
+    used: int = 0
+    """How many slots are in use."""
     _returned: int = 0
     _released: int = 0
     _opened: float = NEVER
@@ -75,15 +77,11 @@ class Window:
     So a pair takes 16 bytes, and not a hundred.
     """
 
-    @property
-    def used(self) -> int:
-        """How many slots are in use."""
-        return self.in_flight + self._returned - self._released
-
     def take(self, now: float, mark: float, waited: float = 0.0) -> Slot:
         """Use one more slot. Whether there is one is for the caller to know."""
         self.taken += 1
         self.in_flight += 1
+        self.used += 1
         return Slot(self.taken, self.used, self.taken - self.in_flight, mark, now, waited)
 
     def give_back(self, slot: Slot, now: float) -> None:
@@ -97,12 +95,15 @@ class Window:
             raise RuntimeError(f"slot {slot.number} was given back before")
         slot.open = False
         self.in_flight -= 1
+        self.used -= 1
 
     def expire(self, now: float) -> None:
         """Release what was given back an interval ago."""
         held, interval = self._held, self.interval
         while held and held[0] + interval <= now:
-            self._released = int(held[1])
+            released = int(held[1])
+            self.used -= released - self._released
+            self._released = released
             del held[:2]
 
     def next_release(self) -> float:
@@ -144,6 +145,7 @@ class Window:
             done = upto
 
     def _hold(self, at: float, count: int) -> None:
+        self.used += count
         self._returned += count
         held = self._held
         if held and at < self._opened + self.interval / GRAINS:
