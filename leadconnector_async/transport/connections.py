@@ -210,7 +210,8 @@ class ConnectionPool:
 
     def give_back(self, connection: KeptConnection, now: float) -> None:
         """Let others use a connection after an exchange."""
-        self._measure(now - connection.began, now)
+        if len(self._open) - len(self._idle) != 1:  # one alone has none to be written with
+            self._measure(now - connection.began, now)
         # Answered before it was read, the rest of a request would precede the next one.
         if connection.reader.last or connection.transport.get_write_buffer_size():
             connection.drop()

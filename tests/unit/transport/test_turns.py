@@ -224,6 +224,31 @@ def test_a_request_goes_on_over_another_connection(monkeypatch: pytest.MonkeyPat
     asyncio.run(run())
 
 
+def test_one_request_after_the_other_asks_for_no_turn_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is nothing to gather: each turn would cost a call of the system, and its callbacks."""
+
+    async def run() -> None:
+        asked: list[object] = []
+        async with serving(answer_all) as server, transport_to(server.url) as transport:
+            await transport.send(POST, TOKEN)
+            loop = asyncio.get_running_loop()
+            call_soon = loop.call_soon
+
+            def note(callback: Any, *given: Any, **options: Any) -> asyncio.Handle:  # noqa: ANN401 - as it has
+                asked.append(getattr(callback, "__self__", None))
+                return call_soon(callback, *given, **options)
+
+            monkeypatch.setattr(loop, "call_soon", note)
+            for _ in range(3):
+                assert (await transport.send(POST, TOKEN)).status == 200
+        assert asked
+        assert not [one for one in asked if isinstance(one, ConnectionPool)]
+
+    asyncio.run(run())
+
+
 def test_out_of_time_before_it_is_written_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be sent again without a look."""
     loop = HeldClock()
