@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from math import inf
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
 
 class Due:
-    """A scheduler that always has something to do."""
+    """A scheduler that always has something to do, or at a time."""
 
-    next_at = 0.0
+    def __init__(self, next_at: float = 0.0) -> None:
+        self.next_at = next_at
 
     def due_at(self, now: float) -> float:
         """At once."""
@@ -72,6 +74,23 @@ def test_a_loop_that_computes_all_the_time_gets_no_more_workers(share: float, mo
             assert begun == most
             pool.end()
             end.set()
+
+    in_virtual_time(scenario())
+
+
+@pytest.mark.parametrize("due", [0.0, 9.0, inf])
+def test_a_turn_of_the_loop_is_asked_for_only_where_something_is_due(due: float) -> None:
+    """One contact's messages, one after the other, wake nobody; what is due later has a timer."""
+
+    async def scenario() -> None:
+        async def work() -> None:
+            """Nothing is begun."""
+
+        pool = WorkerPool(cast("Scheduler", Due(due)), Breaker(), work=work, most=lambda: 1)
+        pool.wake_soon(1.0)
+        assert pool._is_waking is (due < 1)
+        assert pool._rings_at == (due if due > 1 else inf)
+        pool.end()
 
     in_virtual_time(scenario())
 
