@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.delivery.scheduler import MIN_AHEAD
 from leadconnector_async.delivery.workers import MAX_WORKERS, WORKERS
 from leadconnector_async.outbox.base import CLAIM_BYTES, Settlement, State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.observer import Observer
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from leadconnector_async.records.draft import Draft
 
     _Wants = Sequence[tuple[Lease, int]]
-    _SubmitAndClaim = Callable[[_Wants, int], Awaitable[list[list[Claim]]]]
+
+T = TypeVar("T")
 
 GATHER_S: Final = 0.25
 """Seconds that fates and claims are gathered at most where nobody waits for an outcome."""
@@ -49,8 +50,7 @@ WAITED_S: Final = 0.003
 """Seconds that fates are gathered where somebody waits, as long as requests are in flight."""
 
 LINGER_S: Final = 0.05
-"""Seconds that fates are gathered for a database, where they come thick: whoever waits for them may
-be in another process."""
+"""Seconds that fates are gathered for a database where they come thick: others may wait there."""
 
 THICK: Final = 32
 
@@ -59,8 +59,7 @@ THICK: Final = 32
 class OutboxBatcher:
     """Two loops beside the workers, each with one batch under way at most.
 
-    A batch that is under way is never cancelled: what the store was told to do, it does, and so
-    its result is taken in, whatever becomes of the loops.
+    A batch that is under way is never cancelled: the store does it, and so its result is taken in.
     """
 
     outbox: Outbox
@@ -85,7 +84,7 @@ class OutboxBatcher:
     _locations: dict[Lease, LocationState] = field(default_factory=dict)
     _claims_due: asyncio.Event = field(default_factory=asyncio.Event)
     _fates_due: asyncio.Event = field(default_factory=asyncio.Event)
-    _under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
     _known: int = 0
     _written: int = 0
     _write_done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -182,9 +181,9 @@ class OutboxBatcher:
             self._drain(state)
         if self._fates:  # known, whatever has become of a claim
             await self._write()
-        for error in done:
-            if error is not None:
-                raise error
+        for result in done:
+            if isinstance(result, BaseException):
+                raise result
 
     async def give_back(self, state: LocationState) -> None:
         """Do so for one location, while the others go on."""
@@ -218,36 +217,39 @@ class OutboxBatcher:
 
         Each of ``states``, their locations, has more now. Raises what `Outbox.take_in` does.
         """
-        submissions: list[Submission] = []
-        failure: Exception | None = None
-        served: set[Lease] = set()
-
-        async def submit(wants: _Wants, room: int) -> list[list[Claim]]:
-            nonlocal submissions, failure
-            served.update(lease for lease, _ in wants)
-            try:
-                submissions, batches = await self.outbox.take_in(drafts, wants, room)
-            except Exception as error:  # noqa: BLE001 - raised where it is waited for
-                failure, batches = error, await self.outbox.claim(wants, room) if wants else []
-            return batches
-
         for state in states:
             state.more = True
             if state.prefetch:
                 self._wanting[state.lease] = self._locations[state.lease] = state
         if self._finishing or not self.room.is_set() or self._weight >= CLAIMED_BYTES:
-            await submit((), 0)
+            submitted, _ = await self._ask(drafts, (), 0)
+            self._have_more(states)
         else:
-            await self._see_through(self._claim(submit))
-        for state in states:
-            if state.lease not in served:
-                state.more = True
-                self.wants_claims(state)
-        if failure is not None:
-            raise failure
-        return submissions
+            submitted = await self._see_through(self._claim(drafts, states))
+        if isinstance(submitted, Exception):
+            raise submitted
+        return submitted
 
-    async def _claim(self, submit: _SubmitAndClaim | None = None) -> None:
+    async def _ask(
+        self, drafts: Sequence[Draft], wants: _Wants, room: int
+    ) -> tuple[list[Submission] | Exception, list[list[Claim]]]:
+        """Claim; and submit in the same commit, whose error is for who submits alone."""
+        submitted: list[Submission] | Exception = []
+        if drafts:
+            try:
+                return await self.outbox.take_in(drafts, wants, room)
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+                submitted = error
+        return submitted, await self.outbox.claim(wants, room) if wants else []
+
+    def _have_more(self, states: Iterable[LocationState]) -> None:
+        for state in states:
+            state.more = True
+            self.wants_claims(state)
+
+    async def _claim(
+        self, drafts: Sequence[Draft] = (), fed: Sequence[LocationState] = ()
+    ) -> list[Submission] | Exception:
         room = CLAIMED_BYTES - self._weight
         locations = self._next_in_line(room)
         each = max(room // (self._typical * max(1, min(len(locations), MAX_WORKERS))), 1)
@@ -257,10 +259,7 @@ class OutboxBatcher:
             state.more = False  # unless the batch is full, or something is fed meanwhile
         self._claiming += 1
         try:
-            if submit is not None:
-                batches = await submit(wants, room)
-            else:
-                batches = await self.outbox.claim(wants, room) if wants else []
+            submitted, batches = await self._ask(drafts, wants, room)
         finally:
             self._claiming -= 1
         taken = sum(claim.weight for claims in batches for claim in claims)
@@ -273,9 +272,11 @@ class OutboxBatcher:
             state.take_in(claims)
             self.moved(state)
             self.wants_claims(state)
+        self._have_more(set(fed).difference(locations))
         if count and self._wanting:  # more than are claimed for at once
             self._claims_due.set()
         self.idle()
+        return submitted
 
     def _next_in_line(self, room: int) -> list[LocationState]:
         """The locations to claim for; of more than there is room for, those that can go on."""
@@ -336,14 +337,14 @@ class OutboxBatcher:
         done.set()
         self.deliver(fates)
 
-    async def _see_through(self, work: Coroutine[None, None, None]) -> None:
+    async def _see_through(self, work: Coroutine[None, None, T]) -> T:
         """Await work that goes on if this loop is cancelled; `wind_up` awaits it then."""
         task = asyncio.ensure_future(work)
         self._under_way.add(task)
         task.add_done_callback(self._ended)
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # nobody may be waiting for it any more
