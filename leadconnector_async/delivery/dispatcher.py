@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from leadconnector_async.breaker import Breaker
-    from leadconnector_async.outbox.base import Claim, Outbox, Settlement, Submission
+    from leadconnector_async.outbox.base import Acquired, Claim, Outbox, Settlement, Submission
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession
 
 _log: Final = logging.getLogger(__name__)
 
 AT_ONCE: Final = 2048
-"""Locations that are begun in one commit: each is a task as long as that takes."""
+"""Locations that are begun in one commit."""
 
 
 class Dispatcher:
@@ -112,20 +112,26 @@ class Dispatcher:
         async with self._opening:
             new = [name for name in locations if name not in self.locations]
             for at in range(0, len(new), AT_ONCE):
-                some = map(self._begin, new[at : at + AT_ONCE])
-                begun = await asyncio.gather(*some, return_exceptions=True)
-                for error in filter(None, begun):
-                    raise error
+                answers = await self._outbox.acquire_all(new[at : at + AT_ONCE])
+                for one in sorted(answers, key=lambda one: isinstance(one, BaseException)):
+                    if isinstance(one, BaseException):  # once the others are begun
+                        raise one
+                    self._begin(one)
 
-    async def _begin(self, location: str) -> None:
+    def _begin(self, acquired: Acquired) -> None:
         """Own one; apply the policy to what an earlier owner claimed, and perhaps sent."""
-        lease, unknown, snapshot = await self._outbox.acquire(location)
+        lease, unknown, snapshot = acquired
+        location = lease.location
         state = self.locations[location] = LocationState(
             lease, self._session.quota(location, snapshot), self._outbox.may_send(lease)
         )
+        if unknown:
+            self._take_over(state, unknown)
+        self.feed(state)
+
+    def _take_over(self, state: LocationState, unknown: list[Claim]) -> None:
         self._batcher.hold(unknown)
-        if found := len(unknown):
-            _log.info("resume: location %s has %d unknown of an earlier run", location, found)
+        _log.info("resume: location %s has %d unknown of an earlier run", state.name, len(unknown))
         if self._session.policy.on_unknown == "hold":
             for claim in unknown:
                 self._handler.ended(claim, unresolved(INTERRUPTED))
@@ -136,7 +142,6 @@ class Dispatcher:
                 claim.note(f"in doubt: {INTERRUPTED}")
                 state.lanes[claim.lane].doubts[claim.seq] = InDoubt(INTERRUPTED)
             self._wake(state)
-        self.feed(state)
 
     def _wake(self, state: LocationState) -> None:
         """Let every lane move that may; one in doubt only after the settling time."""
@@ -223,9 +228,10 @@ class Dispatcher:
                 async with asyncio.TaskGroup() as pool:
                     self._pool.begin(pool)
                     for state in self.locations.values():
-                        self._wake(state)
+                        if state.lanes:
+                            self._wake(state)
+                            self.move(state)
                         self._batcher.wants_claims(state)
-                        self.move(state)
                 self._batcher.finish()
         except* LeadConnectorError as group:
             raise first_of(group) from None
@@ -287,7 +293,7 @@ class Dispatcher:
     def move(self, state: LocationState) -> None:
         """A lane of the location may be able to move: consider it."""
         if state.ready and state.error is None:
-            self._scheduler.add(state, self._loop.time())
+            self._scheduler.add_again(state, self._loop.time())
             self._pool.wake()
 
     def _note_idle(self) -> None:

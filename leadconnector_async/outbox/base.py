@@ -10,6 +10,7 @@ settled is handed to the next holder, as unknown. SQLite is the case with one ow
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from enum import IntEnum
@@ -311,6 +312,10 @@ class Outbox(Protocol):
 
     async def acquire(self, location: str) -> Acquired:
         """Take the lease of a location. Earlier ones of it end."""
+
+    async def acquire_all(self, locations: Sequence[str]) -> Sequence[Acquired | BaseException]:
+        """`acquire` several, in one commit where there are commits; or why one is not to be had."""
+        return await asyncio.gather(*map(self.acquire, locations), return_exceptions=True)
 
     def may_send(self, lease: Lease) -> Callable[[], bool] | None:  # noqa: ARG002 - for others
         """What to ask right before a request under the lease leaves.

@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 
 _SOURCE: Final = "SELECT id FROM source WHERE name = ? AND form = ?"
 
-_SPEND: Final = """SELECT day_used, day_ends, window_used, window_ends, day_limit
-    FROM spend WHERE location = ?"""
+_NEXT_LEASE: Final = "UPDATE location SET epoch = epoch + 1 WHERE id IN ("
+
+_LEASED: Final = """SELECT epoch, id, day_used, day_ends, window_used, window_ends, day_limit
+    FROM ("""
+_WITH_SPENT: Final = ") CROSS JOIN location ON id = column1 LEFT JOIN spend ON spend.location = id"
 
 _DESTINATIONS: Final = (
     "SELECT substr(name, ?) FROM source WHERE substr(name, 1, ?) = ? AND form = ?"
@@ -114,16 +117,19 @@ class SqliteStore:
         self.connection.close()
         self._lock.release()
 
-    def acquire(self, name: str) -> Acquired:
-        """Give the lease of a location, and with it what is held."""
-        location = self._counters.location(name)
-        execute = self.connection.execute
-        execute("UPDATE location SET epoch = epoch + 1 WHERE id = ?", (location,))
-        self._tokens.pop(location, None)
-        lease = Lease(name, self._token(location), location)
-        spent = execute(_SPEND, (location,)).fetchone()
-        unknown = self._traced(self.claims.unknown(lease))
-        return Acquired(lease, unknown, None if spent is None else QuotaSnapshot(*spent))
+    def acquire(self, names: Sequence[str]) -> list[Acquired]:
+        """Give the leases of locations, and with each what is held."""
+        numbers = [(self._counters.location(name),) for name in names]
+        run_rows(self.connection, _NEXT_LEASE, numbers, ")")
+        acquired = []
+        rows = fetch_rows(self.connection, _LEASED, numbers, _WITH_SPENT)
+        for name, (token, number, *spent) in zip(names, rows, strict=True):
+            self._tokens[number] = token
+            lease = Lease(name, token, number)
+            unknown = self._traced(self.claims.unknown(lease))
+            snapshot = None if spent[0] is None else QuotaSnapshot(*spent)
+            acquired.append(Acquired(lease, unknown, snapshot))
+        return acquired
 
     def _token(self, location: int) -> int:
         token = self._tokens.get(location)

@@ -9,7 +9,6 @@ from functools import partial
 from operator import add
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
-from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued
 from leadconnector_async.outbox.sqlite import upkeep
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
@@ -56,9 +55,6 @@ class SqliteOutbox(DurableOutbox):
     def __init__(self, place: str, writer: Writer[SqliteStore]) -> None:
         self.place = place
         self._writer = writer
-        self._leases: CallBatcher[str, Acquired] = CallBatcher(
-            lambda names: writer.run(lambda store: [store.acquire(name) for name in names])
-        )
 
     @classmethod
     async def open(
@@ -106,7 +102,12 @@ class SqliteOutbox(DurableOutbox):
 
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`."""
-        return await self._leases.call(location)
+        (acquired,) = await self.acquire_all([location])
+        return acquired
+
+    async def acquire_all(self, locations: Sequence[str]) -> list[Acquired]:
+        """See `Outbox.acquire_all`."""
+        return await self._writer.run(lambda store: store.acquire(locations))
 
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
