@@ -43,6 +43,10 @@ CLAIMED_BYTES: Final = 12 << 20
 GATHERED_BYTES: Final = CLAIMED_BYTES // 4
 """What they take of it whose fates are written at once."""
 
+ROOM_BYTES: Final = CLAIMED_BYTES // 10
+"""What has to be free of it where more locations want claims than fit: in less, each would get few,
+and be claimed for again and again."""
+
 STUCK_S: Final = 1.0
 """A location that has to wait so long gives its claims back where others have no room for any."""
 
@@ -79,6 +83,7 @@ class OutboxBatcher:
     _fates_weight: int = 0
     _typical: int = 2 * CLAIM_BYTES
     _began: float = 0.0
+    _searched_at: float = 0.0
     _fates: list[Settlement] = field(default_factory=list)
     _wanting: dict[Lease, LocationState] = field(default_factory=dict)
     _locations: dict[Lease, LocationState] = field(default_factory=dict)
@@ -178,7 +183,8 @@ class OutboxBatcher:
         self._finishing = True
         done = await asyncio.gather(*self._under_way, return_exceptions=True)
         for state in locations:
-            self._drain(state)
+            if state.lanes:
+                self._drain(state)
         if self._fates:  # known, whatever has become of a claim
             await self._write()
         for result in done:
@@ -285,8 +291,9 @@ class OutboxBatcher:
         is_scarce = len(self._wanting) > most
         if is_scarce:
             self._commit_in(STUCK_S)
-            if room <= 0:
+            if room < ROOM_BYTES:
                 self._make_room()
+                return []
         soon = self._loop.time() + STUCK_S
         chosen: list[LocationState] = []
         for state in list(self._wanting.values()):
@@ -299,9 +306,14 @@ class OutboxBatcher:
         return chosen
 
     def _make_room(self) -> None:
-        """Have the locations that cannot go on give back what they hold."""
+        """Have locations that cannot go on give back what they hold. Asks them all, at times."""
         now = self._loop.time()
+        if now < self._searched_at + STUCK_S / 2:
+            return
+        self._searched_at = now
         for state in self._locations.values():
+            if not state.claimed:
+                continue
             is_stuck = state.error is not None or state.quota.ready_at(now) > now + STUCK_S
             if is_stuck and not any(lane.busy for lane in state.lanes.values()):
                 self._drain(state)
@@ -331,7 +343,7 @@ class OutboxBatcher:
             self.observer.committed(fates, self._loop.time() - now)
         self._written += len(fates)
         self._weight -= weight
-        if self._wanting and self._weight + weight >= CLAIMED_BYTES:
+        if self._wanting and self._weight + weight > CLAIMED_BYTES - ROOM_BYTES:
             self._claims_due.set()
         done, self._write_done = self._write_done, asyncio.Event()
         done.set()

@@ -43,7 +43,7 @@ MAX_HELD: Final = 2048
 AGAIN_AFTER_S: Final = 60.0
 """Seconds after which a location is tried again that the API refused."""
 
-TURN: Final = 8
+TURN: Final = 16
 """Requests of a location in a row, where it has so many that may leave: what is written of a
 location with a commit, and read to decide, is so for several records at once."""
 
@@ -282,11 +282,14 @@ class Scheduler:
         return self.next_at
 
     def _wait(self, state: LocationState, ready_at: float) -> None:
-        """Consider a location when it has a slot; else when its day ends, or one is freed."""
-        state.turn = 0
+        """Consider a location when it has a slot; else when its day ends, or one is freed.
+
+        What waits for an answer of its own, as for the first one, goes on with its turn after it.
+        """
         if ready_at == math.inf and state.quota.day_spent:
             ready_at = state.quota.day_ends
         if ready_at < math.inf:
+            state.turn = 0
             self.add(state, ready_at)
         else:
             state.quota.when_freed(state, partial(self._freed, state))
