@@ -250,6 +250,8 @@ class Scheduler:
     def __init__(self, freed: Callable[[LocationState], None] = lambda _: None) -> None:
         self._freed = freed
         self._heap: list[tuple[float, int, LocationState]] = []
+        self._turns: list[tuple[float, int, LocationState]] = []
+        """Those whose turn goes on, and so is due longer than any other's: few."""
         self._ties = count()
 
     def add(self, state: LocationState, when: float) -> None:
@@ -260,15 +262,18 @@ class Scheduler:
 
     def add_again(self, state: LocationState, now: float) -> None:
         """Consider a location that has made a request: before others, until its turn ends."""
-        self.add(state, state.since if state.turn else now)
+        if not state.turn:
+            self.add(state, now)
+        elif state.since < state.queued_at:
+            state.queued_at = state.since
+            heappush(self._turns, (state.since, next(self._ties), state))
 
     def due_at(self, now: float) -> float:
         """When a lane may send a request: not after ``now`` if one may already.
 
         Infinity if something else has to happen first.
         """
-        heap = self._heap
-        while heap and heap[0][0] <= now:
+        while (heap := self._turns or self._heap) and heap[0][0] <= now:
             when, _, state = heap[0]
             is_considered = when == state.queued_at and bool(state.ready) and state.error is None
             ready_at = state.quota.ready_at(now) if is_considered else math.inf
@@ -298,7 +303,7 @@ class Scheduler:
         """The next lane that may send a request now. The caller takes the slot at once."""
         if self.due_at(now) > now:
             return None
-        when, _, state = heappop(self._heap)
+        when, _, state = heappop(self._turns or self._heap)
         state.queued_at = math.inf
         if not state.turn:
             state.turn, state.since = TURN, when
@@ -311,4 +316,5 @@ class Scheduler:
     @property
     def next_at(self) -> float:
         """When to ask again; infinity if something else has to happen first."""
-        return self._heap[0][0] if self._heap else math.inf
+        heap = self._turns or self._heap
+        return heap[0][0] if heap else math.inf

@@ -50,7 +50,8 @@ async def recognise(
     """
     places = {draft.location for draft in drafts} - {_NOWHERE}
     if not await _has_refused(store, _NOWHERE, source_pass):
-        places = {place for place in places if await _has_refused(store, place, source_pass)}
+        perhaps = [name for name in places if source_pass.refused_lines.get(name, True)]
+        places = {name for name in perhaps if await _has_refused(store, name, source_pass)}
     wanted = [
         (at, await store.location(draft.location), _refused_key(draft))
         for at, draft in enumerate(drafts)

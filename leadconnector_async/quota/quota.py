@@ -161,7 +161,8 @@ class Quota:
         if not self._ready:
             raise RuntimeError(f"{self!r} has no slot to take now: ask ready_at() before each")
         self._ready = False
-        self._pacer.draw(self._weight)
+        if self._answered:  # the first goes alone, at any pace
+            self._pacer.draw(self._weight)
         self._day.count(now)
         return self._window.take(now, self._capacity.mark(now), self._waited)
 

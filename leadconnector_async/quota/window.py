@@ -172,7 +172,8 @@ _BURST: Final = 1 / 20
 class Pacer:
     """A token bucket. Another limit wants another one: the rate of aiolimiter's is for life.
 
-    It starts full, and lets a burst more than its rate through: what counts is bounded elsewhere.
+    It starts full, with a lot drawn, and lets a burst more than its rate through: what counts is
+    bounded elsewhere.
     """
 
     __slots__ = ("_burst", "_drawn", "_gap", "_limiter", "_lot")
@@ -182,7 +183,7 @@ class Pacer:
         self._gap = limit.interval / limit.requests / _LEAD
         self._limiter: AsyncLimiter | None = None  # until it is drawn from, it is full
         self._lot = limit.requests // _LOTS
-        self._drawn = 0.0
+        self._drawn = float(self._lot)
 
     def ready_at(self, now: float, weight: float) -> float:
         """When a request may pass, to within the burst.

@@ -271,7 +271,8 @@ class SqliteRecords:
 
     async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
         """See `RecordStore.has_keys`."""
-        (has,) = self._connection.execute(_HAS_KEYS, (location, first, end)).fetchone()
+        bounds = bytearray(first), bytearray(end)  # as in `_plain`
+        (has,) = self._connection.execute(_HAS_KEYS, (location, *bounds)).fetchone()
         return bool(has)
 
     async def lines(self, keys: Iterable[LineKey]) -> dict[LineKey, KnownLine]:
