@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from typing import Final
+from typing import Final, TextIO
 
 __all__ = ["main"]
 
@@ -16,10 +17,32 @@ records, that have no cycles and are held for a while: looking takes 2 % of an i
 def main() -> None:
     """Run the command. Ends the process with one of the documented exit codes."""
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed: a socket, or an outbox, would get its number
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - to the end
     try:
-        from leadconnector_async.cli.app import app  # noqa: PLC0415 - an extra that may be missing
+        from leadconnector_async.cli.app import app, written_whole  # noqa: PLC0415 - an extra that may be missing
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
         sys.exit("leadconnector: click is missing: pip install 'leadconnector-async[cli]'")
-    app(prog_name="leadconnector")
+    sys.stdout, sys.stderr = map(written_whole, (sys.stdout, sys.stderr))
+    try:
+        app(prog_name="leadconnector")
+    except OSError as error:
+        if not _is_lost(sys.stdout):
+            raise
+        why = f"standard output cannot be written ({error.strerror})"
+        sys.exit(f"leadconnector: {why}: make room, or send it elsewhere")
+    finally:
+        _is_lost(sys.stderr)
+
+
+def _is_lost(stream: TextIO) -> bool:
+    """Whether it cannot be written. Then Python tries in vain no more, nor ends with 120 for it."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return True
+    return False

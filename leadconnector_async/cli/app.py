@@ -106,7 +106,6 @@ def app() -> None:
     Every option can also be given as an environment variable, which its help names.
     """
     # Reports quote other systems' texts, which a terminal may not be able to show.
-    sys.stdout, sys.stderr = map(written_whole, (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

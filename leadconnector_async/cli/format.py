@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import textwrap
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -97,9 +98,13 @@ _COMMAND: Final = "leadconnector "
 
 
 def say(text: str | Iterable[str] = "", *, err: bool = False) -> None:
-    """Print a text, or several. What does not go to a terminal stays as it is, for programs."""
+    """Print a text, or several. What does not go to a terminal stays as it is, for programs.
+
+    With ``err``, what cannot be written is left: a full disk of a log ends no import.
+    """
     for one in (text,) if isinstance(text, str) else text:
-        click.echo(fitted(one, err=err), err=err)
+        with suppress(OSError) if err else nullcontext():
+            click.echo(fitted(one, err=err), err=err)
 
 
 def fitted(text: str, *, err: bool = True) -> str:

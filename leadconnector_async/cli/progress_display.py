@@ -53,11 +53,11 @@ class LineDisplay(NoDisplay):
             self._due = now + LINE_EVERY
         text = progress.notice.text if progress.notice else None
         if text and text != self._said:
-            click.echo(text, err=True)
+            say(text, err=True)
         self._said = text
         if now >= self._due:
             self._due = now + LINE_EVERY
-            click.echo(line(progress), err=True)
+            say(line(progress), err=True)
 
 
 def line(progress: ImportProgress) -> str:

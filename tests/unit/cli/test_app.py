@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from cli_harness import leadconnector
+from cli_harness import leadconnector, sms, write_jsonl
 from click import Context, Group, Option, echo
 
 from leadconnector_async import __version__
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 HEAVY = {"aiohttp", "asyncio", "jinja2", "msgspec", "orjson", "rich", "sqlite3", "zoneinfo"}
+
+COMMAND = (sys.executable, "-m", "leadconnector_async.cli")
 
 
 def python(code: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -183,3 +185,40 @@ def test_output_that_is_not_buffered_is_written_whole() -> None:
     echo("a report in JSON " * 100, stream)
     assert raw.taken == b"a report in JSON " * 100 + b"\n"
     assert written_whole(stream) is stream
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["completion", "bash"], ["--json"]])
+def test_output_that_cannot_be_written_is_an_error(tmp_path: Path, words: list[str]) -> None:
+    """In one line, with status 1: a report that is not there was not given."""
+    if words == ["--json"]:
+        source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+        words = ["import", str(source), "--sandbox", "--outbox", str(tmp_path / "o.db"), *words]
+    run = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" > /dev/full', "sh", *COMMAND, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr == (
+        "leadconnector: standard output cannot be written (No space left on device): make room, or "
+        "send it elsewhere\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+@pytest.mark.parametrize("ends", ["2> /dev/full", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_an_import_needs_nobody_who_reads_it(tmp_path: Path, ends: str) -> None:
+    """A log on a full disk, or streams that are closed, whose numbers sockets would get."""
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(2, direction="sideways")])
+    words = ("import", str(source), "--sandbox", "--outbox", str(tmp_path / "o.db"))
+    run = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {ends}', "sh", *COMMAND, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 3
+    assert ("failed" in run.stdout) is (">&-" not in ends or ends == "2>&-")
+    assert "Traceback" not in run.stderr
