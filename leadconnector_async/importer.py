@@ -17,7 +17,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.results import RunStats
-from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError, OutboxError
+from leadconnector_async.errors import (
+    DailyQuotaSpentError,
+    LeadConnectorError,
+    OutboxError,
+    OutboxUnusableError,
+)
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_outbox, shown_place
 from leadconnector_async.outbox.selection import Selection
@@ -250,6 +255,11 @@ async def import_with(
             if importer.statistics is not None:
                 importer.statistics.is_open = False
         await empty_files(outbox)
+    if not exists(outbox):
+        raise OutboxUnusableError(
+            f"{shown_place(outbox)} was taken away while the import ran: put it back, and run "
+            "again; a new one would send again what was sent"
+        )
     return summary_of(
         importer.stats,
         await read_outbox(outbox, status_of),

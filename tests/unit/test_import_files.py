@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ from leadconnector_async import (
     SourceError,
     import_files,
 )
-from leadconnector_async.sandbox import SandboxConfig, SandboxThread
+from leadconnector_async.sandbox import Latency, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,3 +185,23 @@ def test_a_text_is_not_a_list_of_its_letters(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(TypeError, match=f"{name} is a str: give a list"):
         asyncio.run(scenario())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file stays in its place there")
+def test_an_outbox_that_is_taken_away_meanwhile_is_asked_for(tmp_path: Path) -> None:
+    """Whoever runs the same command again without it sends all of it twice; with it, nothing."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(20)])
+    folder = tmp_path / "away"
+    folder.mkdir()
+    outbox = folder / "o.db"
+
+    def move(progress: ImportProgress) -> None:
+        if progress.sending and folder.exists():
+            folder.rename(tmp_path / "moved")
+
+    with SandboxThread(SandboxConfig(latency=Latency(up=0.3))) as sandbox:
+        with pytest.raises(OutboxUnusableError, match="put it back"):
+            imported(sandbox, history, outbox, on_progress=move)
+        (tmp_path / "moved").rename(folder)
+        imported(sandbox, history, outbox)
+        assert len(sandbox.messages) == 20
