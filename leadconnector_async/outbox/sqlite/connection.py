@@ -147,6 +147,10 @@ def explained(path: str, error: BaseException) -> OutboxError:
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         fix = "choose another file, or restore this one from a copy"
         return OutboxUnusableError(f"{path} is damaged, or is no outbox ({error}): {fix}")
+    if "decode to UTF-8" in str(error):  # Python's own, which quotes what is stored there
+        return OutboxUnusableError(
+            f"{path} is damaged (UnicodeDecodeError): restore it from a copy"
+        )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return OutboxBusyError(f"{path} is locked by another program: end it, and run again")
     fix = "see that its folder can be written and that its disk is in order, and run again"

@@ -11,6 +11,7 @@ import asyncio
 import os
 import re
 import sqlite3
+import struct
 from array import array
 from contextlib import asynccontextmanager
 from itertools import chain
@@ -98,6 +99,9 @@ _QUERIES: Final = StoreQueries(
     owner="SELECT worker FROM owner WHERE ? >= 0 AND at <= ? ORDER BY at DESC LIMIT 1",
 )
 
+_DAMAGE: Final = (ValueError, TypeError, LookupError, struct.error, msgspec.DecodeError)
+"""What comes of a value that is of another type, or cannot be decoded."""
+
 
 class SqliteOutboxReader(OutboxReader):
     """`OutboxReader` over a file. Its calls follow one another; each runs in a thread.
@@ -121,9 +125,10 @@ class SqliteOutboxReader(OutboxReader):
             return work(self._connection)
         except sqlite3.Error as error:
             raise explained(self.path, error) from error
-        except (msgspec.DecodeError, LookupError) as error:
+        except _DAMAGE as error:  # what SQLite itself does not see; a value may be in its words
             fix = "restore it from a copy"
-            raise OutboxUnusableError(f"{self.path} is damaged ({error}): {fix}") from error
+            what = type(error).__name__
+            raise OutboxUnusableError(f"{self.path} is damaged ({what}): {fix}") from error
 
     @asynccontextmanager
     async def at_one_moment(self) -> AsyncIterator[None]:

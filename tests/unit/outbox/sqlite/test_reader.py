@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import sys
 import tracemalloc
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,6 +85,28 @@ def test_damage_is_reported_as_such(tmp_path: Path) -> None:
     path.write_bytes(content)
     with (
         pytest.raises(OutboxUnusableError, match=r"o\.db is damaged"),
+        OutboxFile(path) as reader,
+    ):
+        reader.summary()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE location SET name = CAST(x'ff' AS TEXT)",
+        "UPDATE tally SET state = 'ab'",
+        "INSERT INTO claimed (seqs) VALUES (7)",
+        "INSERT INTO claimed (seqs) VALUES ('12345678')",
+    ],
+)
+def test_damage_that_sqlite_does_not_see_is_reported_too(tmp_path: Path, damage: str) -> None:
+    """A text that is none, a value of another type: as a bad disk leaves them."""
+    path = tmp_path / "o.db"
+    in_outbox(path, lambda outbox: published(outbox, drafts(3)))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(damage)
+    with (
+        pytest.raises(OutboxUnusableError, match=r"o\.db is damaged \(\w+Error\)"),
         OutboxFile(path) as reader,
     ):
         reader.summary()
