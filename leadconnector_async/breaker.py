@@ -30,8 +30,6 @@ class Breaker:
     """Whether requests are held back."""
     since: float = math.inf
     """When the row of failures began."""
-    is_open: bool = False
-    """Whether requests are held back."""
     _failures: int = 0
     _pause: float = FIRST_PAUSE
     _probing: bool = False

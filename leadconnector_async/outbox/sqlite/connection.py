@@ -144,13 +144,11 @@ def explained(path: str, error: BaseException) -> OutboxError:
         reason = error.strerror or type(error).__name__
         fix = "choose a folder where files can be made"
         return OutboxWriteError(f"{path} cannot be written ({reason}): {fix}")
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    is_garbled = "decode to UTF-8" in str(error)  # Python's own, which quotes what is stored there
+    if is_garbled or code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        said = "UnicodeDecodeError" if is_garbled else error
         fix = "choose another file, or restore this one from a copy"
-        return OutboxUnusableError(f"{path} is damaged, or is no outbox ({error}): {fix}")
-    if "decode to UTF-8" in str(error):  # Python's own, which quotes what is stored there
-        return OutboxUnusableError(
-            f"{path} is damaged (UnicodeDecodeError): restore it from a copy"
-        )
+        return OutboxUnusableError(f"{path} is damaged, or is no outbox ({said}): {fix}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return OutboxBusyError(f"{path} is locked by another program: end it, and run again")
     fix = "see that its folder can be written and that its disk is in order, and run again"
