@@ -16,7 +16,7 @@ from leadconnector_async.delivery.results import (
     outcome_of,
     outcome_of_refused,
 )
-from leadconnector_async.errors import LeadConnectorError, NotSentError
+from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.reopened import ENDED
 
@@ -126,6 +126,8 @@ class ExclusiveSender:
             await self._dispatcher.open_all({draft.location for draft in drafts})
             return await self._dispatcher.submit(drafts)
         except Exception as error:  # noqa: BLE001 - raised where its caller waits
+            if self._is_closed and isinstance(error, OutboxError):  # closed amid this
+                return [NotSentError(ENDED)] * len(drafts)
             if len(drafts) == 1 or isinstance(error, LeadConnectorError):
                 return [error] * len(drafts)
         # One of them is at fault: it alone is to be told so.
