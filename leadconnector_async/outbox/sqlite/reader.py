@@ -13,7 +13,7 @@ import re
 import sqlite3
 import struct
 from array import array
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -121,8 +121,13 @@ class SqliteOutboxReader(OutboxReader):
         return await asyncio.to_thread(self._explaining, work)
 
     def _explaining(self, work: Callable[[Connection], T]) -> T:
-        try:
+        with self._explained():
             return work(self._connection)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
             raise explained(self.path, error) from error
         except _DAMAGE as error:  # what SQLite itself does not see; a value may be in its words
@@ -143,10 +148,11 @@ class SqliteOutboxReader(OutboxReader):
             self._connection.rollback()
 
     async def _totals(self) -> dict[str, list[int]]:
-        found = await super()._totals()
-        for name in await self._read(_claimed):
-            found[name][State.PENDING] -= 1
-            found[name][State.CLAIMED] += 1
+        with self._explained():
+            found = await super()._totals()
+            for name in await self._read(_claimed):
+                found[name][State.PENDING] -= 1
+                found[name][State.CLAIMED] += 1
         return found
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
