@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self, cast
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT
-from leadconnector_async.sources.members import DAMAGED, MAX_WHOLE, Beside, FolderMembers, Members
+from leadconnector_async.sources.members import (
+    DAMAGED,
+    MAX_WHOLE,
+    Beside,
+    FolderMembers,
+    Members,
+    printable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,7 +51,7 @@ class SourceFile(NamedTuple):
         if path == "-":
             return cls("standard input", None)
         file = Path(path).absolute()
-        return cls(path, FolderMembers(str(file.parent), deep=False), file.name)
+        return cls(printable(path), FolderMembers(str(file.parent), deep=False), file.name)
 
     @property
     def beside(self) -> Beside:

@@ -17,7 +17,13 @@ from leadconnector_async.sources.fields import MAPPABLE, listed
 from leadconnector_async.sources.mailbox import Mailbox, MailFolder
 from leadconnector_async.sources.mapping_files import found_in, right_names
 from leadconnector_async.sources.mbox import holds_mail, is_passed_over
-from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, Members, ZipMembers
+from leadconnector_async.sources.members import (
+    ZIP_MAGIC,
+    FolderMembers,
+    Members,
+    ZipMembers,
+    printable,
+)
 from leadconnector_async.sources.plug_ins import from_plug_ins
 from leadconnector_async.sources.spreadsheet import SwappedDatesError
 
@@ -175,7 +181,7 @@ class Export(Sources):
         mails: list[tuple[SourceFile, bool]] = []
         others: list[SourceFile] = []
         for name in self.members.names:
-            file = SourceFile(f"{self.members.name}/{name}", self.members, name)
+            file = SourceFile(printable(f"{self.members.name}/{name}"), self.members, name)
             if (guess_type(name)[0] or "").startswith(("audio/", "font/", "image/", "video/")):
                 self._left[name] = ""
             elif (single := holds_mail(file)) is not None and not self._is_misnamed(file):

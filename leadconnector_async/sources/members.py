@@ -214,6 +214,11 @@ def _spelled(name: str) -> str:
     return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
+def printable(path: str) -> str:
+    """Spell a path so that it can be written down: what is no UTF-8 in it by its bytes."""
+    return path if path.isascii() else os.fsencode(path).decode(errors="backslashreplace")
+
+
 def _refuse_bomb(shown: str, unpacked: int, packed: int) -> None:
     ratio = unpacked // max(packed, 1)
     if unpacked > _FREE and ratio > MAX_RATIO:

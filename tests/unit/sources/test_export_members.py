@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -207,3 +209,14 @@ def test_a_file_that_may_not_be_read_stops_its_export(
     monkeypatch.setattr(Path, "open", closed)
     with pytest.raises(SourceError, match=r"two\.csv: may not be read by you"):
         read(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_utf_8_are_spelled_by_their_bytes(tmp_path: Path) -> None:
+    """They stand in the outbox and in lists, which are UTF-8: the command ended in a traceback."""
+    folder = laid(tmp_path, {os.fsdecode(b"s\xfcb/t\xe4xt.csv"): ONE})
+    found, _ = read(folder)
+    assert [*found] == ["/s\\xfcb/t\\xe4xt.csv:2"]
+    with open_source(str(folder / os.fsdecode(b"s\xfcb/t\xe4xt.csv")), ME) as source:
+        assert source.name.endswith("t\\xe4xt.csv")
+        assert [one.line for one in source] == [2]
