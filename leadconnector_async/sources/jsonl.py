@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
+from msgspec import Struct
 
-from leadconnector_async.models import Contact, Problem
+from leadconnector_async.models import Call, Contact, Problem
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.attachments import are_remote
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, SourceRow
@@ -38,10 +39,19 @@ if TYPE_CHECKING:
 
 _DECODER: Final = msgspec.json.Decoder(SourceRow)
 
-_INNER: Final = {
-    name: frozenset(field.encode_name for field in msgspec.structs.fields(struct))
-    for name, struct in fields.NESTED.items()
-}
+
+def _strict(struct: type[Struct]) -> type[Struct]:
+    """A struct of the same names, which takes no other, and no null."""
+    known = [(field.encode_name, str, None) for field in msgspec.structs.fields(struct)]
+    return msgspec.defstruct(struct.__name__, known, forbid_unknown_fields=True)
+
+
+_PLAIN: Final = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Plain", [(name, _strict(struct) | None, None) for name, struct in fields.NESTED.items()]
+    )
+)
+"""Decodes a line whose objects have no more than the row's own decoder takes of them."""
 
 _FIXES: Final = {"line": "write one JSON object per line", "record": "mend it in the file"}
 
@@ -146,7 +156,7 @@ class JsonSource(StreamSource):
             (date.tzinfo is UTC and EARLIEST <= date <= self._latest) or self._moves(row, date)
         ):
             return None
-        if (row.call is not None or row.contact is not None) and not _are_plain(line):
+        if (row.call is not None or row.contact is not None) and not _are_plain(row, line):
             return None
         if row.contact is not None and not self._finds(row):
             return None
@@ -230,14 +240,15 @@ _BACKSLASH, _C3, _AMPERSAND = b"\\\xc3&"
 """What oddly escaped and garbled characters begin with."""
 
 
-def _are_plain(line: bytes) -> bool:
+def _are_plain(row: SourceRow, line: bytes) -> bool:
     """Tell objects that are all decoded: the decoder drops keys that they do not have."""
-    record = orjson.loads(line)
-    inner = ((record.get(name), known) for name, known in _INNER.items())
-    return all(
-        value is None or (value and value.keys() <= known and None not in value.values())
-        for value, known in inner
-    )
+    if row.call == Call() or row.contact == Contact():
+        return False
+    try:
+        _PLAIN.decode(line)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 _FIX: Final = "let the tap write to a file or a pipe alone: logs belong to standard error"
