@@ -188,6 +188,21 @@ async def test_nothing_is_written_to_what_is_closing(turn: PoolInTurn) -> None:
 
 
 @in_turn
+async def test_an_answer_that_has_come_when_its_time_is_up_counts(turn: PoolInTurn) -> None:
+    """Even where nobody has read it yet; of another request there is none."""
+    pool, connections = turn.pool, turn.connections
+    pool._open |= {connections["a"], connections["b"]}
+    answered, late = (pool.ask(connections[name], b"POST", None, 0.0) for name in "ab")
+    connections["a"].data_received(OK)
+    pool._tick()
+    response = await answered
+    assert response is not None
+    assert response.status == 200
+    with pytest.raises(TimeoutError):
+        await late
+
+
+@in_turn
 async def test_what_comes_before_the_request_is_written_is_not_its_answer(turn: PoolInTurn) -> None:
     """The connection ends, and another one may carry the request."""
     turn.ask("a")
