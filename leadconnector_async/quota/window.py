@@ -15,7 +15,6 @@ limit / (interval + round trip).
 from __future__ import annotations
 
 from array import array
-from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -201,8 +200,7 @@ class Pacer:
             amount = self._amount(weight)
             if self._limiter is None:
                 self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
-            with suppress(StopIteration):  # there is room: it ends with its first step
-                self._limiter.acquire(amount).send(None)
+            next(self._limiter.acquire(amount).__await__(), None)  # there is room: one step
             self._drawn += amount
         self._drawn = max(0.0, self._drawn - weight)
 
