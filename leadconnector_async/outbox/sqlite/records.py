@@ -168,8 +168,7 @@ class SqliteRecords:
         ]
         run_rows(self._connection, _ORIGIN, origins)
         ended = [record for record in created if record.draft.payload is None]
-        locations = Counter([record.location for record in created])
-        totals = Counter({(location, PENDING): n for location, n in locations.items()})
+        totals = Counter([(record.location, PENDING) for record in created])
         if ended:
             self._refuse(ended)
             totals.subtract([(record.location, PENDING) for record in ended])
