@@ -146,20 +146,17 @@ class WorkerPool:
             _release(self._parked.popleft(), go_on=False)
 
     def _spawn(self, tasks: asyncio.TaskGroup) -> None:
-        running = self._run()
+        working = self.work()
         try:
-            tasks.create_task(running)
+            tasks.create_task(working).add_done_callback(self._ended)
         except RuntimeError:  # the group ends: none may be spawned any more
-            running.close()
+            working.close()
             self._tasks = None
         else:
             self._size += 1
 
-    async def _run(self) -> None:
-        try:
-            await self.work()
-        finally:
-            self._size -= 1
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self._size -= 1
 
     def _arm(self) -> None:
         when = self.scheduler.next_at
