@@ -26,7 +26,7 @@ from leadconnector_async.sources.date_patterns import (
     zone_at,
     zone_in,
 )
-from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
+from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped, with_usual_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -326,9 +326,7 @@ def _translated(text: str) -> str:
 
     A letter that stands for nothing known stays: the rest may not be what was meant.
     """
-    text = unicodedata.normalize("NFKC", text)
-    shown = (c for c in text if unicodedata.category(c) != "Cf")
-    text = "".join(str(unicodedata.decimal(c, c)) for c in shown)
+    text = with_usual_digits(text)
     for word, meant in _words():
         text = word.sub(meant, text)
     plain = unicodedata.normalize("NFKD", " ".join(text.split()).replace(" ,", ","))

@@ -277,6 +277,13 @@ def stripped(text: str) -> str:
     return plain
 
 
+def with_usual_digits(text: str) -> str:
+    """Write the digits and signs of any script in the usual one, without marks that nobody sees."""
+    plain = unicodedata.normalize("NFKC", text)
+    seen = (char for char in plain if unicodedata.category(char) != "Cf")
+    return "".join(str(unicodedata.decimal(char, char)) for char in seen)
+
+
 def read_text(value: object) -> str:
     """Take text as it is."""
     if type(value) is not str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
-from leadconnector_async.sources.fields import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError, with_usual_digits
 
 _WITHHELD: Final = re.compile(
     r"anonymous|blocked|n/?a|nil|none|null|payphone|private|restricted|unavailable|unidentified|"
@@ -116,9 +115,7 @@ def only_number(text: str) -> str:
 
 def _plain(text: str) -> str:
     if not text.isascii():
-        folded = unicodedata.normalize("NFKC", text)
-        seen = (char for char in folded if unicodedata.category(char) != "Cf")
-        text = "".join(str(unicodedata.decimal(char, char)) for char in seen)
+        text = with_usual_digits(text)
     text = _SCHEME.sub("", text.strip(" \t\r\n='\""), count=1)
     text = _SIP.sub(r"\1", text)
     if "@" in text:
