@@ -14,11 +14,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async import InboundMessage
-from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.postgres.connection import READING, connect
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.draft import draft
 from leadconnector_async.sandbox import Latency, SandboxConfig, SandboxThread
 

@@ -21,8 +21,9 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.contest import report
-from leadconnector_async.outbox.base import Settlement, SourcePass, State
+from leadconnector_async.outbox.base import Settlement, State
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.records.draft import Draft
 

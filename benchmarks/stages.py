@@ -27,7 +27,7 @@ from benchmarks.outbox import fate
 from benchmarks.records import Shape, location_id, records, write_jsonl
 from leadconnector_async.api.endpoints import INBOUND_PATH, post_message
 from leadconnector_async.api.responses import Accepted, classify, read_rate_limit_headers
-from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.quota.quota import Quota

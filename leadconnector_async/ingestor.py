@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
 from leadconnector_async.delivery.results import RunStats, outcome_of_refused
 from leadconnector_async.errors import CLOSED, ClosedError
-from leadconnector_async.outbox.base import SourcePass, Staged
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.open import is_url, open_outbox, open_shared
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
 from leadconnector_async.records.draft import Draft, fault_key
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.models import InboundMessage, Outcome, Record
+    from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Messages
 

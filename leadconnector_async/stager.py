@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.outbox.base import SourcePass, Staged
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.builder import Providers, RowDrafter, no_providers
 from leadconnector_async.records.draft import fault_key
 from leadconnector_async.reports.outbox_status import Notes
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.observer import Observer
+    from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.sources.batch_reader import SourceReader
 

@@ -17,8 +17,9 @@ from leadconnector_async.delivery.results import (
     outcome_of_refused,
 )
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.reopened import ENDED
+from leadconnector_async.outbox.source_pass import SourcePass
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence

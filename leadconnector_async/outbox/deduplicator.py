@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.record_store import Copy, end_of, why
 from leadconnector_async.records.deferred import (
     BY_MAIL,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Origin,
         RecordStore,
     )
+    from leadconnector_async.outbox.source_pass import SourcePass
 
 _NOT_SENT: Final = frozenset({State.REJECTED, State.LEFT_OUT, State.DISMISSED})
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from leadconnector_async.api.enrichment import LEAVE
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.base import Lease, Outbox, SourcePass, State, StoppedLocation
+from leadconnector_async.outbox.base import Lease, Outbox, State, StoppedLocation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
+    from leadconnector_async.outbox.source_pass import SourcePass
 
 DESTINATION: Final = "destination "
 """The API is kept among the names of sources after this word, as one that has no records."""

@@ -30,7 +30,8 @@ from leadconnector_async.records.deferred import content_digest, numbered, reuse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from leadconnector_async.outbox.base import Settlement, SourcePass
+    from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.outbox.base import SourcePass, Staged, State, StoredOutcome, Submission
+from leadconnector_async.outbox.base import Staged, State, StoredOutcome, Submission
 from leadconnector_async.outbox.deduplicator import Deduplicator, is_same, mend, why_refused
 from leadconnector_async.records.draft import BY_LINE, Draft, line_key
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         NewRecord,
         RecordStore,
     )
+    from leadconnector_async.outbox.source_pass import SourcePass
 
 _NOWHERE: Final = ""
 """The location of records that name none, all of which are refused."""

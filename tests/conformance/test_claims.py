@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, keys, published
 from outbox_places import Place, in_store
 
-from leadconnector_async.outbox.base import CLAIM_BYTES, SourcePass, State
+from leadconnector_async.outbox.base import CLAIM_BYTES, State
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.deferred import Deferred
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from outbox_kit import AT, claimed, draft, drafts, fate, listed, published
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.reader import (
     MAX_REASONS,
     OTHERS,
@@ -21,6 +21,7 @@ from leadconnector_async.outbox.reader import (
     RecordCounts,
     SourcePosition,
 )
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.workload import named_ids, workload
 
 if TYPE_CHECKING:

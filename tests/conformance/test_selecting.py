@@ -8,8 +8,9 @@ import pytest
 from outbox_kit import claimed, draft, fate, keys
 
 from leadconnector_async.errors import SelectionError
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.selection import WHOLE, Selection
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.workload import workload
 
 if TYPE_CHECKING:

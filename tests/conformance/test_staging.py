@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, keys, listed, published, said
 from outbox_places import DurablePlace, Place, in_store
 
-from leadconnector_async.outbox.base import Outbox, SourcePass, Staged, State
+from leadconnector_async.outbox.base import Outbox, Staged, State
 from leadconnector_async.outbox.reader import RecordCounts, SourcePosition
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.draft import fault_key, line_key
 
 if TYPE_CHECKING:

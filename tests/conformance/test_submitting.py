@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, keys, said
 
-from leadconnector_async.outbox.base import Outbox, SourcePass, Staged, State, Submission
+from leadconnector_async.outbox.base import Outbox, Staged, State, Submission
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.draft import TraceContext
 
 if TYPE_CHECKING:

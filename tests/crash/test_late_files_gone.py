@@ -12,8 +12,9 @@ from outbox_kit import draft
 
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.deferred import Deferred, LocalFile, current_digest
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import multipart_body

@@ -9,7 +9,7 @@ import pytest
 from bad_inputs import BAD_INPUTS, BadInput
 from test_cancellation import engine_for
 
-from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.records.builder import RowDrafter
 from leadconnector_async.sandbox import SandboxConfig

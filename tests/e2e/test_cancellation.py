@@ -16,8 +16,9 @@ from multidict import CIMultiDict
 
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.records.builder import RecordBuilder
 from leadconnector_async.sandbox import SandboxConfig

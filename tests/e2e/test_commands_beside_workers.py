@@ -12,8 +12,9 @@ from outbox_kit import claimed, fate
 from worker_harness import PATIENCE_S, end_all, how_often, records_of, start, wait_for
 
 from leadconnector_async.errors import OutboxBusyError
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from worker_harness import (
 )
 
 from leadconnector_async import LeadConnector, Policy, Timeouts, import_files
-from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, listed, said
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import open_outbox, read_outbox
 from leadconnector_async.outbox.selection import Selection
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.upkeep import move_outbox
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import TraceContext

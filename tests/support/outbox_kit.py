@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from leadconnector_async.outbox.base import Settlement, SourcePass, State
+from leadconnector_async.outbox.base import Settlement, State
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.records.draft import Draft

@@ -16,7 +16,8 @@ from msgspec import Struct
 from outbox_kit import AT, fate
 
 from leadconnector_async.errors import LeaseLostError
-from leadconnector_async.outbox.base import Settlement, SourcePass, State
+from leadconnector_async.outbox.base import Settlement, State
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import Draft
 

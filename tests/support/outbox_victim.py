@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from outbox_kit import draft, fate, keys
 
-from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from cli_harness import wait_until
 from outbox_kit import ENVIRONMENT
 
 from leadconnector_async import InboundMessage
-from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.postgres.connection import READING, connect
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.draft import draft
 
 if TYPE_CHECKING:

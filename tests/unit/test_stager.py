@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from leadconnector_async.outbox.base import SourcePass, Staged
+    from leadconnector_async.outbox.base import Staged
+    from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.sources import Parsed
 

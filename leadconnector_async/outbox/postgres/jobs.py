@@ -32,14 +32,10 @@ from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from leadconnector_async.outbox.base import (
-        SourcePass,
-        StoppedLocation,
-        StoredOutcome,
-        Submission,
-    )
+    from leadconnector_async.outbox.base import StoppedLocation, StoredOutcome, Submission
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.place import PostgresPlace
+    from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.records.draft import Draft
 
     T = TypeVar("T")

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.base import SourcePass, Staged, Submission
+    from leadconnector_async.outbox.base import Staged, Submission
     from leadconnector_async.outbox.selection import Selection
+    from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.records.draft import Draft
 

@@ -17,8 +17,9 @@ from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.scheduler import AGAIN_AFTER_S, LocationState
-from leadconnector_async.outbox.base import NO_BOUND, Settlement, SourcePass, State
+from leadconnector_async.outbox.base import NO_BOUND, Settlement, State
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.quota.window import DAY_S
 from leadconnector_async.records.draft import draft
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig

@@ -11,8 +11,8 @@ from virtual_time import in_virtual_time
 from leadconnector_async import FateUnknownError, InboundMessage, Policy
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.draft import draft
 from leadconnector_async.session import ApiSession
 

@@ -14,8 +14,9 @@ from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.batching import CLAIMED_BYTES
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.models import Refusal
-from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, SourcePass
+from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.builder import HELD_BYTES, InFlightLimit, RecordBuilder
 from leadconnector_async.records.draft import draft
 from leadconnector_async.session import ApiSession

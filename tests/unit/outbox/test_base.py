@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.source_pass import SourcePass
 
 RUNS = st.lists(st.tuples(st.integers(1, 90), st.integers(0, 60)), max_size=4)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from outbox_kit import claimed, draft, fate, keys
 
 from leadconnector_async.outbox import memory
-from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 
 if TYPE_CHECKING:
     import pytest

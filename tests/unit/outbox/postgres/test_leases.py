@@ -11,11 +11,12 @@ from outbox_kit import AT, claimed, draft, drafts, fate, keys, published
 from postgres_kit import cut_off
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError, OutboxWriteError
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.postgres.connection import connect
 from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:

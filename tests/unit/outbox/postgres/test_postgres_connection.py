@@ -18,13 +18,13 @@ from leadconnector_async.errors import (
     OutboxUnusableError,
     OutboxWriteError,
 )
-from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.open import open_outbox, read_outbox
 from leadconnector_async.outbox.postgres.connection import WRITING, JobRunner, connect
 from leadconnector_async.outbox.postgres.faults import explained
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import FORMAT
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.reports.outbox_status import status_of
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from outbox_kit import claimed, draft, drafts, fate, published
 
 from leadconnector_async import AccessError, DailyQuotaSpentError, Refusal
 from leadconnector_async.errors import LeaseLostError
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+from leadconnector_async.outbox.source_pass import SourcePass
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection

@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 from outbox_kit import claimed, draft, fate, published
 
-from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.stored_files import PIECE
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.deferred import Deferred, LocalFile, current_digest
 
 if TYPE_CHECKING:

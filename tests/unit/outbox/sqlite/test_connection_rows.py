@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, published
 
 from leadconnector_async.models import Contact
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.records.deferred import Deferred
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from outbox_kit import claimed, drafts, in_outbox, keys
 
-from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import open_to_write
 from leadconnector_async.outbox.sqlite.counters import Lookups

@@ -20,7 +20,8 @@ from outbox_kit import (
 )
 
 from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
-from leadconnector_async.outbox.base import Lease, SourcePass
+from leadconnector_async.outbox.base import Lease
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from outbox_kit import AT, OutboxFile, draft, drafts, in_outbox, listed, published
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from outbox_kit import draft, in_outbox
 
-from leadconnector_async.outbox.base import SourcePass, Staged
+from leadconnector_async.outbox.base import Staged
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.deferred import numbered
 
 if TYPE_CHECKING:
