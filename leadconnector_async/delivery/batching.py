@@ -311,9 +311,7 @@ class OutboxBatcher:
         if now < self._searched_at + STUCK_S / 2:
             return
         self._searched_at = now
-        for state in self._locations.values():
-            if not state.claimed:
-                continue
+        for state in [state for state in self._locations.values() if state.claimed]:
             is_stuck = state.error is not None or state.quota.ready_at(now) > now + STUCK_S
             if is_stuck and not any(lane.busy for lane in state.lanes.values()):
                 self._drain(state)

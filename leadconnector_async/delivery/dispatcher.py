@@ -121,9 +121,8 @@ class Dispatcher:
     def _begin(self, acquired: Acquired) -> None:
         """Own one; apply the policy to what an earlier owner claimed, and perhaps sent."""
         lease, unknown, snapshot = acquired
-        location = lease.location
-        state = self.locations[location] = LocationState(
-            lease, self._session.quota(location, snapshot), self._outbox.may_send(lease)
+        state = self.locations[lease.location] = LocationState(
+            lease, self._session.quota(lease.location, snapshot), self._outbox.may_send(lease)
         )
         if unknown:
             self._take_over(state, unknown)

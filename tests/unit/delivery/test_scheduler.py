@@ -342,6 +342,25 @@ def test_who_had_to_wait_begins_a_new_turn() -> None:
     assert due[0] is other
 
 
+def test_who_waits_for_its_own_answer_goes_on_with_its_turn() -> None:
+    """As after its first one, which tells its limit: before others that are due meanwhile."""
+    scheduler, begun, other = (
+        Scheduler(),
+        full(location_state("begun"), 5, 1),
+        full(location_state("other"), 5, 1),
+    )
+    scheduler.add(begun, 0.0)
+    assert scheduler.pop(1.0) is not None
+    cast("StandInQuota", begun.quota).opens_at = math.inf
+    assert scheduler.pop(2.0) is None
+    cast("StandInQuota", begun.quota).opens_at = 0.0
+    scheduler.add(other, 3.0)
+    scheduler.add_again(begun, 4.0)
+    due = scheduler.pop(4.0)
+    assert due is not None
+    assert due[0] is begun
+
+
 def test_many_locations_take_turns() -> None:
     """Each gets as often its turn as the others, whichever has the most to do."""
     scheduler = Scheduler()
