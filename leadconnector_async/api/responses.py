@@ -21,9 +21,7 @@ this far only where that is refused as well.
 A request that never left is `NotSentError`, one whose answer never came `FateUnknownError`; both
 are told by the transport.
 
-What the rate-limit headers say.
-
-Any may be missing, nonsense, or in contradiction to another: all of these read as None.
+Any rate-limit header may be missing, nonsense, or contradict another: all of these read as None.
 Source: the API's documentation of ``X-RateLimit-*``; ``X-RateLimit-Daily-Reset`` is undocumented.
 """
 
@@ -302,7 +300,6 @@ _REASONS: Final = {
 MAX_FIGURE: Final = 10**10
 """Anything larger is garbage: 10**10 milliseconds is a third of a year."""
 
-
 SILENT: Final = RateLimitHeaders()
 
 _PREFIX: Final = b"x-ratelimit-"
@@ -331,10 +328,7 @@ def _named(line: bytes) -> tuple[bytes, int | None]:
 
 
 def read_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
-    """Read the headers of one answer.
-
-    More than all of a limit cannot remain: then neither of the two is believed.
-    """
+    """Read those of one answer. More than all of a limit cannot remain: neither is believed."""
     group = getattr(headers, "group", None)  # of `AnswerHeaders`, which are not read yet
     if group is None:
         figures = [_figure(headers.get(name)) for name in _NAMES]

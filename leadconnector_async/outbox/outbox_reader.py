@@ -1,8 +1,7 @@
 """What an outbox tells to whoever only reads: beside a run, or after one that ended or crashed.
 
-Reading changes nothing, and keeps nobody from writing. Where the store has many rows, they come in
-pages, so that memory stays flat. What is asked in the same words of both stores is written once;
-the queries have PostgreSQL's ``$1``, which the other one reads as its own ``?``, in their order.
+Reading changes nothing, and keeps nobody from writing. Many rows come in pages: memory stays flat.
+The queries have PostgreSQL's ``$1``, which the other store reads as its own ``?``, in their order.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """From a message to what the outbox keeps: its encoded body, its lane, and the key that names it.
 
-The key is the caller's id, or else a digest of what makes a message the same message: location,
-contact or conversation, type, direction, date and content. The provider's id is no part of it,
-so that a refused record whose provider was mended stays the same record.
+The key is the caller's id, or else a digest of what makes a message the same message: location, who
+it is with, type, direction, date and content. A refused record whose provider is mended keeps it.
 """
 
 from __future__ import annotations
