@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _BUSY_S: Final = 10.0
 """How long to wait for another program that reads or copies the file."""
 
-_STATEMENTS: Final = 256
+_STATEMENTS: Final = 512
 
 _ROOM: Final = 64 * 1024
 """Bytes that SQLite asks for at once."""
@@ -166,7 +166,7 @@ def _is_disk_full(folder: Path, error: BaseException, code: int) -> bool:
         return False
 
 
-_SIZES: Final = (64, 8, 1)
+_SIZES: Final = (64, 32, 16, 8, 4, 2, 1)
 """64 rows of 15 values stay within the 999 parameters that older SQLite allows."""
 
 
@@ -201,7 +201,7 @@ def _statements(
             at += size
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=256)
 def _statement(head: str, width: int, rows: int, tail: str) -> str:
     row = f"({','.join('?' * width)})"
     return f"{head} VALUES {','.join([row] * rows)}{tail}"
