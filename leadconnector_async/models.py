@@ -40,6 +40,9 @@ CallStatus = Literal[
 
 CALL_STATUSES: Final[tuple[CallStatus, ...]] = get_args(CallStatus)
 
+CHOICES: Final = {"type": MESSAGE_TYPES, "direction": DIRECTIONS, "call.status": CALL_STATUSES}
+"""Fields that allow some words only, by the API's names."""
+
 
 class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
     """Who called whom, and how it ended. Numbers are E.164. The API has no duration field.

@@ -19,15 +19,7 @@ import msgspec
 import orjson
 from msgspec.structs import astuple, fields
 
-from leadconnector_async.models import (
-    CALL_STATUSES,
-    DIRECTIONS,
-    MESSAGE_TYPES,
-    Call,
-    InboundMessage,
-    MessageFields,
-    Problem,
-)
+from leadconnector_async.models import CHOICES, Call, InboundMessage, MessageFields, Problem
 from leadconnector_async.records.validation import validate
 
 if TYPE_CHECKING:
@@ -212,14 +204,11 @@ def _disguised(message: object) -> Iterator[Problem]:
                 yield Problem("date", "has a wrong type", "give an aware datetime")
 
 
-_CHOICES: Final = {"type": MESSAGE_TYPES, "direction": DIRECTIONS, "call.status": CALL_STATUSES}
-
-
 def _type_problem(error: Exception) -> Problem:
     what, _, where = str(error).partition(" - at `$.")
     field = where.rstrip("`") or "record"
-    if field in _CHOICES:
-        return Problem(field, "has an unknown value", f"use one of {', '.join(_CHOICES[field])}")
+    if field in CHOICES:
+        return Problem(field, "has an unknown value", f"use one of {', '.join(CHOICES[field])}")
     if isinstance(error, msgspec.ValidationError) and what.startswith("Expected"):
         return Problem(field, "has a wrong type", what[0].lower() + what[1:])
     return Problem(field, "cannot be encoded", "see the type of the field")

@@ -9,23 +9,14 @@ from html import unescape
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.leave_out import LEAVE_OUT
-from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES, Problem
-from leadconnector_async.sources import fields
+from leadconnector_async.models import CHOICES, Problem
+from leadconnector_async.sources import encoding, fields
 from leadconnector_async.sources.attachments import Attachments, lost_files
 from leadconnector_async.sources.base import Identity, Parsed, SourceOptions, SourceRow
 from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.dates import Dates
-from leadconnector_async.sources.encoding import (
-    ESCAPE,
-    ESCAPED,
-    GARBLED,
-    MENDED,
-    NULS,
-    UNESCAPED,
-    mended,
-)
 from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError, read_text, stripped
 from leadconnector_async.sources.members import Beside
 
@@ -37,13 +28,11 @@ _READERS: Final[dict[str, Callable[[object], object]]] = {
     **dict.fromkeys(fields.LIST_FIELDS, fields.read_list),
     "id": fields.read_own_id,
     "altId": fields.read_own_id,
-    "type": fields.reader_of(MESSAGE_TYPES),
-    "direction": fields.reader_of(DIRECTIONS),
-    "call.status": fields.reader_of(CALL_STATUSES),
+    **{name: fields.reader_of(choices) for name, choices in CHOICES.items()},
 }
 
 _NO_TYPE: Final = Problem(
-    "type", "is missing", f"write one of {', '.join(MESSAGE_TYPES[: fields.MAX_LISTED])}"
+    "type", "is missing", f"write one of {', '.join(CHOICES['type'][: fields.MAX_LISTED])}"
 )
 
 _UNDATED: Final = Problem(
@@ -259,22 +248,23 @@ class RowCoercer:
                 wrong = f"has a NUL character at position {value.index(chr(0)) + 1}"
                 raise WrongValueError(wrong, "remove it, or give --repair-text")
             value = value.replace("\0", "")
-            self.notices.append(NULS)
+            self.notices.append(encoding.NULS)
         text = read_text(value)
-        if text.isascii() or (meant := mended(text)) is None:
+        if text.isascii() or (meant := encoding.mended(text)) is None:
             return text
-        self.notices.append(MENDED if self._options.repair_text else GARBLED)
-        return meant if self._options.repair_text else text
+        repairs = self._options.repair_text
+        self.notices.append(encoding.MENDED if repairs else encoding.GARBLED)
+        return meant if repairs else text
 
     def _message(self, value: object) -> str | None:
         """Take text, with the notes of a call or without."""
         if not isinstance(value, NotedText):
             text = self._body(value)
-            if "&" not in text or not ESCAPE.search(text):
+            if "&" not in text or not encoding.ESCAPE.search(text):
                 return text
-            self.notices.append(UNESCAPED if self._options.repair_text else ESCAPED)
             repairs = self._options.repair_text
-            return ESCAPE.sub(lambda found: unescape(found[0]), text) if repairs else text
+            self.notices.append(encoding.UNESCAPED if repairs else encoding.ESCAPED)
+            return encoding.ESCAPE.sub(lambda found: unescape(found[0]), text) if repairs else text
         if self._options.call_notes == "on":
             text = NotedText(self._body(str(value)))
             text.own, text.told = value.own, ()

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from leadconnector_async.sources.fields import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,36 +24,19 @@ Order = Literal["any", "dmy", "mdy", "ymd"]
 ORDERED: Final[dict[Order, str]] = {"dmy": "day", "mdy": "month", "ymd": "year"}
 """The orders that a text can leave open, and what comes first in each."""
 
-_HOURS: Final[dict[str, float]] = {
-    name: float(hours)
-    for row in (
-        # RFC 5322, 4.3, which gives those of America their meaning
-        "0 UT UTC GMT Z|-5 EST|-4 EDT|-6 CST|-5 CDT|-7 MST|-6 MDT|-8 PST|-7 PDT",
-        # names that are used for one offset alone
-        "0 WET|1 WEST CET MEZ MET|2 CEST MESZ MEST EET SAST|3 EEST|8 HKT SGT AWST|9 JST KST",
-        "-9 AKST|-8 AKDT|-10 HST|9.5 ACST|10 AEST|10.5 ACDT|11 AEDT|12 NZST|13 NZDT",
-    )
-    for hours, *names in (item.split() for item in row.split("|"))
-    for name in names
-}
-"""Zones by name. Not here are those of several meanings: BST is of Britain and of Bangladesh, IST
-of India, Ireland and Israel, AST of Canada and of Arabia, MSK was moved, and single letters mean
-nothing (RFC 5322, 4.3)."""
 
-HOURS_OF_TABLES: Final = _HOURS | {"NDT": -2.5, "MSK": 3.0}
+@cache
+def words_of(table: str) -> dict[str, str]:
+    """Say what the words of a table of ``date_words.toml`` stand for."""
+    rows = table_of("date_words.toml")[table].items()
+    return {word: meant for meant, words in rows for word in words.split()}
 
-_MONTHS: Final = {
-    stem: int(number)
-    for row in (
-        "1 jan ene gen|2 feb fev|3 mar mrz mrt maa|4 apr avr abr|5 may mai mei maj mag",
-        "6 jun giu juin|7 jul lug juil|8 aug ago aou|9 sep set|10 oct okt ott out|11 nov",
-        "12 dec dez dic",
-    )
-    for number, *stems in (item.split() for item in row.split("|"))
-    for stem in stems
-}
-"""How the names of months begin, in English, German, French, Spanish, Italian, Portuguese, Dutch
-and the languages of Scandinavia, without their accents."""
+
+def hours_of(zone: str, *, of_tables: bool = True) -> float | None:
+    """Give the hours that a zone is ahead of UTC, by a name that stands for them alone."""
+    found = words_of("hours").get(zone) or (of_tables and words_of("hours_of_tables").get(zone))
+    return float(found) if found else None
+
 
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -211,11 +194,11 @@ def _zone(parts: dict[str, str | None]) -> tzinfo | None:
         return None
     if name and "/" in name:
         return ZoneInfo(name)
-    hours = HOURS_OF_TABLES[name.upper()] if name else 0.0
+    hours = hours_of(name.upper()) if name else 0.0
+    if hours is None or (hours and offset):
+        raise KeyError(name)
     if offset is None:
         return timezone(timedelta(hours=hours))
-    if hours:
-        raise KeyError(name)
     digits = offset[1:].replace(":", "").rjust(2, "0")
     return offset_zone(offset[0], digits[:2], digits[2:])
 
@@ -310,8 +293,8 @@ def _full_year(text: str) -> int:
 
 
 def _month(text: str) -> int:
-    name = text.lower()
-    return int(name) if name.isdigit() else _MONTHS.get(name[:4]) or _MONTHS.get(name[:3], 0)
+    name, months = text.lower(), words_of("months")
+    return int(name) if name.isdigit() else int(months.get(name[:4]) or months.get(name[:3], "0"))
 
 
 def _placed(date: datetime, text: str, zone: tzinfo | None) -> datetime:
@@ -325,7 +308,7 @@ def _placed(date: datetime, text: str, zone: tzinfo | None) -> datetime:
     name = _NAME.match(text)
     if name is None:
         raise ValueError(text)
-    hours_off = _HOURS.get(name[0].upper())
+    hours_off = hours_of(name[0].upper(), of_tables=False)
     if hours_off is not None:
         return date.replace(tzinfo=timezone(timedelta(hours=hours_off)))
     for fold in (0, 1):

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from leadconnector_async.sources.date_forms import (
-    HOURS_OF_TABLES,
     ORDERED,
     DateReading,
     Order,
+    hours_of,
     offset_zone,
     without_comment,
+    words_of,
 )
 from leadconnector_async.sources.fields import WrongValueError, quoted, shown
 
@@ -206,22 +207,6 @@ _PLAIN: Final = re.compile(
 )
 """What in parentheses says how dates are written, or that they are local ones."""
 
-_CITIES: Final = {
-    name: city
-    for row in (
-        "America/New_York EST EDT ET EASTERN|America/Chicago CST CDT CT CENTRAL",
-        "America/Denver MST MDT MT MOUNTAIN|America/Los_Angeles PST PDT PT PACIFIC",
-        "America/Anchorage AKST AKDT|America/Halifax AST ADT|America/St_Johns NST NDT",
-        "Europe/London BST|Europe/Berlin CET CEST MEZ MESZ MET|Europe/Athens EET EEST",
-        "Europe/Lisbon WET WEST|Asia/Kolkata IST|Australia/Adelaide ACST ACDT",
-        "Australia/Sydney AEST AEDT|Pacific/Auckland NZST NZDT",
-    )
-    for city, *names in (item.split() for item in row.split("|"))
-    for name in names
-}
-"""Names of zones that do not tell an offset by themselves, and the most likely zone. Above a column
-nobody knows whether such a name stands for half of the year or for all of it."""
-
 _US_ZONE: Final = re.compile(
     r"(?:\((?:gmt|utc)[^)]*\) ?)?(?:us[ /])?(eastern|central|mountain|pacific)"
     r"(?P<time> time)?(?: \(us & canada\))?",
@@ -252,11 +237,11 @@ def zone_and_rest(column: str) -> tuple[tzinfo | ZoneName | None, str]:
         return None, column
     name, bare = remark[1] or remark[2], column[: remark.start()]
     key = _key(name)
-    if key in _CITIES:
+    if key in words_of("cities"):
         return ZoneName(name, column), bare
     fixed = zone_in(name) if _OFFSET.fullmatch(name) else None
-    if key in HOURS_OF_TABLES:
-        fixed = timezone(timedelta(hours=HOURS_OF_TABLES[key]))
+    if (hours := hours_of(key)) is not None:
+        fixed = timezone(timedelta(hours=hours))
     if fixed is not None:
         return fixed, bare
     return None, bare if remark[1] and _PLAIN.fullmatch(name) else column
@@ -274,7 +259,7 @@ def zone_in(text: str) -> tzinfo | None:
     if plain.upper() in ("UTC", "GMT", "Z", "UT", "0", "ETC/UTC"):
         return UTC
     if (of_us := _US_ZONE.fullmatch(text)) and of_us["time"]:
-        return ZoneInfo(_CITIES[of_us[1].upper()])
+        return ZoneInfo(words_of("cities")[of_us[1].upper()])
     if found := _OFFSET.fullmatch(plain):
         minutes = "30" if (found[4] or "").startswith("5") else found[3]
         is_one = int(found[2]) <= 14  # noqa: PLR2004 - hours: none is further from UTC
@@ -303,7 +288,7 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
     if in_cell and (zone := zone_in(name.text)) is not None:
         return zone
     key = _key(name.text)
-    city, hours = _CITIES.get(key), HOURS_OF_TABLES.get(key)
+    city, hours = words_of("cities").get(key), hours_of(key)
     fixed = None if hours is None else timezone(timedelta(hours=hours))
     if city is None:
         if fixed is None and given is None:
@@ -330,7 +315,7 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
 
 def _agrees(zone: tzinfo, name: str) -> bool:
     """Tell whether a zone has this name in a part of the year, or the offset that it has then."""
-    there, hours = ZoneInfo(_CITIES[name]), HOURS_OF_TABLES.get(name)
+    there, hours = ZoneInfo(words_of("cities")[name]), hours_of(name)
     for month in (1, 7):
         date = datetime(2024, month, 1, tzinfo=zone)
         away = _away(date, there)

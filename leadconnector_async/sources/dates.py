@@ -6,27 +6,15 @@ import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.sources import date_patterns, fields
 from leadconnector_async.sources.date_forms import ORDERED, DateReading, readings
-from leadconnector_async.sources.date_patterns import (
-    EARLIEST,
-    EPOCH,
-    FORMATS,
-    LocalText,
-    Survey,
-    ZoneName,
-    by_format,
-    of_serial,
-    patterns,
-    zone_at,
-    zone_in,
-)
-from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped, with_usual_digits
+from leadconnector_async.sources.date_patterns import EARLIEST, EPOCH, LocalText, Survey, ZoneName
+from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,11 +138,11 @@ class Dates:
     def _named(self, date: datetime, name: ZoneName) -> tzinfo | None:
         """Find the zone that a column names, and note where something else goes before it."""
         if date.tzinfo is not None:
-            zone = zone_in(name.text) if name.column is None else None
+            zone = date_patterns.zone_in(name.text) if name.column is None else None
             if zone is not None and _offsets(date, zone)[0] != date.utcoffset():
                 self.notices.append(OTHER_OFFSET)
             return None
-        zone = zone_at(name, date, self._zone)
+        zone = date_patterns.zone_at(name, date, self._zone)
         if zone is None:
             self.notices.append("time zone of the row is none that is known: --timezone is taken")
         elif name.column is None and self._zone:
@@ -179,7 +167,7 @@ class Dates:
     def _read_text(self, text: str, zone: tzinfo | ZoneName | None) -> datetime | None:
         if self._form is not None:
             try:
-                date = by_format(text, self._form)
+                date = date_patterns.by_format(text, self._form)
             except ValueError:
                 return None
             if date is not None:
@@ -199,7 +187,7 @@ class Dates:
     def _of_number(self, text: str, zone: tzinfo | ZoneName | None) -> datetime | None:
         """Read what can be one time alone: of seconds, milliseconds or days of Excel."""
         if _COMPACT.fullmatch(text):
-            with_no_gaps = by_format(text, "%Y%m%d%H%M%S")
+            with_no_gaps = date_patterns.by_format(text, "%Y%m%d%H%M%S")
             if with_no_gaps is not None:
                 return self.utc(with_no_gaps, zone)
         value = float(text)
@@ -220,7 +208,7 @@ class Dates:
                     )
                 self.notices.append(f"date is a number, read as {name}")
                 return date
-        local = of_serial(value) if 0 < value < 1e5 else None  # noqa: PLR2004 - the year 2173
+        local = date_patterns.of_serial(value) if 0 < value < 1e5 else None  # noqa: PLR2004 - 2173
         if local is not None and EARLIEST <= local.replace(tzinfo=UTC) <= last:
             self.notices.append("date is a number, read as Excel's count of days")
             self.notices += [TIMELESS] if text.isdecimal() else []
@@ -274,10 +262,11 @@ class Dates:
         """Know the whole file, of which this is one date."""
         if self._surveys is None:
             if self.again is None:
+                ways = date_patterns.patterns([one.order for one in found], text)
                 raise WrongValueError(
                     "has day and month in an order that only the whole file can tell, and this "
                     "one is read once",
-                    f"give --date-format {patterns([one.order for one in found], text)}",
+                    f"give --date-format {ways}",
                 )
             self._surveys = {}
             self.again(self._surveys)
@@ -297,10 +286,10 @@ def _checked(form: str) -> str:
         datetime.strptime("", form)  # noqa: DTZ007 - only the pattern counts
     except (ValueError, re.error) as error:
         sound = "does not match" in str(error) and "%" in form
-        if not sound and form not in FORMATS:
+        if not sound and form not in date_patterns.FORMATS:
             raise SourceError(
                 f"--date-format {form}: is no form of dates: give a pattern such as "
-                f"'%d/%m/%Y %H:%M', or one of {', '.join(FORMATS)}"
+                f"'%d/%m/%Y %H:%M', or one of {', '.join(date_patterns.FORMATS)}"
             ) from None
     return "".join(_DIRECTIVE.findall(form))
 
@@ -314,11 +303,9 @@ def _parse(text: str) -> datetime:
 
 @cache
 def _words() -> list[tuple[re.Pattern[str], str]]:
-    """What other languages write in dates, and what it stands for: few commands read any."""
-    import tomllib  # noqa: PLC0415 - few read any
-
-    text = (files("leadconnector_async.sources") / "date_words.toml").read_text("utf-8")
-    return [(re.compile(word), meant) for word, meant in tomllib.loads(text)["replaced"]]
+    """What other languages write in dates, and what it stands for."""
+    replaced = fields.table_of("date_words.toml")["replaced"]
+    return [(re.compile(word), meant) for word, meant in replaced]
 
 
 def _translated(text: str) -> str:
@@ -326,7 +313,7 @@ def _translated(text: str) -> str:
 
     A letter that stands for nothing known stays: the rest may not be what was meant.
     """
-    text = with_usual_digits(text)
+    text = fields.with_usual_digits(text)
     for word, meant in _words():
         text = word.sub(meant, text)
     plain = unicodedata.normalize("NFKD", " ".join(text.split()).replace(" ,", ","))

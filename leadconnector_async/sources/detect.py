@@ -17,6 +17,7 @@ from leadconnector_async.sources.base import FormatName, Parsed, Source, SourceO
 from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.csv import Delimited, begins_with_header
 from leadconnector_async.sources.encoding import Utf8Text
+from leadconnector_async.sources.fields import table_of
 from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
 from leadconnector_async.sources.jsonl import JsonSource, SingerSource
 from leadconnector_async.sources.mailbox import Mailbox
@@ -55,17 +56,6 @@ BOOKS: Final[dict[bytes, FormatName]] = {
 }
 """What workbooks and their like begin with."""
 
-_CALLED: Final = {
-    "jsonl": "JSON",
-    "csv": "a table",
-    "mbox": "mails",
-    "eml": "a mail",
-    "xml": "XML",
-    "excel": "a workbook",
-    "parquet": "Parquet",
-    "zip": "a zip archive",
-}
-
 MAIL: Final = frozenset({"mbox", "eml"})
 
 _UNPACK: Final = "unpack it, and name the files in it, or the folder if it holds mails"
@@ -73,51 +63,9 @@ _UNPACK: Final = "unpack it, and name the files in it, or the folder if it holds
 _TAR: Final = slice(257, 262)
 """Where the head of a tar archive has its mark."""
 
-_FOREIGN: Final = (
-    (
-        b"PK\x03\x04",
-        "is a zip archive or an Excel workbook",
-        f"{_UNPACK}; of a workbook save the sheet as CSV, or give --format excel",
-    ),
-    (
-        b"\xd0\xcf\x11\xe0",
-        "is an old Excel workbook or a mail of Outlook (.msg)",
-        "give --format excel for a workbook; save or convert mails as .eml, as msgconvert does",
-    ),
-    (
-        b"!BDN",
-        "is a data file of Outlook (.pst, .ost)",
-        "convert it to mails, as readpst -e -o FOLDER FILE does, and name that folder",
-    ),
-    (b"SQLite format 3\0", "is an SQLite database", "export its records as JSON Lines or CSV"),
-    (b"%PDF-", "is a PDF", "export the records as JSON Lines or CSV"),
-    (b"BEGIN:VCARD", "holds people, and no messages", "give it as --people FILE"),
-    (b"PAR1", "is a Parquet file", "save it in a file"),
-    (b"{\\rtf", "is a text with formats (.rtf)", "save it as plain text"),
-    (b"Rar!", "is a RAR archive", _UNPACK),
-    (b"7z\xbc\xaf", "is a 7-Zip archive", _UNPACK),
-    (b"BZh", "is compressed with bzip2", "unpack it, or compress it with gzip"),
-    (b"\xfd7zXZ\0", "is compressed with xz", "unpack it, or compress it with gzip"),
-    (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "unpack it, or compress it with gzip"),
-)
-
 
 class UnknownChatError(SourceError):
     """A chat that no mapping reads."""
-
-
-_CHATS: Final = {
-    r"\A.*\n.*카카오톡|^\d{4}[년.] ?\d\d?[월.] ?\d\d?[일.] 오[전후] \d\d?:\d\d, ": (
-        "begins as a chat of KakaoTalk, which no mapping here reads: write one with [text], as "
-        "docs/mappings.md shows, and give it as --mapping FILE"
-    ),
-    r"\A(?:_chat\b|.*(?:whatsapp|واتساب|व्हाट्सऐप))": (
-        "is named as a chat of WhatsApp, and its first lines begin in no form that is known: set "
-        "language and region of the telephone to English, the United States, and export the chat "
-        "again; or write a mapping with [text], as docs/mappings.md shows"
-    ),
-}
-"""What chats have at their beginning, below the name of the file, that no mapping reads."""
 
 
 def open_file(file: SourceFile, options: SourceOptions) -> Source:
@@ -178,7 +126,8 @@ def misnamed(path: str, kind: str | None, options: SourceOptions) -> list[str]:
     named = None if options.format else format_by_name(path)
     if named in (None, kind) or kind is None:
         return []
-    return [f"holds {_CALLED[kind]}, though its name ends in {PurePath(path).suffix}: read as that"]
+    called = table_of("file_kinds.toml")["called"][kind]
+    return [f"holds {called}, though its name ends in {PurePath(path).suffix}: read as that"]
 
 
 def told_by(head: bytes, name: str | None, options: SourceOptions) -> str | None:
@@ -220,7 +169,7 @@ def _delimited(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> So
         return Delimited(stream, text, options)
     except SourceError as error:
         beginning = f"{PurePath(stream.name).name}\n{text.head.decode(errors='replace')}"
-        for mark, why in _CHATS.items():
+        for mark, why in table_of("file_kinds.toml")["chats"].items():
             if options.format is None and re.search(mark, beginning, re.IGNORECASE | re.MULTILINE):
                 raise UnknownChatError(f"{stream.name}: {why}") from error
         raise
@@ -262,8 +211,8 @@ def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Sourc
 def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
     if head[_TAR] == b"ustar":
         raise SourceError(f"{stream.name}: is a tar archive: {_UNPACK}")
-    for magic, wrong, fix in _FOREIGN:
-        if head.startswith(magic):
+    for magic, (wrong, fix) in table_of("file_kinds.toml")["foreign"].items():
+        if head.startswith(magic.encode("latin-1")):
             raise SourceError(f"{stream.name}: {wrong}: {fix}")
     if head.strip():
         return

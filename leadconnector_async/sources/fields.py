@@ -6,8 +6,9 @@ import re
 import unicodedata
 from datetime import date
 from difflib import get_close_matches
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Self
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec.structs import fields
 
@@ -68,6 +69,14 @@ MAPPABLE: Final = frozenset(FIELDS) - {OUTBOX_KEY} | {ZONE}
 
 _MIN_SLIP: Final = 6
 """In shorter names one letter makes another word: ``ids``, ``date2``."""
+
+
+@cache
+def table_of(file: str) -> dict[str, Any]:
+    """Read a file of words beside this one: many a command needs none."""
+    import tomllib  # noqa: PLC0415 - as said
+
+    return tomllib.loads((Path(__file__).parent / file).read_text("utf-8"))
 
 
 def folded(name: str) -> str:

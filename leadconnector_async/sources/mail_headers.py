@@ -9,15 +9,13 @@ grammar, takes twenty times as long, and raises on headers that break it.
 from __future__ import annotations
 
 import re
-import tomllib
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from email import utils
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.utils import getaddresses
-from functools import lru_cache
-from importlib.resources import files
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unicodedata import normalize
 
@@ -25,7 +23,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.date_forms import FIX_DATE, read_mail_date
 from leadconnector_async.sources.encoding import decode_text, sound
-from leadconnector_async.sources.fields import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -179,13 +177,10 @@ def _folded(name: str) -> str:
     return " ".join(normalize("NFC", name.casefold()).split())
 
 
-_STATES: Final = {
-    _folded(word): state
-    for state, words in tomllib.loads(
-        (files("leadconnector_async.sources") / "mail_states.toml").read_text("utf-8")
-    ).items()
-    for word in words
-}
+@cache
+def _states() -> dict[str, str]:
+    table = table_of("mail_states.toml").items()
+    return {_folded(word): state for state, words in table for word in words}
 
 
 @lru_cache(maxsize=1024)  # the same few lists come again and again
@@ -195,7 +190,7 @@ def states_of_labels(value: str) -> frozenset[str]:
     ``value`` is the header ``X-Gmail-Labels``: names between commas, some in quotes.
     """
     names = (quoted or plain for quoted, plain in _LABEL.findall(header_text(value)))
-    return frozenset(_STATES.get(_folded(name.lstrip("\\")), "") for name in names) - {""}
+    return frozenset(_states().get(_folded(name.lstrip("\\")), "") for name in names) - {""}
 
 
 def states_of_folders(parts: Iterable[str]) -> set[str]:
@@ -208,7 +203,7 @@ def states_of_folders(parts: Iterable[str]) -> set[str]:
         nested = part.startswith((".", "INBOX."))
         for name in part.split(".") if nested else [_ENDINGS.sub("", part)]:
             folded = _folded(_from_utf7(name))
-            found.add(_STATES.get(folded) or _OF_FOLDERS.get(folded, ""))
+            found.add(_states().get(folded) or _OF_FOLDERS.get(folded, ""))
     return found - {""}
 
 
@@ -256,7 +251,7 @@ def left_out_states(options: SourceOptions) -> dict[str, str]:
     """
     wanted = set(_LEFT_OUT) if "all" in options.labels else set[str]()
     for label in options.labels - {"all"}:
-        state = _STATES.get(_folded(label), "")
+        state = _states().get(_folded(label), "")
         if state not in _LEFT_OUT:
             raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
         wanted |= {state, "deleted"} if state == "trash" else {state}
@@ -329,10 +324,8 @@ class OwnAddresses:
             if "@" not in address or address.strip().endswith("@"):
                 fix = "give one such as me@example.com, or @example.com for all of a domain"
                 raise SourceError(f"{source}: --mine {address} is no address: {fix}")
-        folded = {address.strip().lower() for address in addresses}
-        self._domains = {address for address in folded if address.startswith("@")}
-        self._addresses = folded - self._domains
+        self._own = {address.strip().lower() for address in addresses}
 
     def __contains__(self, person: Person) -> bool:
         address = person.folded
-        return address in self._addresses or f"@{address.rpartition('@')[2]}" in self._domains
+        return address in self._own or f"@{address.rpartition('@')[2]}" in self._own

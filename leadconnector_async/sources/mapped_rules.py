@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES
+from leadconnector_async.models import CHOICES
 from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format, joined_date
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
@@ -29,8 +29,6 @@ Cell = str | list[object] | tuple[str, ...]
 """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
 Row = Mapping[str, Cell]
-
-_CHOICES: Final = {"type": MESSAGE_TYPES, "direction": DIRECTIONS, "call.status": CALL_STATUSES}
 
 _UNIX_DIGITS: Final = (10, 13, 16)
 """How many a time between 2001 and 2286 has in seconds, milliseconds and microseconds."""
@@ -59,7 +57,7 @@ class Spelling:
         for field, column in mapping.items():
             known = fields.get(field, FieldRule())
             off = FieldRule(constant=known.constant, default=known.default)
-            words = known.words and {word: word for word in _CHOICES.get(field, ())} | known.words
+            words = known.words and {word: word for word in CHOICES.get(field, ())} | known.words
             fields[field] = FieldRule(column=column, words=words) if column else off
         chat = kind.chat
         return replace(
@@ -82,15 +80,10 @@ class Spelling:
         ]
         return replace(
             rule,
-            column=self._columns(rule.column),
-            inbound=self._columns(rule.inbound),
-            outbound=self._columns(rule.outbound),
-            instead=self._all(rule.instead),
-            maybe=self._all(rule.maybe),
-            before=self._all(rule.before),
+            **{at: self._columns(getattr(rule, at)) for at in ("column", "inbound", "outbound")},
+            **{at: self._all(getattr(rule, at)) for at in ("instead", "maybe", "before")},
+            **{at: self._named(getattr(rule, at)) for at in ("flags", "present")},
             join=joined if all(joined) else [],
-            flags=self._named(rule.flags),
-            present=self._named(rule.present),
             cases=cases,
         )
 

@@ -165,18 +165,6 @@ _COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 _ROOT: Final = re.compile(rb"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)")
 
-_OTHERS: Final = {
-    "ArrayOfMessage": "messages of a Windows phone",
-    "Workbook": "a table of Excel 2003: save it as .xlsx",
-    "feed": "a web feed",
-    "html": "a web page",
-    "plist": "a property list of a Mac",
-    "rss": "a web feed, such as an export of WordPress",
-    "svg": "a picture",
-    "threads": "messages of Titanium Backup",
-}
-"""What XML is that no mapping reads, by its first element."""
-
 
 class Choice(NamedTuple):
     """How a file is read: by a mapping, or by the API's names."""
@@ -271,7 +259,7 @@ def root_of(head: bytes) -> str:
 
 def described(root: str) -> str:
     """Show an element, and what XML it is that begins with it."""
-    what = _OTHERS.get(root)
+    what = fields.table_of("file_kinds.toml")["roots"].get(root)
     return f"<{root}>" + (f" ({what})" if what else "")
 
 
