@@ -28,14 +28,7 @@ Direction = Literal["inbound", "outbound"]
 DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
 
 CallStatus = Literal[
-    "pending",
-    "completed",
-    "answered",
-    "busy",
-    "no-answer",
-    "failed",
-    "canceled",
-    "voicemail",
+    "pending", "completed", "answered", "busy", "no-answer", "failed", "canceled", "voicemail"
 ]
 
 CALL_STATUSES: Final[tuple[CallStatus, ...]] = get_args(CallStatus)

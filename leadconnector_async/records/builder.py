@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -22,7 +21,6 @@ from leadconnector_async.records.deferred import (
 )
 from leadconnector_async.records.draft import (
     draft,
-    encode,
     fault_key,
     fresh_key,
     key_from_text,
@@ -69,9 +67,8 @@ class RecordBuilder:
     ) -> Draft:
         """Check one message and encode it; a bad one becomes a draft that says why.
 
-        ``source`` is the name of the one that gave it. ``alone``: it is not one of a history that
-        may be read again, so that without an id and a date nothing tells it from an equal one, and
-        it is a record of its own.
+        ``source`` is the name of the one that gave it. ``alone``: it is of no history that may be
+        read again, so that without an id and a date it is a record of its own.
 
         Raises:
             ValueError: neither the record nor the client names a location.
@@ -87,10 +84,7 @@ class RecordBuilder:
         if not isinstance(id_, str | None):  # such as a database's number
             wrong, id_ = (*wrong, Problem("id", "has a wrong type", "give it as text")), None
         if problems := (*wrong, *problems):
-            raw = b"{}"  # of what cannot be written down at all
-            with suppress(TypeError, ValueError, msgspec.EncodeError):
-                raw = encode(message)
-            raw = with_contact(raw, record.contact)
+            raw = with_contact(body, record.contact)
             return unsent_draft(problems, location=location, id=id_, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
         key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
@@ -219,14 +213,14 @@ class RowDrafter:
     def draft_of(self, parsed: Parsed, source: str = "") -> Draft:
         """Check a record of ``source`` by the rules of its type, and encode it or say why not."""
         row = parsed.row
-        location = (row.location_id if row is not None else None) or self._location
-        found = check_row(parsed, self._providers(location or "") if row is not None else _NONE)
+        location = (row and row.location_id) or self._location or ""
+        found = check_row(parsed, _NONE if row is None else self._providers(location))
         return self.drafted(parsed, found, source)
 
     def drafted(self, parsed: Parsed, found: RowCheck, source: str = "") -> Draft:
         """Encode a record on which the classification is known."""
         row = parsed.row
-        location = (row.location_id if row is not None else None) or self._location
+        location = (row and row.location_id) or self._location
         if row is None or found.problems or not location:
             return self._unsent(parsed, found, source)
         id_, key, text = row.id, row.outbox_key, row.message

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from binascii import hexlify
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -169,22 +170,23 @@ def verified(
 ) -> tuple[InboundMessage, tuple[Problem, ...], bytes]:
     """Check a message that a program made, whose fields may be of any type; and encode it.
 
-    ``named``: see `validate`. What has problems may not be encoded.
+    ``named``: see `validate`. Of what cannot be encoded, the body is ``{}``.
     """
+    body = b"{}"
     try:
         body = encode(message)
         plain = _decode(body)
         is_plain = plain == message
         if not is_plain and (problems := tuple(_disguised(message))):
-            return message, problems, b""
+            return message, problems, body
         message = normalised(plain)
         if message is not plain or not is_plain:
             body = encode(message)
     except OverflowError:
         fix = "give a date between the years 2 and 9998"
-        return message, (Problem("date", "is outside the calendar in UTC", fix),), b""
+        return message, (Problem("date", "is outside the calendar in UTC", fix),), body
     except (msgspec.ValidationError, TypeError, ValueError) as error:
-        return message, (_type_problem(error),), b""
+        return message, (_type_problem(error),), body
     return message, validate(message, named=named), body
 
 
@@ -241,12 +243,10 @@ def key_text(key: bytes) -> str:
 def key_from_text(text: str) -> bytes:
     """The inverse of `key_text`."""
     if text.startswith(_OURS):
-        try:
+        with suppress(ValueError):
             key = bytes.fromhex(text[len(_OURS) :])
-        except ValueError:
-            return id_key(text)
-        if len(key) - _FOREIGN_KEYS.get(key[:1], -9) in (0, 2):
-            return key
+            if len(key) - _FOREIGN_KEYS.get(key[:1], -9) in (0, 2):
+                return key
     return id_key(text)
 
 

@@ -16,15 +16,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self, cast
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
+from leadconnector_async.sources import members as exports
 from leadconnector_async.sources.base import LINE_LIMIT
-from leadconnector_async.sources.members import (
-    DAMAGED,
-    MAX_WHOLE,
-    Beside,
-    FolderMembers,
-    Members,
-    printable,
-)
+from leadconnector_async.sources.members import Beside, FolderMembers, Members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,7 +45,7 @@ class SourceFile(NamedTuple):
         if path == "-":
             return cls("standard input", None)
         file = Path(path).absolute()
-        return cls(printable(path), FolderMembers(str(file.parent), deep=False), file.name)
+        return cls(exports.printable(path), FolderMembers(str(file.parent), deep=False), file.name)
 
     @property
     def beside(self) -> Beside:
@@ -91,6 +85,11 @@ class SourceFile(NamedTuple):
         except SourceError:
             return b"", None
 
+    @property
+    def is_archive(self) -> bool:
+        """Tell a zip archive, or what is one in its form."""
+        return self.peek()[0].startswith(exports.ZIP_MAGIC)
+
     def whole(self, what: str, *, held: bool = False) -> str | BytesIO:
         """Give what can be opened that is read from its end: a path, or all of it.
 
@@ -104,9 +103,9 @@ class SourceFile(NamedTuple):
         if not (size := self.members.size(self.member)):
             raise SourceError(f"{self.name}: there is no such file, or it is empty: check the path")
         folders = self.beside.folders
-        if size > MAX_WHOLE and (held or not folders):
+        if size > exports.MAX_WHOLE and (held or not folders):
             fix = "unpack the archive" if not folders else "save its sheets as CSV"
-            raise SourceError(f"{self.name}: is larger than {MAX_WHOLE >> 20} MB: {fix}")
+            raise SourceError(f"{self.name}: is larger than {exports.MAX_WHOLE >> 20} MB: {fix}")
         if folders:
             return str(folders[0] / PurePath(self.member).name)
         return BytesIO(self.members.read(self.member))
@@ -188,7 +187,7 @@ class ByteStream:
             wrong = f"cannot be read after byte {self.bytes_read} ({error.strerror})"
             fix = "check the disk or the network drive"
             raise SourceError(f"{self.name}: {wrong}: {fix}") from error
-        except DAMAGED as error:
+        except exports.DAMAGED as error:
             wrong = f"is damaged: its archive is wrong or breaks off within it ({error})"
             self.damage = Problem("file", wrong, "copy or export the archive again")
             return b""

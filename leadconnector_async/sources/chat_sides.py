@@ -136,8 +136,9 @@ class ChatSides:
 
     def _chat(self, form: ChatForm, row: Row) -> _Chat:
         named = [name for column in form.people for name in _texts(row.get(column, ""))]
+        signed = bool(form.own)
         if named:
-            return _Chat(dict.fromkeys(named, ""), "", self.contacts, signed=bool(form.own))
+            return _Chat(dict.fromkeys(named, ""), "", self.contacts, signed=signed)
         if self._found is None:
             self._found = {}
             if self.again is not None:
@@ -146,7 +147,6 @@ class ChatSides:
         if session not in self._chats:
             title = _first(form.title, row) or self._file_title(form.titles)
             people = self._found.get(session, {})
-            signed = bool(form.own)
             self._chats[session] = _Chat(people, title, self.contacts, signed=signed)
         return self._chats[session]
 
@@ -214,10 +214,7 @@ class LookUps:
     """
 
     def __init__(
-        self,
-        rules: Mapping[str, tuple[str, str]],
-        used: Collection[str],
-        stream: ByteStream | None,
+        self, rules: Mapping[str, tuple[str, str]], used: Collection[str], stream: ByteStream | None
     ) -> None:
         self._rules = rules
         self._used = {
@@ -272,8 +269,9 @@ class LookUps:
             return
         yield stream.again(), True
         members = stream.beside.members
-        for name in stream.beside.names_of(stem):
-            yield SourceFile(f"{members.name}/{name}", members, name).stream(), False
+        for ending in (".json", ".jsonl", ".json.gz"):
+            if name := stream.beside.find(stem + ending):
+                yield SourceFile(f"{members.name}/{name}", members, name).stream(), False
 
 
 def _stem(path: str) -> str:

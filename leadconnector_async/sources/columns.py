@@ -110,9 +110,8 @@ class NamedColumns(Columns):
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
         super().__init__(source, header, mapping)
         feeds = self._feeds()
-        beside = next(
-            (n for n in self.names if n not in feeds.values() and fields.is_foreign(n)), None
-        )
+        others = (name for name in self.names if name not in feeds.values())
+        beside = next(filter(fields.is_foreign, others), None)
         foreign = set() if beside is None else fields.GIVEN_IDS - mapping.keys()
         if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
             foreign -= {fields.LOCATION}
@@ -149,16 +148,13 @@ class NamedColumns(Columns):
 
     def _refuse_wrong(self, feeds: Mapping[str, str]) -> None:
         """Refuse a header of other names, with all that is wrong with it."""
-        near = [
-            (name, fields.near_field(name))
-            for name in self.names
-            if name not in self._passed(feeds)
-        ]
+        passed, known = self._passed(feeds), {*feeds, *self._mapping}
         wrong = {
             field: f"column {shown(name)} is spelled differently from the field "
             f'"{field}": rename it, or give --map "{field}={name}"'
-            for name, field in reversed(near)
-            if field and field not in {*feeds, *self._mapping} and not fields.is_moot(field, feeds)
+            for name in reversed(self.names)
+            if name not in passed and (field := fields.near_field(name)) is not None
+            if field not in known and not fields.is_moot(field, feeds)
         }
         if not wrong and "type" in feeds:
             return
@@ -168,8 +164,7 @@ class NamedColumns(Columns):
                 "such as type,contactId,direction,date,message"
             )
         told = [*wrong.values()][::-1]
-        known = feeds.keys() | wrong.keys()
-        lacking = [names[0] for names in _NEEDED if known.isdisjoint(names)]
+        lacking = [names[0] for names in _NEEDED if {*feeds, *wrong}.isdisjoint(names)]
         if lacking:
             columns = ", nor ".join(f'"{name}"' for name in lacking)
             maps = " ".join(f"--map {name}=COLUMN" for name in lacking)
@@ -225,8 +220,7 @@ class Vocabulary:
 
     def header(self, rows: Sequence[Sequence[str]]) -> int:
         """Find the first row that can be a header, from 0; the first of all, if none can."""
-        found = (n for n, row in enumerate(rows[:MAX_ABOVE]) if self.is_header(row))
-        return next(found, 0)
+        return next((n for n, row in enumerate(rows[:MAX_ABOVE]) if self.is_header(row)), 0)
 
     def is_header(self, cells: Sequence[str]) -> bool:
         """Tell a row that can be a header."""
@@ -268,9 +262,8 @@ class FieldPlan:
             "outbound": own + as_list(rule.outbound),
         }
         dates = [*own, *(name for names in rule.join for name in as_list(names))]
-        zones = {name: zone_named(name) for name in dates if field == "date"}
         self.zones: dict[str, tzinfo | ZoneName] = {
-            name: zone for name, zone in zones.items() if zone
+            name: zone for name in dates if field == "date" and (zone := zone_named(name))
         }
         told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
         self.is_composed: bool = self.is_list or bool(self.zones) or any(told)

@@ -207,10 +207,7 @@ NOBODYS: Final = (
 
 
 def settle_person(
-    contacts: Contacts,
-    values: dict[str, object],
-    rules: Mapping[str, FieldRule],
-    row: Row,
+    contacts: Contacts, values: dict[str, object], rules: Mapping[str, FieldRule], row: Row
 ) -> bool:
     """Settle what together names the contact of a row: its number, address and name.
 

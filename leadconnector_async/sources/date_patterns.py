@@ -15,15 +15,8 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from leadconnector_async.sources.date_forms import (
-    ORDERED,
-    DateReading,
-    Order,
-    hours_of,
-    offset_zone,
-    without_comment,
-    words_of,
-)
+from leadconnector_async.sources import date_forms
+from leadconnector_async.sources.date_forms import ORDERED, DateReading, Order, hours_of, words_of
 from leadconnector_async.sources.fields import WrongValueError, quoted, shown
 
 if TYPE_CHECKING:
@@ -131,7 +124,7 @@ def by_format(text: str, form: str) -> datetime | None:
     """
     date = _by_form(text, form)
     if date is None and text.endswith((")", "]")):
-        bare, zone = without_comment(text)
+        bare, zone = date_forms.without_comment(text)
         date = _by_form(bare, form)
         if date is not None and date.tzinfo is None and zone is not None:
             return None
@@ -263,7 +256,7 @@ def zone_in(text: str) -> tzinfo | None:
     if found := _OFFSET.fullmatch(plain):
         minutes = "30" if (found[4] or "").startswith("5") else found[3]
         is_one = int(found[2]) <= 14  # noqa: PLR2004 - hours: none is further from UTC
-        return offset_zone(found[1], found[2], minutes) if is_one else None
+        return date_forms.offset_zone(found[1], found[2], minutes) if is_one else None
     city = plain.replace(" ", "_")
     with suppress(KeyError, ValueError, OSError):  # Date/Time is no city
         return ZoneInfo(city) if "/" in city else None

@@ -21,7 +21,6 @@ from leadconnector_async.sources.fields import table_of
 from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
 from leadconnector_async.sources.jsonl import JsonSource, SingerSource
 from leadconnector_async.sources.mailbox import Mailbox
-from leadconnector_async.sources.mapping_files import load_mapping, with_date_format
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.spreadsheet import Spreadsheet, open_excel, open_parquet
 from leadconnector_async.sources.stream_source import RowSource, StreamSource
@@ -152,12 +151,12 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
         source: Source = Mailbox(stream, text.chunks(), options, single=name == "eml")
     elif (name := name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")) == "xml":
         source = _markup(stream, text, options)
-    elif name in ("jsonl", "singer"):
-        if name == "singer" or (options.format is None and begins_as_singer(text.head)):
-            source = SingerSource(stream, text, options)
-        else:
-            layout = layout_of_json(stream.name, text.head, options)
-            source = JsonSource(stream, text, options, layout)
+    elif name == "singer" or (
+        name == "jsonl" and options.format is None and begins_as_singer(text.head)
+    ):
+        source = SingerSource(stream, text, options)
+    elif name == "jsonl":
+        source = JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
     else:
         source = _delimited(stream, text, options)
     source.warnings += misnamed(stream.name, name, options)
@@ -189,7 +188,7 @@ class UnknownChat(RowSource):
 
 
 def _by(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
-    definition = with_date_format(load_mapping(name), options.date_format)
+    definition = mapping_files.chosen(name, options)
     kind = HtmlLog if definition.text is None else TextLog
     source = kind(stream, text, options, definition)
     if name != options.mapping_file:

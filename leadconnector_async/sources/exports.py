@@ -17,13 +17,7 @@ from leadconnector_async.sources.fields import MAPPABLE, listed
 from leadconnector_async.sources.mailbox import Mailbox, MailFolder
 from leadconnector_async.sources.mapping_files import found_in, right_names
 from leadconnector_async.sources.mbox import holds_mail, is_passed_over
-from leadconnector_async.sources.members import (
-    ZIP_MAGIC,
-    FolderMembers,
-    Members,
-    ZipMembers,
-    printable,
-)
+from leadconnector_async.sources.members import FolderMembers, Members, ZipMembers, printable
 from leadconnector_async.sources.plug_ins import from_plug_ins
 from leadconnector_async.sources.spreadsheet import SwappedDatesError
 
@@ -100,7 +94,7 @@ def _shipped(path: str, options: SourceOptions) -> Sources:
         return Export(FolderMembers(path), options)
     file = SourceFile.at(path)
     known = options.format or detect.format_by_name(path)
-    if file.size is None or known in detect.BOOKS.values() or not is_archive(file):
+    if file.size is None or known in detect.BOOKS.values() or not file.is_archive:
         return Sources(partial(detect.open_file, file, options))
     members = ZipMembers(path, path)
     is_book = members.is_workbook()
@@ -156,7 +150,7 @@ class Export(Sources):
         found, archives = False, []
         for file in others:
             is_book = detect.format_by_name(file.name) in detect.BOOKS.values()
-            if not is_book and is_archive(file):
+            if not is_book and file.is_archive:
                 archives.append(file)
             elif source := self._source(file):
                 found = True
@@ -200,7 +194,7 @@ class Export(Sources):
         if self._options.format or named not in detect.MAIL:
             return False
         head = file.peek()[0]
-        is_other = head.startswith(ZIP_MAGIC) or head[:4] in detect.BOOKS
+        is_other = file.is_archive or head[:4] in detect.BOOKS
         return is_other or detect.told_by(head, named, self._options) not in detect.MAIL
 
     def _source(self, file: SourceFile, format_: str | None = None) -> Source | None:
@@ -261,8 +255,3 @@ class Export(Sources):
             yield f"{files} no {what}, and not read: {listed(left, _MAX_NAMED)}"
         tables = [name for name in left if detect.format_by_name(name) is not None]
         yield from (f"{name}: {self._left[name]}" for name in tables[:_MAX_NAMED])
-
-
-def is_archive(file: SourceFile) -> bool:
-    """Tell a zip archive, or what is one in its form."""
-    return file.peek()[0].startswith(ZIP_MAGIC)

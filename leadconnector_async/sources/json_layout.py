@@ -6,19 +6,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.sources import mapping_files
 from leadconnector_async.sources.failed_list import is_unreadable
 from leadconnector_async.sources.fields import FIELDS, OUTBOX_KEY, is_plainly_ours, listed
 from leadconnector_async.sources.json_objects import cells_of, empty_list, key_of
 from leadconnector_async.sources.json_values import is_document, loaded_value, opening_value
 from leadconnector_async.sources.mapping import as_list, columns_of
-from leadconnector_async.sources.mapping_files import (
-    Choice,
-    choice_of,
-    choice_of_holder,
-    load_mapping,
-    recognised,
-    with_date_format,
-)
+from leadconnector_async.sources.mapping_files import Choice, choice_of, load_mapping, recognised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -66,14 +60,8 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         in_lines = bool(value) and not any(type(item) is dict for item in value)
         if in_lines:  # a line that is no record
             return JsonLayout(None, _unseen(options))
-    if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones
-        return JsonLayout(None, choice_of(source, list(value), options), tuple(value))
-    if options.mapping_file is None and isinstance(value, dict) and not is_plainly_ours(value):
-        held = choice_of_holder(source, value, options.mappings)
-        if held is not None and held.definition is not None:
-            return JsonLayout(tuple(as_list(held.definition.records)), held)
-    if isinstance(value, dict) and (name := empty_list(value)) and len(lines) == 1:
-        return JsonLayout((f"{name}[*]",), _unseen(options))
+    if isinstance(value, dict) and (layout := _by_keys(source, value, len(lines), options)):
+        return layout
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value, lines if in_lines else [])) or {default: []}
     named = [] if options.mapping_file is None else _records_of(options.mapping_file)
@@ -82,16 +70,29 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         path = next((name for name in named if name in samples), next(around, ""))
     else:
         path = _chosen(source, samples, options)
-    names = samples.get(path)
+    names = tuple(samples.get(path, ()))
     choice = choice_of(source, names, options) if names else _unseen(options)
-    keys = tuple(names or ())
-    if choice.definition is not None and choice.recognised is not None:
+    if choice.recognised is not None:
         # The record by which it is known may be around those of the mapping.
-        within = as_list(choice.definition.records)
+        within = _records_of(choice.recognised)
         named = within if any(one.startswith(path) and one != path for one in within) else []
     if named and choice.definition is not None:
-        return JsonLayout(tuple(named), choice, keys)
-    return JsonLayout(None if in_lines and path == "" else (path,), choice, keys)
+        return JsonLayout(tuple(named), choice, names)
+    return JsonLayout(None if in_lines and path == "" else (path,), choice, names)
+
+
+def _by_keys(
+    source: str, value: dict[str, Any], lines: int, options: SourceOptions
+) -> JsonLayout | None:
+    """Tell a file by what its first object is, if that is no record, or one that failed."""
+    if OUTBOX_KEY in value:
+        return JsonLayout(None, choice_of(source, list(value), options), tuple(value))
+    if options.mapping_file is None and not is_plainly_ours(value):
+        held = mapping_files.choice_of_holder(source, value, options.mappings)
+        if held is not None and held.definition is not None:
+            return JsonLayout(tuple(as_list(held.definition.records)), held)
+    name = empty_list(value) if lines == 1 else None
+    return None if name is None else JsonLayout((f"{name}[*]",), _unseen(options))
 
 
 def _first_whole(lines: list[bytes]) -> object:
@@ -192,7 +193,7 @@ def layout_of_singer(source: str, head: bytes, options: SourceOptions) -> JsonLa
         SourceError: none is given, and nothing at the beginning is read by any.
     """
     if (given := options.mapping_file) is not None:
-        definition = with_date_format(load_mapping(given).fitted(()), options.date_format)
+        definition = mapping_files.chosen(given, options, ())
         if definition.fields:
             return JsonLayout(None, Choice(definition))
         raise SourceError(f"{source}: --mapping {given} is for XML: choose another")

@@ -90,7 +90,8 @@ class Objects:
         found = ((name, _PICK.fullmatch(name)) for name in named)
         self._picks = [_Pick(name, key_of(of[1]), *of.groups()[1:]) for name, of in found if of]
         listed = (*fields.REASON_NAMES, fields.OUTBOX_KEY, fields.LOCATION)
-        within = (name for pick in self._picks for name in pick.reads())
+        ends = ((pick.list, end) for pick in self._picks for end in (pick.key, pick.within))
+        within = (f"{name}[*].{end}" for name, end in ends)
         self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
         lookup = {key_of(name): (name, path) for name, path in definition.lookup.items()}
         self.look_ups: LookUps = LookUps(lookup, self._used, self._stream)
@@ -113,8 +114,7 @@ class Objects:
     def parsed(self, line: int, raw: bytes, record: Record, notices: list[str]) -> Parsed:
         """Make a record, or say why it is left out."""
         if fields.OUTBOX_KEY in record:
-            error = record.get(fields.SPARE_REASON, record.get(fields.REASON))
-            self._coercer.of_list(error)
+            self._coercer.of_list(record.get(fields.SPARE_REASON, record.get(fields.REASON)))
         if self.definition is None:
             values, told = self._as_named(record)
             return self._coercer.parsed(line, raw, values, notices + told)
@@ -192,10 +192,6 @@ class _Pick(NamedTuple):
         )
         found = (cells.get(self.within) for cells in fit)
         return tuple(cell for cell in found if isinstance(cell, str) and cell)
-
-    def reads(self) -> tuple[str, str]:
-        """Name the paths that it takes its texts from."""
-        return f"{self.list}[*].{self.key}", f"{self.list}[*].{self.within}"
 
 
 def _listed(record: Record) -> dict[str, object]:

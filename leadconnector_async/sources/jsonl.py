@@ -13,18 +13,12 @@ import orjson
 from msgspec import Struct
 
 from leadconnector_async.models import Call, Contact, Problem
-from leadconnector_async.sources import fields
+from leadconnector_async.sources import encoding, fields
 from leadconnector_async.sources.attachments import are_remote
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, SourceRow
 from leadconnector_async.sources.byte_stream import ByteStream, TooLong
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
-from leadconnector_async.sources.encoding import (
-    Utf8Text,
-    escaped_oddly,
-    escaped_perhaps,
-    garbled_perhaps,
-)
 from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
 from leadconnector_async.sources.json_objects import Objects, key_of, read_object
@@ -35,6 +29,7 @@ from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.json_layout import JsonLayout
 
 _DECODER: Final = msgspec.json.Decoder(SourceRow)
@@ -162,9 +157,9 @@ class JsonSource(StreamSource):
             return None
         # Whether a line has a byte at all is known at once, and most have none.
         if (
-            (_BACKSLASH in line and escaped_oddly(line))
-            or (_C3 in line and garbled_perhaps(line))
-            or (_AMPERSAND in line and escaped_perhaps(line))
+            (_BACKSLASH in line and encoding.escaped_oddly(line))
+            or (_C3 in line and encoding.garbled_perhaps(line))
+            or (_AMPERSAND in line and encoding.escaped_perhaps(line))
         ):
             return None
         lists = row.attachments, row.email_cc, row.email_bcc, row.in_reply_to

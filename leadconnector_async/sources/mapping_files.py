@@ -73,8 +73,16 @@ def _toml(name: str) -> dict[str, Any]:
         ) from error
 
 
-def with_date_format(definition: Definition, form: str | None) -> Definition:
-    """Let the form of dates that a user gives go before those of a mapping."""
+def chosen(name: str, options: SourceOptions, names: Iterable[str] | None = None) -> Definition:
+    """Read a mapping, as far as it is for a file of columns or keys of these names.
+
+    The form of dates that a user gives goes before those of the mapping.
+
+    Raises:
+        SourceError: as of `load_mapping`.
+    """
+    definition, form = load_mapping(name), options.date_format
+    definition = definition if names is None else definition.fitted(names)
     if form is None:
         return definition
 
@@ -187,18 +195,16 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
     found = None if ours else recognised(names, options.mappings)
     notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
     if given is not None:
-        definition = load_mapping(given)
-        misfit = _misfit(definition, names)
+        misfit = _misfit(load_mapping(given), names)
         if misfit is None:
-            return Choice(with_date_format(definition.fitted(names), options.date_format))
+            return Choice(chosen(given, options, names))
         if not (ours or found or fields.OUTBOX_KEY in names):  # in a list of failed records
             raise SourceError(
                 f"{source}: {misfit}: choose another, or look at the file with inspect"
             )
         by = f"--mapping {found}" if found else "the API's names"
         notes = (f"{misfit}: it is read by {by}",)
-    read_by = with_date_format(load_mapping(found), options.date_format) if found else None
-    return Choice(read_by, found, notes)
+    return Choice(chosen(found, options) if found else None, found, notes)
 
 
 def choice_of_holder(

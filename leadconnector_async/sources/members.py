@@ -283,11 +283,6 @@ class Beside(NamedTuple):
                 return name
         return None
 
-    def names_of(self, stem: str) -> list[str]:
-        """Name the files in the source's folder, or the whole export's, that are JSON of a name."""
-        found = (self.find(f"{stem}{ending}") for ending in (".json", ".jsonl", ".json.gz"))
-        return [name for name in found if name is not None]
-
     def archived(self, item: str) -> tuple[Members, str] | None:
         """Find a file of an archive, as `find` does."""
         members = self.members if isinstance(self.members, ZipMembers) else None

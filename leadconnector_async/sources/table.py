@@ -12,32 +12,16 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import Identity, Parsed, SourceOptions
 from leadconnector_async.sources.coerce import RowCoercer, identity_of, in_api_names
 from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
 from leadconnector_async.sources.date_patterns import zone_and_rest, zone_named
 from leadconnector_async.sources.dates import TIMELESS
-from leadconnector_async.sources.fields import (
-    GIVEN_IDS,
-    IDS,
-    LIST_FIELDS,
-    LOCATION,
-    OUTBOX_KEY,
-    REASON_NAMES,
-    folded,
-    not_sent,
-    shown,
-    stripped,
-)
+from leadconnector_async.sources.fields import OUTBOX_KEY, REASON_NAMES, folded, shown, stripped
 from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.mapped_rules import Spelling
-from leadconnector_async.sources.mapping import (
-    Definition,
-    FieldRule,
-    as_list,
-    columns_of,
-    columns_told_of,
-)
+from leadconnector_async.sources.mapping import FieldRule, as_list, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
 
@@ -45,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from leadconnector_async.sources.chat_sides import ChatSides
+    from leadconnector_async.sources.mapping import Definition
 
 
 class MappedColumns(Columns):
@@ -88,26 +73,15 @@ class MappedColumns(Columns):
         self.feeds: dict[str, list[str]] = {
             field: columns_of(rule) for field, rule in kind.fields.items()
         }
-        read = {name for names in self.feeds.values() for name in names}
-        told = replace(kind.fields.get("type", _NONE), maybe=[])  # by how a number begins
-        ways = (kind.fields | {"type": told}).values()
-        times = Counter(name for rule in ways for name in columns_of(rule))
-        firsts = {} if definition.requires else kind.fields
-        self.seconds: list[str] = [
-            _SECOND.format(shown(other), shown(first))
-            for field, rule in firsts.items()
-            if field not in LIST_FIELDS and not rule.join
-            for first, *others in [dict.fromkeys(as_list(rule.column)) or [""]]
-            for other in others
-            if times[other] == 1
-        ]
+        self.seconds: list[str] = [] if definition.requires else [*_seconds(kind.fields)]
         # What a list of failed records adds. Elsewhere a location is another system's.
-        listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
+        listed = [fields.LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
         self._listed = [name for name in listed if name in self.names]
-        passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
+        told = columns_told_of(kind)
+        passed = told.union(*self.feeds.values(), REASON_NAMES, self._listed, [""])
         refuse_doubles(source, self.names, passed - {""})
         self.unknown: list[str] = [name for name in self.names if name not in passed]
-        ids = {folded(name): name for name in GIVEN_IDS - mapping.keys()}
+        ids = {folded(name): name for name in fields.GIVEN_IDS - mapping.keys()}
         self.foreign: dict[str, str] = {
             name: ids[folded(name)] for name in self.unknown if folded(name) in ids
         }
@@ -129,6 +103,18 @@ class MappedColumns(Columns):
 
     def _find(self, name: str) -> str | None:
         return self._spelled.get(folded(name))
+
+
+def _seconds(rules: Mapping[str, FieldRule]) -> Iterator[str]:
+    """Tell of columns that are read only where another one is empty."""
+    told = replace(rules.get("type", _NONE), maybe=[])  # by how a number begins
+    ways = {**rules, "type": told}.values()
+    times = Counter(name for rule in ways for name in columns_of(rule))
+    for field, rule in rules.items():
+        if field not in fields.LIST_FIELDS and not rule.join and rule.column:
+            first, *others = dict.fromkeys(as_list(rule.column))
+            alone = (other for other in others if times[other] == 1)
+            yield from (_SECOND.format(shown(other), shown(first)) for other in alone)
 
 
 def _refuse_missing(source: str, definition: Definition, find: Callable[[str], str | None]) -> None:
@@ -186,7 +172,7 @@ _LACKING: Final = (
     ("direction", (), _TELL_SIDES),
     (
         PHONE,
-        (*IDS, "contact.email", "contact.name"),
+        (*fields.IDS, "contact.email", "contact.name"),
         f"give --map {PHONE}=COLUMN, or contact.email",
     ),
     ("message", ("html", "attachments"), "give --map message=COLUMN"),
@@ -265,8 +251,8 @@ class Table:
             if not (self._is_chat or "direction" in values):  # a column of the type may tell it
                 untold = Problem("direction", "is missing", _TELL_SIDES)
                 lacking = [*dict.fromkeys([*lacking, untold])]
-            fields = {one.field for one in lacking}
-            others = [one for one in parsed.problems if one.field not in fields]
+            told_of = {one.field for one in lacking}
+            others = [one for one in parsed.problems if one.field not in told_of]
             return parsed._replace(problems=(*lacking, *others))
         return parsed
 
@@ -306,7 +292,9 @@ class Table:
             foreign = columns.foreign.items()
             told = [_NOT_OURS.format(shown(id_), shown(by), id_, id_) for id_, by in foreign]
             return unused + undated + told
-        unused = not_sent("column", [one for one in columns.unknown if one not in columns.foreign])
+        unused = fields.not_sent(
+            "column", [one for one in columns.unknown if one not in columns.foreign]
+        )
         told = [*self._choice.notes, *unused, *columns.seconds, *columns.wanting]
         told += [_FOREIGN.format(shown(name), id_, name) for name, id_ in columns.foreign.items()]
         if self._definition is not None and not columns.feeds.get("direction"):

@@ -79,11 +79,10 @@ class TextLog(RowSource):
     ) -> None:
         super().__init__(stream, text, options)
         assert definition.text is not None  # noqa: S101 - whoever opens it has looked
-        self._form = definition.text
-        self._begins = [re.compile(pattern) for pattern in self._form.begins]
-        self._within = [re.compile(pattern) for pattern in self._form.within]
-        self._ends = [re.compile(pattern) for pattern in self._form.ends]
-        self._blocks = [re.compile(pattern) for pattern in self._form.blocks]
+        form = definition.text
+        self._begins, self._within, self._ends, self._blocks = (
+            [*map(re.compile, one)] for one in (form.begins, form.within, form.ends, form.blocks)
+        )
         self._reader = self.reader_of(definition.table, definition)
 
     def __iter__(self) -> Iterator[Parsed]:
@@ -138,7 +137,7 @@ class TextLog(RowSource):
         row = {name: stripped(value) or value.strip() for name, value in entry.columns.items()}
         lines, rest = entry.lines, len(entry.lines)
         for at, line in enumerate(lines):
-            if end := next((found for one in self._ends if (found := one.match(line))), None):
+            if end := next(filter(None, (one.match(line) for one in self._ends)), None):
                 rest = at
                 row |= end.groupdict("")
                 break

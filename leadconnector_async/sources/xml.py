@@ -19,12 +19,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed, SourceOptions
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.mapping_files import (
-    described,
-    load_mapping,
-    root_of,
-    with_date_format,
-)
+from leadconnector_async.sources.mapping_files import chosen, described, root_of
 from leadconnector_async.sources.stream_source import RowSource
 from leadconnector_async.sources.xml_element import Element, ElementReader
 
@@ -102,7 +97,7 @@ class XmlSource(RowSource):
         super().__init__(stream, text, options)
         self._root = root_of(text.head)
         name = options.mapping_file or ""
-        definition = with_date_format(load_mapping(name), options.date_format)
+        definition = chosen(name, options)
         if definition.root and self._root not in {*definition.root, *definition.elements}:
             fix = "choose another mapping, or export it as CSV"
             whole = f", not {_alternatives(definition.root)}: {fix}"
