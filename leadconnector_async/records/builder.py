@@ -11,22 +11,10 @@ import msgspec
 from msgspec.structs import replace
 
 from leadconnector_async.models import Contact, InboundMessage, Problem, Record
-from leadconnector_async.records.deferred import (
-    Deferred,
-    FileLostError,
-    are_local,
-    is_outbound_call,
-    located,
-    with_contact,
-)
-from leadconnector_async.records.draft import (
-    draft,
-    fault_key,
-    fresh_key,
-    key_from_text,
-    unsent_draft,
-    verified,
-)
+from leadconnector_async.records import deferred as late
+from leadconnector_async.records import draft as drafts
+from leadconnector_async.records.deferred import Deferred, is_outbound_call
+from leadconnector_async.records.draft import draft, key_from_text, unsent_draft, verified
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
 from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.fields import NotedText
@@ -84,10 +72,10 @@ class RecordBuilder:
         if not isinstance(id_, str | None):  # such as a database's number
             wrong, id_ = (*wrong, Problem("id", "has a wrong type", "give it as text")), None
         if problems := (*wrong, *problems):
-            raw = with_contact(body, record.contact)
+            raw = late.with_contact(body, record.contact)
             return unsent_draft(problems, location=location, id=id_, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
-        key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
+        key = drafts.fresh_key(now_ms) if alone and not record.id and message.date is None else None
         if message.contact_id or message.conversation_id:
             contact = None
         is_call, deferred = is_outbound_call(message), None
@@ -263,7 +251,9 @@ class RowDrafter:
         )
         # A problem of the file is no record's: it is over when the file is read whole.
         if source and problems and problems[0].field == "file":
-            return replace(unsent, key=fault_key(source, parsed.raw), counted=False, own=None)
+            return replace(
+                unsent, key=drafts.fault_key(source, parsed.raw), counted=False, own=None
+            )
         return unsent
 
 
@@ -290,7 +280,7 @@ def check_row(parsed: Parsed, providers: Mapping[str, str] = _NONE) -> RowCheck:
     kind: str = row.type
     try:
         deferred = late_parts(row)
-    except FileLostError as lost:
+    except late.FileLostError as lost:
         return RowCheck(problems=(lost.problem,), kind=kind)
     if providers and row.conversation_provider_id is None and row.type in providers:
         row.conversation_provider_id = providers[row.type]
@@ -313,14 +303,14 @@ def late_parts(row: SourceRow) -> Deferred | None:
     """
     is_mail = row.type == "Email" and (row.alt_id is not None or row.in_reply_to is not None)
     outbound_call = is_outbound_call(row)
-    has_files = are_local(row.attachments)
+    has_files = late.are_local(row.attachments)
     contact = None if row.contact_id or row.conversation_id else row.contact
     if contact is None and not (is_mail or outbound_call or has_files):
         return None
     said = None
     if isinstance(contact, SettledContact):
         said, contact = contact.said, Contact(contact.phone, contact.email, contact.name)
-    attachments = located(row.attachments or ()) if has_files else []
+    attachments = late.located(row.attachments or ()) if has_files else []
     if has_files:
         row.attachments = [item for item in attachments if isinstance(item, str)]
     return Deferred(

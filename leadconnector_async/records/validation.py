@@ -18,16 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
-from leadconnector_async.models import (
-    CALL_STATUSES,
-    DIRECTIONS,
-    MESSAGE_TYPES,
-    Call,
-    Contact,
-    MessageFields,
-    MessageType,
-    Problem,
-)
+from leadconnector_async.models import CHOICES, Call, Contact, MessageFields, MessageType, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +82,9 @@ _IDS: Final = (
 
 _TEXTS: Final = ("message", "subject", "html")
 
-_STATUSES: Final = frozenset((None, *CALL_STATUSES))
+_DIRECTIONS: Final = CHOICES["direction"]
+
+_STATUSES: Final = frozenset((None, *CHOICES["call.status"]))
 
 
 def validate(
@@ -104,7 +97,7 @@ def validate(
     """
     rule = RULES.get(message.type)
     if rule is None:
-        fix = f"use one of {', '.join(MESSAGE_TYPES)}"
+        fix = f"use one of {', '.join(RULES)}"
         return (Problem("type", "is not a type of message", fix),)
     if _plainly_good(message, rule):
         return ()
@@ -121,7 +114,7 @@ def _plainly_good(message: MessageFields, rule: TypeRule) -> bool:
             if message.conversation_provider_id is None
             else message.conversation_provider_id.isalnum()
         )
-        and message.direction in DIRECTIONS
+        and message.direction in _DIRECTIONS
         and message.date is not None
         and message.date.tzinfo is not None
         and "\0" not in (message.message or "")
@@ -156,7 +149,7 @@ def _problems(
     if rule.provider and not message.conversation_provider_id:
         fix = f"type {message.type} needs the id of the provider that owns the channel"
         yield Problem("conversationProviderId", "is missing", fix)
-    if message.direction not in DIRECTIONS:
+    if message.direction not in _DIRECTIONS:
         wrong = "is missing" if message.direction is None else "is not a direction"
         yield Problem("direction", wrong, "say inbound or outbound; the API would assume outbound")
     if message.date is not None and message.date.tzinfo is None:
@@ -192,7 +185,8 @@ def _call_problems(type_: str, call: Call, rule: TypeRule) -> Iterator[Problem]:
         calls = ", ".join(name for name, rule in RULES.items() if rule.call)
         yield Problem("call", f"does not belong to type {type_}", f"only {calls} carry it")
     if call.status not in _STATUSES:
-        yield Problem("call.status", "is not a status", f"use one of {', '.join(CALL_STATUSES)}")
+        fix = f"use one of {', '.join(CHOICES['call.status'])}"
+        yield Problem("call.status", "is not a status", fix)
 
 
 _PUNCTUATION: Final = re.compile(r"[\s().-]")

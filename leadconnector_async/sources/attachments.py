@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from leadconnector_async.sources.fields import WrongValueError, read_list
+from leadconnector_async.sources.fields import WrongValueError, read_list, table_of
 from leadconnector_async.sources.members import Beside, Members, member_at
 from leadconnector_async.sources.spool import Spool, SpooledUrl, packed, safe_name
 
@@ -67,26 +67,9 @@ def _empty() -> WrongValueError:
     return WrongValueError("is an empty file", "export it again, or take it out of the list")
 
 
-_SUFFIX_OF: Final = {
-    kind: suffix
-    for suffix, kinds in (
-        (".jpg", "image/jpeg image/jpg"),
-        (".png", "image/png"),
-        (".mp4", "video/mp4"),
-        (".mpeg", "video/mpeg"),
-        (".mp3", "audio/mpeg audio/mp3"),
-        (".wav", "audio/wav audio/x-wav"),
-        (".zip", "application/zip application/x-zip-compressed"),
-        (".rar", "application/vnd.rar application/x-rar-compressed"),
-        (".pdf", "application/pdf"),
-        (".doc", "application/msword"),
-        (".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-        (".txt", "text/plain"),
-    )
-    for kind in kinds.split()
-}
-
-SUFFIXES: Final = frozenset({*_SUFFIX_OF.values(), ".jpeg"})
+SUFFIXES: Final = frozenset({".doc", ".docx", ".pdf", ".rar", ".txt", ".zip"}).union(
+    (".jpeg", ".jpg", ".mp3", ".mp4", ".mpeg", ".png", ".wav")
+)
 """The types of files that the API takes."""
 
 _SIGNATURES: Final = frozenset(
@@ -162,7 +145,7 @@ class Attachments:
         urls: dict[str, None] = {}
         problem: WrongValueError | None = None
         for file in files:
-            wrong, ending = None, None
+            wrong = None
             try:
                 ending = self._ending(file.name, len(file.content), largest(type_), warn)
             except WrongValueError as error:
@@ -299,8 +282,9 @@ def named_for(filename: str, kind: str, data: bytes, warn: Warn) -> Attached | N
         warn(f"{'empty attachments' if not data else 'signatures of mails'}: they are left out")
         return None
     name = safe_name(filename)
-    known = PurePath(name).suffix.lower() in SUFFIXES
-    return Attached(name if known else safe_name(name, _SUFFIX_OF.get(kind, "")), data)
+    if PurePath(name).suffix.lower() not in SUFFIXES:
+        name = safe_name(name, table_of("file_kinds.toml")["endings"].get(kind, ""))
+    return Attached(name, data)
 
 
 def lost_files(notices: Iterable[str]) -> bool:

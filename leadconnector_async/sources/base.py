@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, get_args
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
+from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, MessageFields, Problem
 
 if TYPE_CHECKING:
@@ -26,6 +28,20 @@ MAIL_LIMIT: Final = 40 << 20
 
 
 LOCATION_PREFIX: Final = "leadconnector:"
+
+
+@contextmanager
+def needs(what: str, package: str, extra: str) -> Iterator[None]:
+    """Let a package be imported, or say which extra brings it.
+
+    Raises:
+        SourceError: it is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        fix = f"pip install 'leadconnector-async[{extra}]'"
+        raise SourceError(f"{what}: needs the package {package}: {fix}") from error
 
 
 def location_in(path: str) -> str | None:

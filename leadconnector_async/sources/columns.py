@@ -266,8 +266,8 @@ class FieldPlan:
             name: zone for name in dates if field == "date" and (zone := zone_named(name))
         }
         told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
-        self.is_composed: bool = self.is_list or bool(self.zones) or any(told)
-        self.is_composed |= rule.constant is not None
+        is_fixed = rule.constant is not None
+        self.is_composed: bool = self.is_list or is_fixed or bool(self.zones) or any(told)
 
     def or_map(self, row: Row) -> str:
         """Name the column of a word that is not known, and the way to another one."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
-from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
+from leadconnector_async.sources.base import needs
+from leadconnector_async.sources.fields import WrongValueError, read_text, several_people, stripped
 from leadconnector_async.sources.mapped_rules import Row, word_of
 from leadconnector_async.sources.mapping import ColumnNames, FieldRule, as_list
 from leadconnector_async.sources.phone_numbers import LETTER, MESSENGER, digits, only_number
@@ -159,10 +160,8 @@ def read_number(text: str, region: str | None, *, possible: bool = False) -> Num
 
 @lru_cache(maxsize=_CACHED)
 def _read(text: str, region: str | None, possible: bool) -> Number | WrongValueError:  # noqa: FBT001 - cached
-    try:
-        from leadconnector_async.sources import phone_parsing  # noqa: PLC0415 - an extra, often not needed
-    except ImportError as error:
-        raise _lacking("contact.phone", "phonenumbers") from error
+    with needs("contact.phone", "phonenumbers", "contacts"):
+        from leadconnector_async.sources import phone_parsing  # noqa: PLC0415 - often not needed
     if region is not None and region not in phone_parsing.REGIONS:
         raise SourceError(
             f"--region {region} is no region: give the two letters of a country, such as US"
@@ -175,29 +174,19 @@ def _read(text: str, region: str | None, possible: bool) -> Number | WrongValueE
 
 @lru_cache(maxsize=_CACHED)
 def _address(text: str) -> str:
-    try:
-        from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - an extra, as above
-    except ImportError as error:
-        raise _lacking("contact.email", "email-validator") from error
+    with needs("contact.email", "email-validator", "contacts"):
+        from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - as above
     text = text.strip()
     if len({address.casefold() for address in _ADDRESS.findall(text)}) > 1:
-        fix = "write one record for each, with one address in it, or give --leave-out groups"
-        raise WrongValueError("names several people", fix, kind="groups")
+        raise several_people("address")
     if named := _NAMED.fullmatch(text):
         text = (named[1] or named[2]).strip()
     try:
         found = validate_email(text, check_deliverability=False)
     except EmailNotValidError:
-        raise WrongValueError(
-            "is no usable e-mail address", "write one such as me@example.com"
-        ) from None
+        fix = "write one such as me@example.com"
+        raise WrongValueError("is no usable e-mail address", fix) from None
     return found.normalized.lower()
-
-
-def _lacking(field: str, package: str) -> SourceError:
-    return SourceError(
-        f"{field} needs the package {package}: pip install 'leadconnector-async[contacts]'"
-    )
 
 
 NOBODYS: Final = (

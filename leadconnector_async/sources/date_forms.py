@@ -164,11 +164,12 @@ def _number(parts: dict[str, str | None], name: str) -> int:
     return int(parts.get(name) or 0)
 
 
-def _year(text: str) -> int:
+def _year(text: str, turn: int = _CENTURY_TURN) -> int:
+    """Complete a year of two or three digits (RFC 5322, 4.3, which has a turn of its own)."""
     year = int(text)
-    if len(text) > len("yy"):
+    if len(text) > len("yyy"):
         return year
-    return year + (1900 if year >= _CENTURY_TURN else 2000)
+    return year + (2000 if len(text) == len("yy") and year < turn else 1900)
 
 
 def _time(parts: dict[str, str | None]) -> tuple[int, int, int, int]:
@@ -266,7 +267,7 @@ def read_mail_date(text: str, zone: tzinfo | None = None) -> datetime:
     comment = _MAIL_COMMENT.search(text)
     try:
         date = datetime(  # noqa: DTZ001 - its zone is read below
-            _full_year(year or ""),
+            _year(year or "", 50),
             _month(found["month"]),
             int(found["day"]),
             _hour(int(found["hour"]), found["half"]),
@@ -282,14 +283,6 @@ def read_mail_date(text: str, zone: tzinfo | None = None) -> datetime:
 
 def _unreadable() -> WrongValueError:
     return WrongValueError("is no date that can be read", FIX_DATE)
-
-
-def _full_year(text: str) -> int:
-    """Complete a year of two or three digits (RFC 5322, 4.3)."""
-    year = int(text)
-    if len(text) > 3:  # noqa: PLR2004 - four digits are all of them
-        return year
-    return year + (2000 if len(text) == 2 and year < 50 else 1900)  # noqa: PLR2004 - as the RFC
 
 
 def _month(text: str) -> int:

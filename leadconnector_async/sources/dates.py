@@ -186,10 +186,8 @@ class Dates:
 
     def _of_number(self, text: str, zone: tzinfo | ZoneName | None) -> datetime | None:
         """Read what can be one time alone: of seconds, milliseconds or days of Excel."""
-        if _COMPACT.fullmatch(text):
-            with_no_gaps = date_patterns.by_format(text, "%Y%m%d%H%M%S")
-            if with_no_gaps is not None:
-                return self.utc(with_no_gaps, zone)
+        if _COMPACT.fullmatch(text) and (date := date_patterns.by_format(text, "%Y%m%d%H%M%S")):
+            return self.utc(date, zone)
         value = float(text)
         if not value:
             return None

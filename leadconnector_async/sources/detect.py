@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
@@ -30,16 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
-
-_ENDINGS: Final[dict[FormatName, tuple[str, ...]]] = {
-    "jsonl": (".jsonl", ".ndjson", ".json"),
-    "csv": (".csv", ".tsv"),
-    "mbox": (".mbox", ".mbx"),
-    "eml": (".eml", ".emlx"),
-    "xml": (".xml",),
-    "excel": (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
-    "parquet": (".parquet",),
-}
 
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 
@@ -102,12 +91,12 @@ def _opened(file: SourceFile, options: SourceOptions) -> Source:
     if name in BOOKS.values() and (book := _opened_book(file, name, options)) is not None:
         book.warnings += misnamed(file.name, name, options)
         return book
-    with ExitStack() as stack:
-        stream = file.stream()
-        stack.callback(stream.close)
-        source = _source(name, stream, options)
-        stack.pop_all()
-    return source
+    stream = file.stream()
+    try:
+        return _source(name, stream, options)
+    except BaseException:
+        stream.close()
+        raise
 
 
 def _opened_book(file: SourceFile, name: str | None, options: SourceOptions) -> Spreadsheet | None:
@@ -223,5 +212,5 @@ def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
 def format_by_name(path: str) -> FormatName | None:
     """Tell what a file holds by the ending of its name, where that says so."""
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes if suffix.lower() != ".gz"]
-    last = suffixes[-1] if suffixes else None
-    return next((name for name, known in _ENDINGS.items() if last in known), None)
+    kinds: dict[str, FormatName] = table_of("file_kinds.toml")["names"]
+    return kinds.get(suffixes[-1]) if suffixes else None

@@ -114,22 +114,14 @@ def near_field(name: str) -> str | None:
     return next((field for near, field in _FOLDED.items() if _one_slip(spelling, near)), None)
 
 
-_FOREIGN: Final = (
-    *("from", "to", "sender", "recipient", "destination", "fromnumber", "tonumber"),
-    *("body", "text", "content", "messagebody", "messagetext", "messagecontent"),
-    *("conversationbody", "sid", "messagesid", "messagedate", "timestamp", "datetime"),
-    *("createdat", "sentat", "receivedat", "createddate", "sentdate"),
-    *("datesent", "datecreated", "dateadded"),
-)
-
-
 @lru_cache(maxsize=1024)
 def is_foreign(name: str) -> bool:
     """Tell a name that other systems have for a field of a message, and LeadConnector has not.
 
     Ids beside such a name are most likely that system's too.
     """
-    return len(name) <= 40 and folded(name) in _FOREIGN  # noqa: PLR2004 - as above
+    is_name = len(name) <= 40  # noqa: PLR2004 - as above
+    return is_name and folded(name) in table_of("names.toml")["foreign"]
 
 
 def is_known(values: Mapping[str, object]) -> bool:
@@ -233,6 +225,12 @@ class WrongValueError(ValueError):
         self.fix = fix
         self.given = given
         self.kind = kind
+
+
+def several_people(what: str) -> WrongValueError:
+    """Say that a value names more people than one, by a number or an address each."""
+    fix = f"write one record for each, with one {what} in it, or give --leave-out groups"
+    return WrongValueError("names several people", fix, kind="groups")
 
 
 class NotedText(str):

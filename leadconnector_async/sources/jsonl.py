@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -144,12 +144,12 @@ class JsonSource(StreamSource):
         """Decode a line, or leave it to the slow way. Both come to the same row."""
         try:
             row = _DECODER.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        date = row.date
-        if date is None or not (
-            (date.tzinfo is UTC and EARLIEST <= date <= self._latest) or self._moves(row, date)
-        ):
+            date = row.date
+            if date is None:
+                return None
+            if date.tzinfo is not UTC or not EARLIEST <= date <= self._latest:
+                row.date = self._coercer.dates.utc(date)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, fields.WrongValueError):
             return None
         if (row.call is not None or row.contact is not None) and not _are_plain(row, line):
             return None
@@ -165,13 +165,6 @@ class JsonSource(StreamSource):
         lists = row.attachments, row.email_cc, row.email_bcc, row.in_reply_to
         is_good = lists == _NO_LISTS or ([] not in lists and are_remote(row.attachments or ()))
         return row if is_good else None
-
-    def _moves(self, row: SourceRow, date: datetime) -> bool:
-        try:
-            row.date = self._coercer.dates.utc(date)
-        except fields.WrongValueError:
-            return False
-        return True
 
     def _finds(self, row: SourceRow) -> bool:
         try:

@@ -235,12 +235,7 @@ _AUTOMATIC: Final = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-faile
 
 
 class LeftOutError(Exception):
-    """The mail of this Message-ID is not to be imported."""
-
-    def __init__(self, why: str, id_: str | None) -> None:
-        super().__init__(why)
-        self.why = why
-        self.id = id_
+    """A mail is not to be imported: why, and its Message-ID."""
 
 
 def left_out_states(options: SourceOptions) -> dict[str, str]:

@@ -22,7 +22,7 @@ from leadconnector_async.sources.mbox import MailContent, Piece, postmark_of, sp
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from email.message import Message
 
     from leadconnector_async.sources.members import Members
@@ -82,11 +82,11 @@ class MailReader:
         file: str | None = None,
         *,
         single: bool,
-    ) -> Iterator[Parsed]:
-        """Read the mails of a file. What it has beside them is told in ``warnings``.
+    ) -> Generator[Parsed, None, bool]:
+        """Read the mails of a file, and return whether there are any.
 
-        ``states`` is what its name says became of them, ``file`` its name in a folder, which is
-        given back with a record that failed.
+        What it has beside them is told in ``warnings``. ``states`` is what its name says became of
+        them, ``file`` its name in a folder, which is given back with a record that failed.
         """
         first = count = 0
 
@@ -103,6 +103,7 @@ class MailReader:
         if count and (found or file):
             lines = f"{file}: " * bool(file) + ("1 line" if count == 1 else f"{count:,} lines")
             self.warnings.append(f"{lines} before its first mail, from line {first} on: not read")
+        return found
 
     def parsed(
         self, piece: Piece, *, file: str | None = None, cut: Problem | None = None
@@ -115,9 +116,9 @@ class MailReader:
         try:
             values, problem = self.values(piece, head_only=cut is not None)
         except mail_headers.LeftOutError as left_out:
+            why, id_ = left_out.args
             raw = json.dumps({"file": file or f"{self.name}:{piece.line}"}).encode()
-            identity = Identity(left_out.id, None, None)
-            return Parsed(piece.line, raw, None, (), identity, left_out=left_out.why)
+            return Parsed(piece.line, raw, None, (), Identity(id_, None, None), left_out=why)
         is_last = bool(piece.postmark) and not piece.ended
         if piece.is_cut or (is_last and OPEN_END in self.notices):
             fix = "copy or export the file again, and import it once more; if it is whole, import "
@@ -244,12 +245,8 @@ class Mailbox(MailReader, OpenSource):
         self._single = single
 
     def __iter__(self) -> Iterator[Parsed]:
-        found = False
         states = mail_headers.states_of_folders([PurePath(self.name).name])
-        for parsed in self.mails(self._stream, self._chunks, states, single=self._single):
-            found = True
-            yield parsed
-        if not found:
+        if not (yield from self.mails(self._stream, self._chunks, states, single=self._single)):
             raise SourceError(f"{self.name}: {self._stream.damage or NO_MAIL}")
 
 
@@ -291,14 +288,11 @@ class MailFolder(MailReader):
             fix = "check that it is there, and its permissions"
             yield _refused(name, Problem("mail", "cannot be opened", fix))
             return
-        found = False
         try:
             folders = [PurePath(self.name).name, *PurePath(name).parts]
             states = mail_headers.states_of_folders(folders)
             states |= {state for flag, state in _FLAGS.items() if flag in name.partition(":2,")[2]}
-            for parsed in self.mails(stream, stream.chunks(), states, name, single=single):
-                found = True
-                yield parsed
+            found = yield from self.mails(stream, stream.chunks(), states, name, single=single)
         finally:
             self.bytes_read += stream.bytes_read
             stream.close()

@@ -92,8 +92,7 @@ class RowMapper:
     def skipped(self, row: Row) -> str | None:
         """Say why a row is left out."""
         for column, values in self._skip.items():
-            value = word_of(row, column)
-            if value in values:
+            if (value := word_of(row, column)) in values:
                 return f'rows whose "{column}" is "{value}"'
         return first_met(self._leave_out, row)
 

@@ -14,29 +14,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, Problem
-from leadconnector_async.sources.base import SettledContact, SourceOptions
+from leadconnector_async.sources.base import SettledContact, SourceOptions, needs
 from leadconnector_async.sources.byte_stream import LineSplitter, SourceFile
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.csv import CsvRecords
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.fields import WrongValueError, folded, shown, stripped
-from leadconnector_async.sources.spreadsheet import missing_extra
+from leadconnector_async.sources.fields import WrongValueError, folded, shown, stripped, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _DEFAULTS: Final = SourceOptions()
-
-_WHOLE_NAME: Final = ("name", "fullname", "contactname", "displayname")
-
-_PARTS: Final = (
-    ("firstname", "givenname"),
-    ("middlename", "additionalname"),
-    ("lastname", "familyname"),
-)
-
-_COMPANY: Final = frozenset({"company", "companyname", "businessname", "organizationname"})
-"""What a business is called that has no name of a person."""
 
 _HANDLE: Final = re.compile(r"phone|mobile|cell|whatsapp|^(?:tel|number|to|address)$|mail")
 
@@ -181,10 +169,8 @@ class _PeopleFile:
         return Person(entry.name, (f"{self._path}:{entry.line}",), (*phones,), (*emails,))
 
     def _cards(self, lines: Iterable[bytes]) -> Iterator[_Entry]:
-        try:
+        with needs(self._path, "vobject", "people"):
             import vobject  # noqa: PLC0415 - an extra
-        except ImportError as error:
-            raise missing_extra(self._path, "vobject", "people") from error
         for start, text in _split_cards(lines):
             try:
                 card = vobject.readOne(text, allowQP=True).contents
@@ -234,9 +220,10 @@ class _TableColumns:
     def __init__(self, path: str, header: Sequence[str]) -> None:
         names = [folded(name) for name in header]
         self.width = len(names)
-        self._names = [n for n, name in enumerate(names) if name in _WHOLE_NAME]
-        self._parts = [n for part in _PARTS for n, name in enumerate(names) if name in part]
-        self._others = [n for n, name in enumerate(names) if name in _COMPANY]
+        known = table_of("names.toml")["people"]
+        self._names = [n for n, name in enumerate(names) if name in known["whole"]]
+        self._parts = [n for part in known["parts"] for n, name in enumerate(names) if name in part]
+        self._others = [n for n, name in enumerate(names) if name in known["company"]]
         self._handles = [
             n for n, name in enumerate(names) if _HANDLE.search(name) and not _OTHER.search(name)
         ]

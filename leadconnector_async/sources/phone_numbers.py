@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from leadconnector_async.sources.fields import WrongValueError, with_usual_digits
+from leadconnector_async.sources.fields import WrongValueError, several_people, with_usual_digits
 
 _WITHHELD: Final = re.compile(
     r"anonymous|blocked|n/?a|nil|none|null|payphone|private|restricted|unavailable|unidentified|"
@@ -92,20 +92,12 @@ def only_number(text: str) -> str:
         Wrong: it is known to be none, or there are several.
     """
     text = _plain(text)
-    if (
-        not text
-        or _WITHHELD.fullmatch(text.strip("()<>[] ").casefold())
-        or _PRESENTATIONS.fullmatch(text)
-        or text.removeprefix("+") in _WITHHELD_DIGITS
-    ):
+    is_withheld = _WITHHELD.fullmatch(text.strip("()<>[] ").casefold()) or not text
+    if is_withheld or _PRESENTATIONS.fullmatch(text) or text.removeprefix("+") in _WITHHELD_DIGITS:
         raise withheld()
     one, *others = people_in(text)
     if others or _ENDS_TWICE.fullmatch(text):
-        raise WrongValueError(
-            "names several people",
-            "write one record for each, with one number in it, or give --leave-out groups",
-            kind="groups",
-        )
+        raise several_people("number")
     if _SERVICE.fullmatch(one):
         raise numberless("is the number of a service, and no person's", "service-numbers")
     if _SENDER.fullmatch(one):

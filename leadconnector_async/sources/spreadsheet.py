@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import needs
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
 from leadconnector_async.sources.fields import listed, scalar_text, shown, stripped
 from leadconnector_async.sources.table import Table, is_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from python_calamine import CalamineWorkbook
 
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.dates import Dates
 
-    GridRow = tuple[int, list[str], str | None]
+    GridRow = tuple[int, int, list[str], str | None]
 
 
 class Spreadsheet:
-    """A source over rows with their numbers. ``share`` tells how much of them is read, 0 to 1.
+    """A source over rows, which come with how many of the ``total`` are read, and their numbers.
 
     With a row comes the sheet that it is on, where that tells it from others. ``place`` is where
     the header stands.
@@ -51,14 +52,14 @@ class Spreadsheet:
         rows: Iterator[GridRow],
         options: SourceOptions,
         *,
-        share: Callable[[], float],
+        total: int,
         place: str,
     ) -> None:
         self.name: str = file.name
         self.size: int = file.size or 0
         self.warnings: list[str] = []
         self._rows = rows
-        self._share = share
+        self._done, self._total = 0, total
         coercer = RowCoercer(options, file.beside)
         self.dates: Dates = coercer.dates
         self.sides: ChatSides = coercer.sides
@@ -68,12 +69,14 @@ class Spreadsheet:
     @property
     def bytes_read(self) -> int:
         """How far the file is read, by the share of its rows."""
-        return round(self.size * self._share())
+        return round(self.size * self._done / self._total) if self._total else self.size
 
     def __iter__(self) -> Iterator[Parsed]:
-        for line, cells, sheet in self._rows:
+        for done, line, cells, sheet in self._rows:
+            self._done = done
             if parsed := self.table.parsed(line, cells):
                 yield parsed if sheet is None else _of_sheet(parsed, sheet)
+        self._done = self._total
         self.warnings += self.table.warnings
 
     def __enter__(self) -> Self:
@@ -103,12 +106,6 @@ def as_text(value: object) -> str:
     return scalar_text(value)
 
 
-def missing_extra(path: str, package: str, extra: str) -> SourceError:
-    """Say which extra a file needs."""
-    fix = f"pip install 'leadconnector-async[{extra}]'"
-    return SourceError(f"{path}: needs the package {package}: {fix}")
-
-
 def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
     """Open a workbook. Of each sheet, the first row that can be a header is it.
 
@@ -120,10 +117,8 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
             installed.
     """
     path = file.name
-    try:
+    with needs(path, "python-calamine", "excel"):
         from python_calamine import CalamineError, load_workbook  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise missing_extra(path, "python-calamine", "excel") from error
     try:
         book = _Book(load_workbook(file.whole("an Excel workbook", held=True)))
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
@@ -236,20 +231,17 @@ def _grid(
         look for look in looks if look is main or (not look.hidden and look.columns == main.columns)
     ]
     several = len(read) > 1
-    done, total = 0, sum(look.height for look in read)
 
     def rows() -> Iterator[GridRow]:
-        nonlocal done
         before = 0
         for look in read:
             places = _places(main.header, look.header)
             for number, cells in book.rows(look.name):
-                done = before + number
                 if number <= look.line:
                     continue
                 row = cells if places is None else [cells[n] if n >= 0 else "" for n in places]
                 sheet = look.name if several else None
-                yield number, row if sheet is None else [*row, sheet], sheet
+                yield before + number, number, row if sheet is None else [*row, sheet], sheet
             before += look.height
 
     where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
@@ -257,9 +249,8 @@ def _grid(
     added = next(name for name in ("sheet", "sheet of row", "") if name not in main.columns)
     header = [*main.header, added] if several else main.header
     place = f"{file.name}: {where}line {main.line}"
-    spreadsheet = Spreadsheet(
-        file, header, rows(), options, share=lambda: done / total, place=place
-    )
+    total = sum(look.height for look in read)
+    spreadsheet = Spreadsheet(file, header, rows(), options, total=total, place=place)
     for name in spreadsheet.table.columns.feeds.get("date", ()) if not options.date_format else ():
         if book.is_swapped(main.name, spreadsheet.table.columns.names.index(name)):
             raise SwappedDatesError(f"{place}: {_SWAPPED.format(shown(name))}")
@@ -300,31 +291,27 @@ def open_parquet(file: SourceFile, options: SourceOptions) -> Spreadsheet:
         SourceError: it cannot be read, or its package is not installed.
     """
     path = file.name
-    try:
+    with needs(path, "pyarrow", "parquet"):
         import pyarrow as pa  # noqa: PLC0415 - an extra
         from pyarrow import parquet  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise missing_extra(path, "pyarrow", "parquet") from error
     try:
         table = parquet.ParquetFile(file.whole("Parquet"))
         header = pa.Table.from_batches([], table.schema_arrow).flatten().column_names
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path}: cannot be read as Parquet: export it again") from error
-    done, total = 0, table.metadata.num_rows
 
     def rows() -> Iterator[GridRow]:
-        nonlocal done
+        number = 0
         try:
             for batch in table.iter_batches(batch_size=_BATCH):
                 columns = pa.Table.from_batches([batch]).flatten().columns
                 for cells in zip(*(column.to_pylist() for column in columns), strict=True):
-                    done += 1
-                    yield done, [as_text(cell) for cell in cells], None
+                    number += 1
+                    yield number, number, [as_text(cell) for cell in cells], None
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{path}: is damaged: export it again") from error
         finally:
             table.close()
 
-    return Spreadsheet(
-        file, header, rows(), options, share=lambda: done / total if total else 1.0, place=path
-    )
+    total = table.metadata.num_rows
+    return Spreadsheet(file, header, rows(), options, total=total, place=path)

@@ -222,14 +222,8 @@ class Table:
         """
         if self._is_chat:
             return SourceFormat.of(self._options, "jsonl").encoded()
-        return SourceFormat.of(
-            self._options,
-            "csv",
-            marked=marked,
-            columns=self.columns.names,
-            delimiter=delimiter,
-            table=self._definition,
-        ).encoded()
+        columns = {"columns": self.columns.names, "table": self._definition, "marked": marked}
+        return SourceFormat.of(self._options, "csv", delimiter=delimiter, **columns).encoded()
 
     def parsed(self, line: int, cells: Sequence[str]) -> Parsed | None:
         """Read a row that has as many cells as the header. None for one that is no record."""

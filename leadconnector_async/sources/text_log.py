@@ -17,11 +17,10 @@ from msgspec import Struct
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, needs
 from leadconnector_async.sources.byte_stream import ByteStream, TooLong
 from leadconnector_async.sources.fields import stripped
 from leadconnector_async.sources.mapping_files import load_mapping, names_in
-from leadconnector_async.sources.spreadsheet import missing_extra
 from leadconnector_async.sources.stream_source import RowSource
 
 if TYPE_CHECKING:
@@ -191,10 +190,8 @@ class HtmlLog(RowSource):
         self, stream: ByteStream, text: Utf8Text, options: SourceOptions, definition: Definition
     ) -> None:
         super().__init__(stream, text, options)
-        try:
+        with needs(stream.name, "selectolax", "html"):
             from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415 - an extra
-        except ImportError as error:
-            raise missing_extra(stream.name, "selectolax", "html") from error
         self._parser = LexborHTMLParser
         self._begins = _beginnings(definition)
         self._kinds = definition.elements
