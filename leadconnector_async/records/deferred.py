@@ -1,10 +1,7 @@
 """What a message lacks until it is sent: beside its body, and known only from the API's answers.
 
 Of files that attachments name, what they hold is known, so that each content is uploaded once.
-
-And what is known only when all is staged: one file knows a person's number, another the address,
-and a record that names both joins their lanes. Mails go out after those that they answer, whatever
-their writers' clocks said.
+When all is staged, mails are put behind those that they answer, whatever their dates say.
 
 And what a record says, apart from what the options of its reading add to it: records of one id that
 say the same are one record. A provider's id comes from an option, and ``altId`` is a stamp.

@@ -3,10 +3,8 @@
 Sources: ``ProcessMessageBodyDto`` of the OpenAPI file, and reports of live use where the file and
 the service differ (the file marks both ids as required; the service wants one of them).
 
-Contacts that a program names: each in the one spelling under which it is looked up.
-
-Nothing is guessed here, and no package is needed, so that a record has the same key wherever it is
-made: a number has its country code, and a number that only people can read is a problem.
+And contacts that a program names, each in the one spelling under which it is looked up. Nothing is
+guessed, and no package is needed, so that a record has the same key wherever it is made.
 """
 
 from __future__ import annotations

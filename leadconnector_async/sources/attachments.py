@@ -118,7 +118,7 @@ class Attachments:
         """Take what a record of a type of message names.
 
         Raises:
-            Wrong: it is no list, or an item cannot be sent.
+            WrongValueError: it is no list, or an item cannot be sent.
         """
         if isinstance(value, list) and all(isinstance(item, SpooledUrl) for item in value):
             return value or None
@@ -186,10 +186,6 @@ class Attachments:
         """Find a file, by a URL or by a path that starts at one of the folders.
 
         A path may lead into an archive, as those of lists of failed records do.
-
-        Raises:
-            Wrong: it lies elsewhere, or is none that can be sent.
-            OSError: it cannot be looked at.
         """
         path = self._first(item)
         try:
@@ -243,13 +239,7 @@ class Attachments:
         ]
 
     def _ending(self, name: str, size: int, most: int, warn: Warn) -> str | None:
-        """Tell what a file's name ends with when it is sent, beside its own: "" or ".zip".
-
-        None: it is left out.
-
-        Raises:
-            Wrong: it cannot be sent.
-        """
+        """Tell what a file's name gets when it is sent: "" or ".zip"; None where it is left out."""
         suffix = PurePath(name).suffix.lower()
         fits = suffix in SUFFIXES
         files = f"files of type {suffix if _PLAIN_SUFFIX.fullmatch(suffix) else 'unknown'}"

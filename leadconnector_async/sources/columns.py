@@ -1,7 +1,4 @@
-"""The header of a table: which column feeds which field.
-
-Where the header of a table stands: titles may be above it.
-"""
+"""The header of a table: where it stands, below titles, and which column feeds which field."""
 
 from __future__ import annotations
 

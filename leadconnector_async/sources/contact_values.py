@@ -149,7 +149,7 @@ def read_number(text: str, region: str | None, *, possible: bool = False) -> Num
     exists, but never placeholders.
 
     Raises:
-        Wrong: it is none, or that of nobody or of several people.
+        WrongValueError: it is none, or that of nobody or of several people.
         SourceError: the package is not installed, or there is no such region.
     """
     found = _read(text, region, possible)

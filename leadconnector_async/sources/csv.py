@@ -1,7 +1,4 @@
-"""CSV: a header with the API's field names, one record per row.
-
-Records of CSV: cells of however many lines, and what is wrong with the others.
-"""
+"""CSV: a header, one record per row of cells, and what is wrong with the other rows."""
 
 from __future__ import annotations
 

@@ -255,7 +255,7 @@ def read_mail_date(text: str, zone: tzinfo | None = None) -> datetime:
     no mail's.
 
     Raises:
-        Wrong: it is no date, or its zone cannot be told. ``given`` is not set.
+        WrongValueError: it is no date, or its zone cannot be told. ``given`` is not set.
     """
     bare = _MAIL_COMMENT.sub(" ", text)
     found = next((match for form in _MAIL_FORMS if (match := form.match(bare))), None)

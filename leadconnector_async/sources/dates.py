@@ -275,11 +275,7 @@ class Dates:
 
 
 def _checked(form: str) -> str:
-    """Refuse a form of dates that none can have, and give the letters of its day, month and year.
-
-    Raises:
-        SourceError: it is neither a name nor a pattern of `datetime.strptime`.
-    """
+    """Refuse a form that no date can have, and give the letters of its day, month and year."""
     try:
         datetime.strptime("", form)  # noqa: DTZ007 - only the pattern counts
     except (ValueError, re.error) as error:

@@ -1,18 +1,14 @@
 """Whatever the encoding of a source, UTF-8 comes out: the formats read nothing else.
 
-Text that was UTF-8 and was read as Latin-1 or Windows-1252: ``cafÃ©`` for ``café``.
-
-What is found is certain: the whole text goes back to bytes, and these are UTF-8. So no library
-that weighs likelihoods is needed, and no text is taken for garbled that is not; one that only in
-part is stays unfound.
-
-Text of mails, whatever its charset is said to be.
+Text that was UTF-8 and was read as Latin-1 or Windows-1252, ``cafÃ©`` for ``café``, is found for
+certain: all of it goes back to bytes, and these are UTF-8. One that is garbled in part stays.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from leadconnector_async.errors import SourceError
@@ -173,7 +169,7 @@ def mended(text: str) -> str | None:
     return found
 
 
-_UNSAID: Final = frozenset({None, "", "us-ascii", "ascii", "unknown-8bit", "x-unknown", "8bit"})
+_UNSAID: Final = frozenset({"", "us-ascii", "ascii", "unknown-8bit", "x-unknown", "8bit"})
 """Charsets of mails whose writer did not know."""
 
 
@@ -185,16 +181,13 @@ def decode_text(
     Text without a charset is UTF-8 where it can be, else cp1252: nearly no other text is UTF-8 by
     chance, and bytes of any kind are cp1252 or Latin-1.
     """
-    if charset in _UNSAID:
+    if charset is None or charset in _UNSAID:
         try:
             return content.decode()
         except UnicodeDecodeError:
             return content.decode("cp1252", "replace")
-    assert charset is not None  # noqa: S101 - tells the type checker
-    try:
+    with suppress(LookupError, ValueError):  # no such charset, or not text of it
         return content.decode(charset)
-    except (LookupError, ValueError):
-        pass  # no such charset, or not text of it
     try:
         text = content.decode(charset, "replace")
     except (LookupError, ValueError):

@@ -1,6 +1,4 @@
-"""The head of a mail: who, when, about what, in answer to which, and what became of it.
-
-And whose mailbox it is in.
+"""The head of a mail: who, when, about what, and what became of it, in whose mailbox.
 
 Read with the old, lenient half of the standard library: its new one parses every header by the
 grammar, takes twenty times as long, and raises on headers that break it.

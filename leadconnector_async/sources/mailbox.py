@@ -136,7 +136,7 @@ class MailReader:
         """Name the values of a mail. A problem is of the mail as a whole.
 
         Raises:
-            LeftOut: it is not to be imported.
+            LeftOutError: it is not to be imported.
             SourceError: an attachment cannot be kept.
         """
         values: Values = {"type": "Email"}
@@ -230,11 +230,7 @@ class MailReader:
 
 
 class Mailbox(MailReader, OpenSource):
-    """Reads an mbox file, or, for ``single``, a file that is one mail.
-
-    Raises:
-        SourceError: the owner's addresses are not given.
-    """
+    """Reads an mbox file, or, for ``single``, a file that is one mail."""
 
     def __init__(
         self, stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
@@ -259,9 +255,6 @@ class MailFolder(MailReader):
 
     Each comes with whether it is a single mail. The line of a record is that in its mbox file; of a
     mail that is a file, the number of the file, from 1.
-
-    Raises:
-        SourceError: the owner's addresses are not given.
     """
 
     def __init__(

@@ -1,8 +1,4 @@
-"""Rules of a mapping for one table, whose own spellings of its columns go into them.
-
-Texts of columns as a mapping means them: words, beginnings and dates; and the values that leave a
-row out.
-"""
+"""Rules of a mapping in one table's own spellings, and what by them the texts of columns mean."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Files of mappings: TOML, checked when it is read; and which of them reads a file.
-
-That is the one that is given, or the one whose marks the file bears.
-"""
+"""Files of mappings, in TOML; and which reads a file: the given one, or whose marks it bears."""
 
 from __future__ import annotations
 

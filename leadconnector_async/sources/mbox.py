@@ -1,7 +1,4 @@
-"""Mails of an mbox file, one at a time; which files of an export hold mails; and parts of a mail.
-
-Its parts are its text, its HTML, and what is attached.
-"""
+"""Mails of an mbox file, one at a time; which files of an export hold mails; parts of a mail."""
 
 from __future__ import annotations
 

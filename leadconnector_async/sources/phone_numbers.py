@@ -89,7 +89,7 @@ def only_number(text: str) -> str:
     """Take away what a program put around a number.
 
     Raises:
-        Wrong: it is known to be none, or there are several.
+        WrongValueError: it is known to be none, or there are several.
     """
     text = _plain(text)
     is_withheld = _WITHHELD.fullmatch(text.strip("()<>[] ").casefold()) or not text

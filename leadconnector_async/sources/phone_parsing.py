@@ -45,7 +45,7 @@ def parse_number(text: str, region: str | None, *, possible: bool) -> Number:
     """Read one number, without a country code as one of ``region``.
 
     Raises:
-        Wrong: it is that of nobody.
+        WrongValueError: it is that of nobody.
     """
     given = _parsed(text, region)
     other = _by_code(text, region)

@@ -48,12 +48,10 @@ def from_plug_ins(path: str, options: SourceOptions) -> tuple[Source | None, lis
             one says so of the file.
     """
     chosen, broken = options.format, list[str]()
-    points = plug_ins()
-    if chosen is not None and chosen not in [point.name for point in points]:
+    points = [point for point in plug_ins() if chosen in (None, point.name)]
+    if chosen is not None and not points:
         raise SourceError(unknown_format(chosen))
-    for point in points:
-        if chosen not in (None, point.name) or (chosen is None and path == "-"):
-            continue
+    for point in points if chosen is not None or path != "-" else ():
         found = _opened(point, path, options)
         if isinstance(found, str) and chosen is not None:
             raise SourceError(f"{path}: {found}")
@@ -102,11 +100,7 @@ def _called(point: EntryPoint) -> str:
 
 
 def _guarded(items: Iterable[Any], point: EntryPoint) -> Iterator[Any]:
-    """Give what a plug-in gives, and its name to what goes wrong in it.
-
-    Raises:
-        SourceError: it cannot go on.
-    """
+    """Give what a plug-in gives, and its name to what goes wrong in it."""
     number = 0
     try:
         for item in items:

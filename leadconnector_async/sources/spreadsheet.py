@@ -1,9 +1,7 @@
-"""Rows of cells that a library reads, as if they were CSV; and Excel's, sheet by sheet.
+"""Rows of workbooks and of Parquet, read by libraries, as if they were CSV.
 
 The library that reads workbooks (``.xlsx``, ``.xlsb``, ``.xls``, ``.ods``) holds one sheet in
-memory, of which rows are taken one by one. Sheets of equal header are read in turn.
-
-Parquet: read in batches, columns of structs by dotted names.
+memory. Sheets of equal header are read in turn. Columns of structs in Parquet have dotted names.
 """
 
 from __future__ import annotations

@@ -72,6 +72,7 @@ class OpenSource:
 
     def __init__(self, stream: ByteStream) -> None:
         self.name: str = stream.name
+        self.size: int | None = stream.size
         self.warnings: list[str] = []
         self._stream = stream
 
@@ -79,11 +80,6 @@ class OpenSource:
     def bytes_read(self) -> int:
         """How far the file is read, in bytes as they are stored."""
         return self._stream.bytes_read
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of the file; None where it cannot be known."""
-        return self._stream.size
 
     def __enter__(self) -> Self:
         return self

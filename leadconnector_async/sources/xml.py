@@ -1,9 +1,7 @@
 """XML, by a mapping of its elements: read as a stream, with no document type and no entities.
 
-Mends references to characters that XML does not allow, on the way to the parser.
-
-Old backups of phones write an emoji as the two halves that UTF-16 makes of it, each a reference
-of its own, and control characters as they were.
+Old backups of phones write an emoji as the two halves that UTF-16 makes of it, each a reference of
+its own, and control characters as they were: XML allows neither, and so they are mended before.
 """
 
 from __future__ import annotations
