@@ -60,7 +60,9 @@ class SourceReader:
         """
         for path in self._paths:
             # Pipes give their content once, and a location is read later.
-            if path == "-" or _is_pipe(path) or location_in(path) is not None:
+            file = Path(path)
+            is_pipe = path == "-" or (file.exists() and not (file.is_file() or file.is_dir()))
+            if is_pipe or location_in(path) is not None:
                 continue
             for source in open_sources(path, self.options):
                 source.__exit__(None, None, None)
@@ -68,8 +70,8 @@ class SourceReader:
     @property
     def locations(self) -> list[str]:
         """The locations among the sources, each once."""
-        found = (location_in(path) for path in self._paths)
-        return list(dict.fromkeys(location for location in found if location is not None))
+        found = dict.fromkeys(map(location_in, self._paths))
+        return [location for location in found if location is not None]
 
     @property
     def bytes_read(self) -> int:
@@ -148,10 +150,6 @@ class SourceReader:
         else:
             self.warnings[at] = f"{count + 1 - _MAX_NAMED:,} more sources: {warning}"
         self._told[warning] = count + 1, at
-
-
-def _is_pipe(path: str) -> bool:
-    return Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir())
 
 
 def _total_size(paths: Sequence[str]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
@@ -65,7 +65,6 @@ class Contacts:
         self._notice = notice
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
         self._mine = list(mine)
-        self._own: set[str] | None = None
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""
@@ -82,12 +81,10 @@ class Contacts:
             bare = "" if LETTER.search(text) else digits(text)
             return bare or stripped(text).casefold()
 
-    @property
+    @cached_property  # the package that reads them is not always there
     def own(self) -> set[str]:
         """The owner's numbers and names, as `same` spells them. Whoever learns of one adds it."""
-        if self._own is None:  # the package that reads them is not always there
-            self._own = {self.same(number) for number in self._mine}
-        return self._own
+        return {self.same(number) for number in self._mine}
 
     def is_own(self, text: str) -> bool:
         """Tell a number, an address or a name of the owner."""

@@ -18,7 +18,7 @@ from leadconnector_async.sources.stream_source import StreamSource
 from leadconnector_async.sources.table import Table, is_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from leadconnector_async.sources.encoding import Utf8Text
 
@@ -162,11 +162,11 @@ class Delimited(StreamSource):
         if options.delimiter == "" or len(delimiter) != 1 or delimiter in '"\r\n':
             raise SourceError(f"{self.name}: {delimiter!r} is no delimiter: give one character")
         above = _rows(text.head, delimiter)
-        at = vocabulary.header(above) if above else 0
+        at = vocabulary.header(above)
         spaced = _rows(text.head, delimiter, is_spaced=True)
-        is_spaced = _is_spaced(above[at] if above else []) and len(spaced) > at
-        if is_spaced:
-            above = spaced
+        others = above[at][1:] if above else []  # a space behind each delimiter is none of a cell's
+        is_spaced = all(name[:1] == " " for name in others) and others != [] and len(spaced) > at
+        above = spaced if is_spaced else above
         self._records = CsvRecords(self._lines, delimiter, text, is_spaced=is_spaced)
         self._rows = iter(self._records)
         if any(map(_is_protected, above)):
@@ -248,11 +248,6 @@ def begins_with_header(head: bytes, options: SourceOptions) -> bool:
     vocabulary = Vocabulary(options)
     rows = _rows(head, options.delimiter or _said(head) or _sniffed(head, vocabulary))
     return bool(rows) and vocabulary.is_header(rows[0])
-
-
-def _is_spaced(header: Sequence[str]) -> bool:
-    """Tell a header that has a space behind each delimiter: it is none of the cell's."""
-    return len(header) > 1 and all(name.startswith(" ") for name in header[1:])
 
 
 def _is_protected(cells: list[str]) -> bool:

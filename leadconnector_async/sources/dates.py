@@ -60,10 +60,6 @@ LATE: Final = "date is in the future"
 
 TIMELESS: Final = "date has no time of day: midnight is taken"
 
-OTHER_OFFSET: Final = "date has an offset, which is not that of the row's time zone: it is taken"
-
-OTHER_ZONE: Final = "date is in the row's own time zone, which is not that of --timezone"
-
 
 class Dates:
     """Reads the dates of one source.
@@ -140,14 +136,16 @@ class Dates:
         if date.tzinfo is not None:
             zone = date_patterns.zone_in(name.text) if name.column is None else None
             if zone is not None and _offsets(date, zone)[0] != date.utcoffset():
-                self.notices.append(OTHER_OFFSET)
+                told = "date has an offset, which is not that of the row's time zone: it is taken"
+                self.notices.append(told)
             return None
         zone = date_patterns.zone_at(name, date, self._zone)
         if zone is None:
             self.notices.append("time zone of the row is none that is known: --timezone is taken")
         elif name.column is None and self._zone:
-            told = _offsets(date, zone) != _offsets(date, self._zone)
-            self.notices += [OTHER_ZONE] if told else []
+            is_other = _offsets(date, zone) != _offsets(date, self._zone)
+            told = "date is in the row's own time zone, which is not that of --timezone"
+            self.notices += [told] if is_other else []
         return zone
 
     def _of_zone(self, date: datetime, zone: tzinfo | None) -> datetime:

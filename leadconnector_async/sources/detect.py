@@ -46,8 +46,6 @@ BOOKS: Final[dict[bytes, FormatName]] = {
 
 MAIL: Final = frozenset({"mbox", "eml"})
 
-_UNPACK: Final = "unpack it, and name the files in it, or the folder if it holds mails"
-
 _TAR: Final = slice(257, 262)
 """Where the head of a tar archive has its mark."""
 
@@ -198,7 +196,8 @@ def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Sourc
 
 def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
     if head[_TAR] == b"ustar":
-        raise SourceError(f"{stream.name}: is a tar archive: {_UNPACK}")
+        fix = "unpack it, and name the files in it, or the folder if it holds mails"
+        raise SourceError(f"{stream.name}: is a tar archive: {fix}")
     for magic, (wrong, fix) in table_of("file_kinds.toml")["foreign"].items():
         if head.startswith(magic.encode("latin-1")):
             raise SourceError(f"{stream.name}: {wrong}: {fix}")

@@ -159,7 +159,7 @@ def _score(names: list[str], options: SourceOptions) -> int:
     """Count the names that are read."""
     given = None if options.mapping_file is None else load_mapping(options.mapping_file)
     found = recognised(names, options.mappings)
-    fits = found if given is None else given.requires and not given.lacking(names)
+    fits = found if given is None else given.fits(names)
     definition = given or load_mapping(found or "generic")
     known = {name for rule in definition.fields.values() for name in columns_of(rule)}
     known.update(FIELDS, options.mapping.values())

@@ -49,10 +49,6 @@ _HINT: Final = (
     "docs/mappings.md how to write one"
 )
 
-_FOREIGN: Final = (
-    "{} is taken for another system's and not sent: where it is the API's, give --map {}={}"
-)
-
 
 class Objects:
     """Makes records of objects.
@@ -145,7 +141,8 @@ class Objects:
         foreign = [name for name in names if name in fields.GIVEN_IDS and name not in kept]
         for name in foreign:
             del values[name]
-        return values, [_FOREIGN.format(name, name, name) for name in foreign]
+        told = "is taken for another system's and not sent: where it is the API's, give --map"
+        return values, [f"{name} {told} {name}={name}" for name in foreign]
 
     def _row(self, record: Record) -> dict[str, Cell]:
         row: dict[str, Cell] = {}

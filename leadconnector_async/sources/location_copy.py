@@ -8,7 +8,6 @@ reading that broke off goes on.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
@@ -145,13 +144,13 @@ def open_copy(location: str, options: SourceOptions) -> Source:
             f"{name}: is read through the API, by import alone, which keeps a copy beside its "
             "outbox: to send nothing yet, give --stage-only"
         )
-    with ExitStack() as stack:
-        copy = LocationCopy(options.spool, location)
-        stack.callback(copy.close)
+    copy = LocationCopy(options.spool, location)
+    try:
         stream = stream_of(copy.lines(), name, close=copy.close)
         text = Utf8Text(stream, "utf-8")
         source = JsonSource(stream, text, options, JsonLayout(None, Choice(load_mapping(MAPPING))))
-        if not copy.count():
-            source.warnings.append("has no messages")
-        stack.pop_all()
+        source.warnings += [] if copy.count() else ["has no messages"]
+    except BaseException:
+        copy.close()
+        raise
     return source

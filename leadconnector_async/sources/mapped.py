@@ -34,8 +34,6 @@ _NOTHING: Final = frozenset({"false", "PT0S"})
 
 _CALLS: Final = frozenset({"Call", "IVR_Call", "Campaign_Call", "Campaign_VoiceMail"})
 
-_STATE: Final = "states of calls that are not known, and not sent"
-
 _UNTOLD: Final = WrongValueError(
     "is missing, and the contact has an e-mail address alone",
     "add a column Type in which each row says Email or SMS",
@@ -128,7 +126,7 @@ class RowMapper:
             values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
         told += [rules.SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
-        told += [_STATE] * self._is_stateless
+        told += ["states of calls that are not known, and not sent"] * self._is_stateless
         return values, reason, told
 
     def values(self, row: Row) -> Values:

@@ -230,6 +230,10 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         sessions = {*map(folded, self.chat.session)}
         return replace(self, chat=None) if sessions.isdisjoint(map(folded, names)) else self
 
+    def fits(self, names: Iterable[str]) -> bool:
+        """Tell a file that is known by columns or keys of these names."""
+        return bool(self.requires) and not self.lacking(names)
+
     def lacking(self, names: Iterable[str]) -> list[str]:
         """Name the columns that are required and not among these."""
         there = {folded(name) for name in names}

@@ -268,18 +268,12 @@ def described(root: str) -> str:
 
 def recognised(names: Collection[str], folders: Iterable[Path] = ()) -> str | None:
     """Find the mapping whose columns are all there: in folders, or that comes with the library."""
-    for name in names_in(folders):
-        definition = load_mapping(name)
-        if definition.requires and not definition.lacking(names):
-            return name
-    return None
+    return next((name for name in names_in(folders) if load_mapping(name).fits(names)), None)
 
 
 def _misfit(definition: Definition, names: Collection[str]) -> str | None:
-    if definition.is_html:
-        return "--mapping is for pages of HTML"
     if definition.elements:
-        return "--mapping is for XML"
+        return f"--mapping is for {'pages of HTML' if definition.is_html else 'XML'}"
     if definition.text is not None:
         return "--mapping is for text"
     if lacking := definition.lacking(names):

@@ -89,10 +89,9 @@ class People:
             )
         if contact.key:
             return contact
+        wrong, fix = "is not there", "add it with a number or an address"
         if found:
             wrong, fix = "names several people", "give each of them a name of its own there"
-        else:
-            wrong, fix = "is not there", "add it with a number or an address"
         return Problem("contact.name", f"{shown(name)} {wrong} in --people", fix)
 
 

@@ -5,19 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from leadconnector_async.sources.fields import WrongValueError, several_people, with_usual_digits
-
-_WITHHELD: Final = re.compile(
-    r"anonymous|blocked|n/?a|nil|none|null|payphone|private|restricted|unavailable|unidentified|"
-    r"unknown|withheld|(?:private|unknown|withheld) (?:caller|number)|no number|"
-    r"(?:no )?caller id(?: blocked)?"
-)
-"""What logs say where a caller hid the number."""
-
-_WITHHELD_DIGITS: Final = frozenset(
-    ["266696687", "2562533", "7378742833", "8656696", "86282452253", "464"]
-)
-"""ANONYMOUS, BLOCKED, RESTRICTED, UNKNOWN, UNAVAILABLE and NO on a keypad, as Twilio gives them."""
+from leadconnector_async.sources import fields
+from leadconnector_async.sources.fields import WrongValueError
 
 _PRESENTATIONS: Final = re.compile(r"-[1-4]")
 """Unknown, private, payphone and unavailable callers in Android's log of calls."""
@@ -92,12 +81,13 @@ def only_number(text: str) -> str:
         WrongValueError: it is known to be none, or there are several.
     """
     text = _plain(text)
-    is_withheld = _WITHHELD.fullmatch(text.strip("()<>[] ").casefold()) or not text
-    if is_withheld or _PRESENTATIONS.fullmatch(text) or text.removeprefix("+") in _WITHHELD_DIGITS:
+    callers = fields.table_of("names.toml")["callers"]
+    is_withheld = not text or text.strip("()<>[] ").casefold() in callers["withheld"]
+    if is_withheld or _PRESENTATIONS.fullmatch(text) or text.removeprefix("+") in callers["digits"]:
         raise withheld()
     one, *others = people_in(text)
     if others or _ENDS_TWICE.fullmatch(text):
-        raise several_people("number")
+        raise fields.several_people("number")
     if _SERVICE.fullmatch(one):
         raise numberless("is the number of a service, and no person's", "service-numbers")
     if _SENDER.fullmatch(one):
@@ -107,7 +97,7 @@ def only_number(text: str) -> str:
 
 def _plain(text: str) -> str:
     if not text.isascii():
-        text = with_usual_digits(text)
+        text = fields.with_usual_digits(text)
     text = _SCHEME.sub("", text.strip(" \t\r\n='\""), count=1)
     text = _SIP.sub(r"\1", text)
     if "@" in text:

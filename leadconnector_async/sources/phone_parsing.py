@@ -20,8 +20,6 @@ BY_CODE: Final = "numbers without +, which are valid only if they begin with the
 
 _WITH_PLUS: Final = "write it with + and its country code, such as +12125550100"
 
-_WHOLE: Final = "write the whole number with its country code, such as +12125550100"
-
 _MAX_NAME: Final = 40
 
 _RUN: Final = "0123456789" * 3
@@ -157,7 +155,8 @@ def _no_possible(given: PhoneNumber) -> WrongValueError:
         return WrongValueError("lacks its area code", fix)
     country = f"for the country code +{given.country_code}"
     if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return WrongValueError(f"is no possible telephone number {country}", _WHOLE)
+        fix = "write the whole number with its country code, such as +12125550100"
+        return WrongValueError(f"is no possible telephone number {country}", fix)
     wrong = f"is no valid telephone number {country}: nobody can have it"
     return WrongValueError(wrong, "correct it, or give --numbers possible to take it all the same")
 

@@ -114,7 +114,10 @@ def _seconds(rules: Mapping[str, FieldRule]) -> Iterator[str]:
         if field not in fields.LIST_FIELDS and not rule.join and rule.column:
             first, *others = dict.fromkeys(as_list(rule.column))
             alone = (other for other in others if times[other] == 1)
-            yield from (_SECOND.format(shown(other), shown(first)) for other in alone)
+            yield from (
+                f"column {shown(other)} is not sent where column {shown(first)} is filled"
+                for other in alone
+            )
 
 
 def _refuse_missing(source: str, definition: Definition, find: Callable[[str], str | None]) -> None:
@@ -135,13 +138,6 @@ _FOREIGN: Final = (
     "--map {}={}"
 )
 
-_SECOND: Final = "column {} is not sent where column {} is filled"
-
-_NOT_OURS: Final = (
-    "{} is not sent: beside {} it is most likely another system's id; if it is LeadConnector's, "
-    "give --map {}={}"
-)
-
 _NONE: Final = FieldRule()
 
 _CLOCK: Final = re.compile(
@@ -150,8 +146,6 @@ _CLOCK: Final = re.compile(
     re.IGNORECASE,
 )
 """What is a time of day by itself."""
-
-_NO_CLOCK: Final = "has no time of day, which column {} may hold"
 
 _FIX_CLOCK: Final = (
     "put the time into a column Time, as in 3:05 PM, or give --map date=COLUMN with the column "
@@ -162,8 +156,6 @@ _SPAN: Final = re.compile("dur|length|talk|wait|hold|ring|dauer|elapsed|total", 
 """What is a span of time, and no time of day."""
 
 _HALVES: Final = frozenset({"ampm", "meridiem", "meridian"})
-
-_HALF: Final = "has half of the day in a column of its own, {}, which is not read"
 
 _TELL_SIDES: Final = "give --map direction=COLUMN, or --mine with your number"
 
@@ -266,11 +258,15 @@ class Table:
         """Refuse a date where a column that is not read may hold its time, or half of the day."""
         dates = self.columns.feeds.get("date", ())
         row = dict(zip(self.columns.names, map(stripped, cells), strict=True))
-        told = [_HALF.format(shown(name)) for name in self._halves if row[name]]
+        halves = [shown(name) for name in self._halves if row[name]]
+        told = [
+            f"has half of the day in a column of its own, {one}, which is not read"
+            for one in halves
+        ]
         if TIMELESS in parsed.notices and self._is_joined:
             clocks = [name for name in (*self._clocks, *dates) if _CLOCK.fullmatch(row[name])]
             clocks += [name for name in dates if ":" in row[name]]
-            told += [_NO_CLOCK.format(shown(name)) for name in clocks]
+            told += [f"has no time of day, which column {shown(name)} may hold" for name in clocks]
         if not told:
             return parsed
         problem = Problem("date", told[0], _FIX_CLOCK)
@@ -283,8 +279,11 @@ class Table:
         undated = [] if columns.feeds.get("date") else [_UNDATED]
         if isinstance(columns, NamedColumns):
             unused = [f"column {shown(name)} is not sent" for name in columns.unknown]
-            foreign = columns.foreign.items()
-            told = [_NOT_OURS.format(shown(id_), shown(by), id_, id_) for id_, by in foreign]
+            told = [
+                f"{shown(id_)} is not sent: beside {shown(by)} it is most likely another system's "
+                f"id; if it is LeadConnector's, give --map {id_}={id_}"
+                for id_, by in columns.foreign.items()
+            ]
             return unused + undated + told
         unused = fields.not_sent(
             "column", [one for one in columns.unknown if one not in columns.foreign]

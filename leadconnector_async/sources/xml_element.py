@@ -202,9 +202,7 @@ def _with_texts(kind: RecordKind, element: Element) -> tuple[Element, dict[str, 
 
 
 def _text(inner: Inner, tag: str, attributes: dict[str, str]) -> str | None:
-    if tag != inner.element:
-        return None
-    if any(attributes.get(key) != value for key, value in inner.where.items()):
+    if tag != inner.element or any(attributes.get(k) != v for k, v in inner.where.items()):
         return None
     text = attributes.get(inner.attribute, "")
     if text in _NOTHING and inner.base64 is not None:
