@@ -102,19 +102,17 @@ _NEEDED: Final = (
 
 
 class NamedColumns(Columns):
-    """Names the cells as the API does. Each of ``foreign`` comes with the column that tells."""
+    """Names the cells as the API does."""
 
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
         super().__init__(source, header, mapping)
         feeds = self._feeds()
         others = (name for name in self.names if name not in feeds.values())
-        beside = next(filter(fields.is_foreign, others), None)
-        foreign = set() if beside is None else fields.GIVEN_IDS - mapping.keys()
+        is_mixed = any(map(fields.is_foreign, others))
+        foreign = fields.GIVEN_IDS - mapping.keys() if is_mixed else set()
         if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
             foreign -= {fields.LOCATION}
-        self.foreign: dict[str, str] = {
-            name: beside or "" for name in self.names if name in foreign
-        }
+        self.foreign: dict[str, str] = {name: name for name in self.names if name in foreign}
         feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
         self._refuse_wrong(feeds)
         self.feeds: dict[str, list[str]] = {field: [name] for field, name in feeds.items()}

@@ -171,6 +171,12 @@ def not_sent(what: str, names: Sequence[str]) -> list[str]:
     return [f"{what}s {listed(names)} are not sent"]
 
 
+def foreign_id(name: str, field: str) -> str:
+    """Say that an id is passed over, since beside other names it is hardly LeadConnector's."""
+    taken = "is taken for another system's id and not sent: if it is LeadConnector's, give --map"
+    return f"{shown(name)} {taken} {field}={name}"
+
+
 def flat(values: dict[str, object]) -> dict[str, object]:
     """Take objects apart into dotted names."""
     for name in NESTED:

@@ -141,8 +141,7 @@ class Objects:
         foreign = [name for name in names if name in fields.GIVEN_IDS and name not in kept]
         for name in foreign:
             del values[name]
-        told = "is taken for another system's and not sent: where it is the API's, give --map"
-        return values, [f"{name} {told} {name}={name}" for name in foreign]
+        return values, [fields.foreign_id(name, name) for name in foreign]
 
     def _row(self, record: Record) -> dict[str, Cell]:
         row: dict[str, Cell] = {}

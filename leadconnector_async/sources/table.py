@@ -133,11 +133,6 @@ def _refuse_missing(source: str, definition: Definition, find: Callable[[str], s
 
 _UNDATED: Final = "no column gives the date: give --map date=COLUMN"
 
-_FOREIGN: Final = (
-    "column {} is not sent: the ids of another system are not LeadConnector's; if they are, give "
-    "--map {}={}"
-)
-
 _NONE: Final = FieldRule()
 
 _CLOCK: Final = re.compile(
@@ -277,19 +272,14 @@ class Table:
         """What was passed over. A mapping names what it takes, and so what it does not."""
         columns = self.columns
         undated = [] if columns.feeds.get("date") else [_UNDATED]
+        foreign = [fields.foreign_id(name, field) for name, field in columns.foreign.items()]
         if isinstance(columns, NamedColumns):
             unused = [f"column {shown(name)} is not sent" for name in columns.unknown]
-            told = [
-                f"{shown(id_)} is not sent: beside {shown(by)} it is most likely another system's "
-                f"id; if it is LeadConnector's, give --map {id_}={id_}"
-                for id_, by in columns.foreign.items()
-            ]
-            return unused + undated + told
+            return unused + undated + foreign
         unused = fields.not_sent(
             "column", [one for one in columns.unknown if one not in columns.foreign]
         )
-        told = [*self._choice.notes, *unused, *columns.seconds, *columns.wanting]
-        told += [_FOREIGN.format(shown(name), id_, name) for name, id_ in columns.foreign.items()]
+        told = [*self._choice.notes, *unused, *columns.seconds, *columns.wanting, *foreign]
         if self._definition is not None and not columns.feeds.get("direction"):
             rule = self._definition.fields.get("direction", _NONE)
             if not (rule.constant or self._options.mine):
