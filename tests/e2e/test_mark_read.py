@@ -163,7 +163,7 @@ def test_a_killed_run_is_gone_on_with(tmp_path: Path) -> None:
 def waiting(outbox: Path) -> list[str]:
     """The marks that are still to be made, by what is on disk."""
     with closing(sqlite3.connect(outbox)) as connection:
-        rows = connection.execute("SELECT name FROM fact WHERE name GLOB 'mark:*'").fetchall()
+        rows = connection.execute("SELECT name FROM lookup WHERE name GLOB 'mark:*'").fetchall()
     return [name for (name,) in rows]
 
 

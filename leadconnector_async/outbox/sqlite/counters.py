@@ -44,7 +44,7 @@ _TO_TOTALS: Final = """ ON CONFLICT (location, state) DO UPDATE SET n = n + excl
 _TO_PACE: Final = " ON CONFLICT (span) DO UPDATE SET sent = sent + excluded.sent"
 
 _SPEND: Final = (
-    "INSERT OR REPLACE INTO spend"
+    "INSERT OR REPLACE INTO quota"
     " (location, day_used, day_ends, window_used, window_ends, day_limit)"
 )
 
@@ -121,24 +121,24 @@ class Counters:
 # of it: there is one for each contact, file and mail.
 _KNOWN: Final = "SELECT name, value FROM ("
 
-_OF_NAMES: Final = ") CROSS JOIN fact ON location = column1 AND name = column2"
+_OF_NAMES: Final = ") CROSS JOIN lookup ON location = column1 AND name = column2"
 
 # A mark's name goes on with its lane, and then the conversation.
 _FINISHED: Final = """SELECT name, value, (SELECT conversation_id FROM outcome
-        WHERE outcome.location = fact.location AND lane = CAST(substr(name, 6) AS INTEGER)
+        WHERE outcome.location = lookup.location AND lane = CAST(substr(name, 6) AS INTEGER)
             AND state = 2 AND conversation_id IS NOT NULL LIMIT 1)
-    FROM fact WHERE location = ? AND name >= 'mark:' AND name < 'mark;' AND NOT EXISTS (
-        SELECT 1 FROM queue WHERE queue.location = fact.location
+    FROM lookup WHERE location = ? AND name >= 'mark:' AND name < 'mark;' AND NOT EXISTS (
+        SELECT 1 FROM queue WHERE queue.location = lookup.location
             AND lane = CAST(substr(name, 6) AS INTEGER))"""
 
-_MARKING: Final = """SELECT name FROM location WHERE EXISTS (SELECT 1 FROM fact
-    WHERE location = id AND fact.name >= 'mark:' AND fact.name < 'mark;') ORDER BY id"""
+_MARKING: Final = """SELECT name FROM location WHERE EXISTS (SELECT 1 FROM lookup
+    WHERE location = id AND lookup.name >= 'mark:' AND lookup.name < 'mark;') ORDER BY id"""
 
-_NOTE: Final = "INSERT OR IGNORE INTO fact (location, name, value)"
+_NOTE: Final = "INSERT OR IGNORE INTO lookup (location, name, value)"
 
-_FORGET: Final = "DELETE FROM fact WHERE location = ? AND name = ?"
+_FORGET: Final = "DELETE FROM lookup WHERE location = ? AND name = ?"
 
-_PUT: Final = "INSERT OR REPLACE INTO fact (location, name, value)"
+_PUT: Final = "INSERT OR REPLACE INTO lookup (location, name, value)"
 
 
 class Lookups:

@@ -43,7 +43,7 @@ _NEXT_LEASE: Final = "UPDATE location SET epoch = epoch + 1 WHERE id IN ("
 
 _LEASED: Final = """SELECT epoch, id, day_used, day_ends, window_used, window_ends, day_limit
     FROM ("""
-_WITH_SPENT: Final = ") CROSS JOIN location ON id = column1 LEFT JOIN spend ON spend.location = id"
+_WITH_SPENT: Final = ") CROSS JOIN location ON id = column1 LEFT JOIN quota ON quota.location = id"
 
 _DESTINATIONS: Final = (
     "SELECT substr(name, ?) FROM source WHERE substr(name, 1, ?) = ? AND form = ?"

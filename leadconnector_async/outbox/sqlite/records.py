@@ -86,12 +86,12 @@ _FORMER: Final = "INSERT OR IGNORE INTO former (seq, line)"
 
 _WAS: Final = "SELECT 1 FROM former WHERE seq = ? AND line = ?"
 
-_COPY: Final = "INSERT INTO copy (source, seq, n, met, reading, line)"
+_COPY: Final = "INSERT INTO copy (source, seq, n, met, source_pass, line)"
 
 _TO_COPIES: Final = """ ON CONFLICT (source, seq) DO UPDATE SET
-    met = iif(reading = excluded.reading, met + 1, 1),
-    n = max(n, iif(reading = excluded.reading, met + 1, 1)),
-    line = iif(reading = excluded.reading, line, excluded.line), reading = excluded.reading"""
+    met = iif(source_pass = excluded.source_pass, met + 1, 1),
+    n = max(n, iif(source_pass = excluded.source_pass, met + 1, 1)),
+    line = iif(source_pass = excluded.source_pass, line, excluded.line), source_pass = excluded.source_pass"""
 
 _QUEUE_PLACE: Final = "SELECT location, lane, date, seq FROM record WHERE seq = ?"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from itertools import chain
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
@@ -22,12 +22,6 @@ _log: Final = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x4C434F42
 """"LCOB" in the file's header, where `file` and SQLite look for a format's owner."""
 
-FORMAT: Final = 6
-"""Stored as ``user_version``. Raise it with every change of the tables."""
-
-OLDEST: Final = 1
-"""The oldest format that its owner brings up to date."""
-
 PAGE_BYTES: Final = 4096
 
 CACHE_KIB: Final = 8 * 1024
@@ -37,103 +31,50 @@ hardly any time."""
 WAL_BYTES: Final = 32 * 1024 * 1024
 """The size of the log at which it is copied into the file. Larger: fewer writes of hot pages."""
 
-_LOOKUP: Final = """CREATE TABLE fact (
-    location INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (location, name)) WITHOUT ROWID"""
-
-_EQUALS: Final = (
-    # How often a source holds a record that it is not the origin of, or more often than once: at
-    # most in one reading (``n``), and in the latest (``met`` in ``reading``).
-    """CREATE TABLE copy (
-        source INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, met INTEGER NOT NULL,
-        reading INTEGER NOT NULL, line INTEGER NOT NULL,
-        PRIMARY KEY (source, seq)) WITHOUT ROWID""",
-    # Digests of the lines that a record was before it was mended.
-    """CREATE TABLE former (
-        seq INTEGER NOT NULL, line BLOB NOT NULL, PRIMARY KEY (seq, line)) WITHOUT ROWID""",
-    # Digests of what records say that were refused since their id is another's.
-    "CREATE TABLE reused (seq INTEGER PRIMARY KEY, content BLOB NOT NULL)",
-)
-
-_DAY_LIMIT: Final = "ALTER TABLE spend ADD COLUMN day_limit INTEGER"
-
-_TRAITS: Final = "ALTER TABLE record ADD COLUMN traits INTEGER NOT NULL DEFAULT 0"
-
-_LIFE: Final = (
-    # What happened to a record on its way, but for a first request that stored it.
-    """CREATE TABLE trail (
-        seq INTEGER NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL, trace TEXT)""",
-    "CREATE INDEX trail_record ON trail (seq)",
-    # Who has owned the outbox, from when on.
-    "CREATE TABLE owner (at INTEGER NOT NULL, worker TEXT NOT NULL)",
-)
-
-# Of which trace records are that were submitted within one and have no end.
-_TRACE: Final = "CREATE TABLE trace (seq INTEGER PRIMARY KEY, parent TEXT NOT NULL, state TEXT)"
-# What is alike in the lines of many records: see `source_form`.
-_SHAPE: Final = "CREATE TABLE shape (id INTEGER PRIMARY KEY, text BLOB NOT NULL)"
+_EQUALS: Final = """
+-- How often a source holds a record that it is not the origin of, or more often than once: at most
+-- in one pass (n), and in the latest (met in reading).
+CREATE TABLE copy (
+    source INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, met INTEGER NOT NULL,
+    reading INTEGER NOT NULL, line INTEGER NOT NULL, PRIMARY KEY (source, seq)) WITHOUT ROWID;
+-- Digests of the lines that a record was before it was mended.
+CREATE TABLE former (
+    seq INTEGER NOT NULL, line BLOB NOT NULL, PRIMARY KEY (seq, line)) WITHOUT ROWID;
+-- Digests of what records say that were refused since their id is another's.
+CREATE TABLE reused (seq INTEGER PRIMARY KEY, content BLOB NOT NULL);
+ALTER TABLE spend ADD COLUMN day_limit INTEGER;
+"""
 
 _ADDED: Final = (
-    (),
-    ("ALTER TABLE record ADD COLUMN late TEXT", _LOOKUP),
-    (_DAY_LIMIT, *_EQUALS),
-    (_TRAITS,),
-    _LIFE,
-    (_SHAPE, _TRACE),
-)
-"""What each format has that the one before it has not."""
-
-_TABLES: Final = (
-    """CREATE TABLE location (
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL DEFAULT 0)""",
-    """CREATE TABLE source (
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL, form BLOB NOT NULL, UNIQUE (name, form))""",
-    "CREATE TABLE reason (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
-    # payload is NULL exactly where validation refused the record, or it is left out.
-    """CREATE TABLE record (
-        seq INTEGER PRIMARY KEY, location INTEGER NOT NULL, lane INTEGER NOT NULL,
-        date INTEGER NOT NULL, key BLOB NOT NULL, payload BLOB, late TEXT)""",
-    "CREATE UNIQUE INDEX record_key ON record (location, key)",
-    # Apart from record, which is read for each request; this one only for a list of failed ones.
-    """CREATE TABLE origin (
-        seq INTEGER PRIMARY KEY, source INTEGER NOT NULL, line INTEGER NOT NULL, raw BLOB)""",
-    # Every record that is published and not settled, in flight or not.
-    """CREATE TABLE queue (
-        location INTEGER NOT NULL, lane INTEGER NOT NULL, date INTEGER NOT NULL,
-        seq INTEGER NOT NULL, attempts INTEGER NOT NULL,
-        PRIMARY KEY (location, lane, date, seq)) WITHOUT ROWID""",
-    # One row per call of claim(): its records, those settled since included.
-    "CREATE TABLE claimed (batch INTEGER PRIMARY KEY, seqs BLOB NOT NULL)",
-    # In the order of settling, so that new rows fill pages. What is clustered is the index only.
-    """CREATE TABLE outcome (
-        id INTEGER PRIMARY KEY, location INTEGER NOT NULL, lane INTEGER NOT NULL,
-        seq INTEGER NOT NULL, state INTEGER NOT NULL, at INTEGER NOT NULL,
-        attempts INTEGER NOT NULL, message_id TEXT, conversation_id TEXT,
-        email_message_id TEXT, reason INTEGER, detail BLOB)""",
-    "CREATE UNIQUE INDEX outcome_lane ON outcome (location, lane, seq)",
-    # 2 is State.SENT: a million sent records are not in here.
-    "CREATE INDEX outcome_failed ON outcome (state, reason, seq) WHERE state > 2",
-    """CREATE TABLE tally (
-        location INTEGER NOT NULL, state INTEGER NOT NULL, n INTEGER NOT NULL,
-        first_at INTEGER, last_at INTEGER, PRIMARY KEY (location, state)) WITHOUT ROWID""",
-    # How many were sent in each span of ten seconds, for a rate.
-    "CREATE TABLE pace (span INTEGER PRIMARY KEY, sent INTEGER NOT NULL)",
-    """CREATE TABLE spend (
-        location INTEGER PRIMARY KEY, day_used INTEGER NOT NULL, day_ends INTEGER NOT NULL,
-        window_used INTEGER NOT NULL, window_ends INTEGER NOT NULL)""",
-    _DAY_LIMIT,
-    _TRAITS,
     # What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
-    _LOOKUP,
-    *_EQUALS,
-    *_LIFE,
-    _TRACE,
-    _SHAPE,
-    # Records up to here are published, and beyond it those in early.
-    "CREATE TABLE sealed (seq INTEGER NOT NULL)",
-    "INSERT INTO sealed VALUES (0)",
-    "CREATE TABLE early (seq INTEGER PRIMARY KEY)",
+    """ALTER TABLE record ADD COLUMN late TEXT;
+    CREATE TABLE fact (
+        location INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+        PRIMARY KEY (location, name)) WITHOUT ROWID;""",
+    _EQUALS,
+    "ALTER TABLE record ADD COLUMN traits INTEGER NOT NULL DEFAULT 0;",
+    # What happened to a record on its way, but for a first request that stored it; and who has
+    # owned the outbox, from when on.
+    """CREATE TABLE trail (
+        seq INTEGER NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL, trace TEXT);
+    CREATE INDEX trail_record ON trail (seq);
+    CREATE TABLE owner (at INTEGER NOT NULL, worker TEXT NOT NULL);""",
+    # What is alike in the lines of many records: see `source_form`; and of which trace records are
+    # that were submitted within one and have no end.
+    """CREATE TABLE shape (id INTEGER PRIMARY KEY, text BLOB NOT NULL);
+    CREATE TABLE trace (seq INTEGER PRIMARY KEY, parent TEXT NOT NULL, state TEXT);""",
+    # The names that a database has for the same.
+    """ALTER TABLE fact RENAME TO lookup;
+    ALTER TABLE spend RENAME TO quota;
+    ALTER TABLE copy RENAME COLUMN reading TO source_pass;""",
 )
+"""What each format from the second on has that the one before it has not."""
+
+OLDEST: Final = 1
+"""The oldest format that its owner brings up to date: that of ``tables.sql``."""
+
+FORMAT: Final = OLDEST + len(_ADDED)
+"""Stored as ``user_version``. It grows with every change of the tables."""
 
 
 def prepare(connection: Connection, path: str) -> None:
@@ -145,9 +86,8 @@ def prepare(connection: Connection, path: str) -> None:
     if _is_new(connection):
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _configure(connection, path)
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _TABLES:
-            connection.execute(statement)
+        tables = files(__package__).joinpath("tables.sql").read_text("utf-8")
+        connection.executescript("".join(("BEGIN IMMEDIATE;", tables, *_ADDED)))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
@@ -207,9 +147,7 @@ def _upgrade(connection: Connection) -> None:
     found = _pragma(connection, "user_version")
     if _pragma(connection, "application_id") != APPLICATION_ID or not OLDEST <= found < FORMAT:
         return
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in chain.from_iterable(_ADDED[found:]):
-        connection.execute(statement)
+    connection.executescript("".join(("BEGIN IMMEDIATE;", *_ADDED[found - OLDEST :])))
     _note_traits(connection)
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")

@@ -31,16 +31,9 @@ _READ: Final = {
         FROM record JOIN location ON location.id = location LEFT JOIN origin USING (seq)
             {WITH_SHAPE} ORDER BY seq""",  # noqa: S608 - our own names
     "outcome": f"SELECT {RELATIONS['outcome'].replace(' ', ', ')} FROM outcome ORDER BY id",  # noqa: S608 - our own names
-    "lookup": "SELECT location, name, value FROM fact",
-    "copy": "SELECT source, seq, n, met, reading, line FROM copy",
-    "quota": f"SELECT {RELATIONS['quota'].replace(' ', ', ')} FROM spend",  # noqa: S608 - our own names
     "trail": "SELECT seq, at, what, trace FROM trail ORDER BY rowid",
     "owner": "SELECT 0, at, worker FROM owner",
 }
-
-_TABLES: Final = {"lookup": "fact", "quota": "spend"}
-
-_RENAMED: Final = {"source_pass": "reading"}
 
 _FINISH: Final = """
 INSERT INTO tally (location, state, n, first_at, last_at)
@@ -119,10 +112,10 @@ class SqliteTransfer:
             return
         if relation == "location":
             self._locations.update((number, name) for number, name in rows)
-        names = [_RENAMED.get(name, name) for name in RELATIONS[relation].split()]
+        names = RELATIONS[relation].split()
         if relation == "owner":
             names, rows = names[1:], [row[1:] for row in rows]
-        self._insert(_TABLES.get(relation, relation), names, rows)
+        self._insert(relation, names, rows)
 
     def _here(self, deferred: str | None) -> str | None:
         """Name the files of a record where they are to be kept from now on."""

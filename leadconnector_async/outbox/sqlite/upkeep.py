@@ -38,11 +38,11 @@ _NEEDING: Final = f"""SELECT late, iif(o.state = 3, raw, NULL) AS raw, {FORM.rem
 
 _FORGET: Final = "UPDATE record SET payload = ?, late = NULL, traits = 0 WHERE seq = ?"
 
-_FORGET_NAMES: Final = """UPDATE fact SET value = json_remove(value, '$.name')
+_FORGET_NAMES: Final = """UPDATE lookup SET value = json_remove(value, '$.name')
     WHERE name LIKE 'person:%' AND EXISTS (
-        SELECT 1 FROM fact AS found WHERE found.location = fact.location AND found.name IN (
-            'contact:' || json_extract(fact.value, '$.phone'),
-            'contact:' || json_extract(fact.value, '$.email')))"""
+        SELECT 1 FROM lookup AS found WHERE found.location = lookup.location AND found.name IN (
+            'contact:' || json_extract(lookup.value, '$.phone'),
+            'contact:' || json_extract(lookup.value, '$.email')))"""
 """Of persons whose contact is there: for others it is made with the name."""
 
 _FORMER: Final = "INSERT OR IGNORE INTO former (seq, line) VALUES (?, ?)"

@@ -67,8 +67,8 @@ def test_no_statement_looks_through_a_large_table(tmp_path: Path) -> None:
 
     in_outbox(tmp_path / "o.db", work, connect=connect)
     looked_through = (
-        *("SCAN record", "SCAN r", "SCAN queue", "SCAN q", "SCAN outcome", "SCAN o", "SCAN fact"),
-        "SEARCH fact USING PRIMARY KEY (location=?)",
+        *("SCAN record", "SCAN r", "SCAN queue", "SCAN q", "SCAN outcome", "SCAN o", "SCAN lookup"),
+        "SEARCH lookup USING PRIMARY KEY (location=?)",
     )
     checked = 0
     with closing(sqlite3.connect(tmp_path / "o.db")) as connection:

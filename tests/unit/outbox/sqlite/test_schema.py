@@ -108,6 +108,11 @@ def test_another_format_is_refused(tmp_path: Path, found: int, says: str) -> Non
 
 
 UNDO = {
+    7: [
+        "ALTER TABLE lookup RENAME TO fact",
+        "ALTER TABLE quota RENAME TO spend",
+        "ALTER TABLE copy RENAME COLUMN source_pass TO reading",
+    ],
     6: ["DROP TABLE shape", "DROP TABLE trace"],
     5: [f"DROP TABLE {table}" for table in ("trail", "owner")],
     4: ["ALTER TABLE record DROP COLUMN traits"],
@@ -133,7 +138,7 @@ def test_an_outbox_of_an_older_format_is_brought_up_to_date(
         mail = None if found == 1 else Deferred(mail="m").encoded()
         record = 1, 1, 2, 3, b"", b"{}", mail, 0
         connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", record)
-        connection.execute("INSERT INTO spend VALUES (1, 2, 3, 4, 5, 6)")
+        connection.execute("INSERT INTO quota VALUES (1, 2, 3, 4, 5, 6)")
         for later in range(schema.FORMAT, found, -1):
             for statement in UNDO[later]:
                 connection.execute(statement)
@@ -145,9 +150,9 @@ def test_an_outbox_of_an_older_format_is_brought_up_to_date(
         with closing(opened(path)) as connection:
             kept = connection.execute("SELECT seq, late, traits FROM record").fetchall()
             assert kept == [(1, mail, 0 if mail is None else Trait.MAIL)]
-            for table in ("fact", "copy", "former", "reused", "trail", "owner", "shape", "trace"):
+            for table in ("lookup", "copy", "former", "reused", "trail", "owner", "shape", "trace"):
                 assert connection.execute(f"PRAGMA table_info({table})").fetchone() is not None
-            snapshot = connection.execute("SELECT * FROM spend").fetchone()
+            snapshot = connection.execute("SELECT * FROM quota").fetchone()
             assert snapshot == (1, 2, 3, 4, 5, 6 if found >= 3 else None)
     told = [record.getMessage() for record in caplog.records]
     assert told == [f"outbox upgraded from format {found} to {schema.FORMAT}"]

@@ -1,0 +1,48 @@
+-- The tables of an outbox file, as its first format had them. What changed stands in schema._ADDED.
+
+CREATE TABLE location (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE source (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, form BLOB NOT NULL, UNIQUE (name, form));
+CREATE TABLE reason (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+
+-- payload is NULL exactly where validation refused the record, or it is left out.
+CREATE TABLE record (
+    seq INTEGER PRIMARY KEY, location INTEGER NOT NULL, lane INTEGER NOT NULL,
+    date INTEGER NOT NULL, key BLOB NOT NULL, payload BLOB);
+CREATE UNIQUE INDEX record_key ON record (location, key);
+-- Apart from record, which is read for each request; this one only for a list of failed ones.
+CREATE TABLE origin (
+    seq INTEGER PRIMARY KEY, source INTEGER NOT NULL, line INTEGER NOT NULL, raw BLOB);
+
+-- Every record that is published and not settled, in flight or not.
+CREATE TABLE queue (
+    location INTEGER NOT NULL, lane INTEGER NOT NULL, date INTEGER NOT NULL,
+    seq INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    PRIMARY KEY (location, lane, date, seq)) WITHOUT ROWID;
+-- One row per call of claim(): its records, those settled since included.
+CREATE TABLE claimed (batch INTEGER PRIMARY KEY, seqs BLOB NOT NULL);
+-- In the order of settling, so that new rows fill pages. What is clustered is the index only.
+CREATE TABLE outcome (
+    id INTEGER PRIMARY KEY, location INTEGER NOT NULL, lane INTEGER NOT NULL,
+    seq INTEGER NOT NULL, state INTEGER NOT NULL, at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, message_id TEXT, conversation_id TEXT,
+    email_message_id TEXT, reason INTEGER, detail BLOB);
+CREATE UNIQUE INDEX outcome_lane ON outcome (location, lane, seq);
+-- 2 is State.SENT: a million sent records are not in here.
+CREATE INDEX outcome_failed ON outcome (state, reason, seq) WHERE state > 2;
+
+CREATE TABLE tally (
+    location INTEGER NOT NULL, state INTEGER NOT NULL, n INTEGER NOT NULL,
+    first_at INTEGER, last_at INTEGER, PRIMARY KEY (location, state)) WITHOUT ROWID;
+-- How many were sent in each span of ten seconds, for a rate.
+CREATE TABLE pace (span INTEGER PRIMARY KEY, sent INTEGER NOT NULL);
+-- How much of each location's quota is used.
+CREATE TABLE spend (
+    location INTEGER PRIMARY KEY, day_used INTEGER NOT NULL, day_ends INTEGER NOT NULL,
+    window_used INTEGER NOT NULL, window_ends INTEGER NOT NULL);
+
+-- Records up to here are published, and beyond it those in early.
+CREATE TABLE sealed (seq INTEGER NOT NULL);
+INSERT INTO sealed VALUES (0);
+CREATE TABLE early (seq INTEGER PRIMARY KEY);
