@@ -41,6 +41,28 @@ class State(IntEnum):
     """Failed or unresolved, and given up by its owner."""
 
 
+MAX_LEFT_OUT: Final = 4 << 10
+"""Bytes of the longest line that is kept of what is left out: nobody has to mend it."""
+
+
+def end_of(draft: Draft) -> State:
+    """The state in which a draft is staged."""
+    if draft.problem is not None:
+        return State.REJECTED
+    return State.PENDING if draft.left_out is None else State.LEFT_OUT
+
+
+def why(draft: Draft) -> str | None:
+    """Why a draft is not to be sent."""
+    return draft.left_out if draft.problem is None else draft.problem
+
+
+def kept(draft: Draft) -> bytes | None:
+    """What is kept of a record's own form: of a long one that is left out, nothing."""
+    is_long = draft.left_out is not None and len(draft.raw or b"") > MAX_LEFT_OUT
+    return None if is_long else draft.raw
+
+
 class Staged(NamedTuple):
     """What a batch came to: ``staged`` with those refused or left out, ``skipped`` as known."""
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.record_store import Copy, end_of, why
+from leadconnector_async.outbox.base import State, end_of, why
+from leadconnector_async.outbox.record_store import Copy
 from leadconnector_async.records.deferred import (
     BY_MAIL,
     content_digest,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 import msgspec
 
 from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
+from leadconnector_async.outbox.database import ENDS, WAITS
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
     OutboxSummary,
@@ -91,10 +92,6 @@ _BY_KEY: Final = """SELECT seq FROM record
 
 _BY_ANSWER: Final = """SELECT seq FROM outcome WHERE $1 IN (message_id, conversation_id)
     ORDER BY seq"""
-
-ENDS: Final = "outcome o ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq"
-WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
-    AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
 
 _REASONS: Final = """SELECT o.state, o.reason, min(text), count(*) AS n, min(seq)
     FROM outcome o LEFT JOIN reason ON reason.id = o.reason
@@ -221,9 +218,13 @@ class OutboxReader(ABC):
         """How many lanes of each location have something to send."""
         return {name: n for name, n in await self._rows(_LANES)}  # noqa: C416 - rows are no pairs
 
-    @abstractmethod
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """Those of the named lookups of a location that are known."""
+        found = await self._rows(self._queries.location, location)
+        return await self._known(found[0][0], names) if found else {}
+
+    @abstractmethod
+    async def _known(self, location: int, names: Sequence[str]) -> dict[str, str]: ...
 
     async def contacts(self) -> tuple[int, int]:
         """How many contacts are known by number or address, and how many of them were made."""

@@ -1,27 +1,36 @@
 """What staging asks of a store of records: one question or one change each, within a transaction.
 
-The rules are in `leadconnector_async.outbox.staging` and beside it, once for all stores. They are
-coroutines, so that a store on a server can answer later. One that answers at once never suspends
-them, and `at_once` runs them to their end.
+The rules are in `leadconnector_async.outbox.staging` and beside it, once for all stores.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import msgspec
 
-from leadconnector_async.outbox.base import State, StoredOutcome
-from leadconnector_async.records.draft import Draft
+from leadconnector_async.outbox.base import State, StoredOutcome, end_of, kept, why
+from leadconnector_async.outbox.database import ENDS
+from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
+
+    from leadconnector_async.outbox.database import Database
 
     LineKey = tuple[int, bytes]
     """Number of a location, and key of a record in it."""
 
-T = TypeVar("T")
+    QueuePlace = tuple[int, int, int, int]
+    """Location, lane, date, seq: the order of the queue."""
+
+_KEYS: Final = "int bytea"
+
+_PENDING: Final = int(State.PENDING)
 
 
 class NewRecord(msgspec.Struct, frozen=True, gc=False):
@@ -73,24 +82,132 @@ class Copy(NamedTuple):
     line: int
 
 
-class RecordStore(Protocol):
+_LINES: Final = f"""WITH w (location, key) AS ({{rows}})
+    SELECT w.location, w.key, r.seq, r.lane, o.state FROM w CROSS JOIN record r LEFT JOIN {ENDS}
+    WHERE r.location = w.location AND r.key = w.key"""  # noqa: S608 - our own names
+
+_LAST_LINE: Final = f"""SELECT r.location, r.seq, r.lane, o.state FROM record r LEFT JOIN {ENDS}
+    WHERE r.location = $1 AND r.key >= $2 AND r.key < $3
+    ORDER BY length(r.key) DESC, r.key DESC LIMIT 1"""  # noqa: S608 - the same
+
+_FAULTS: Final = f"""SELECT r.location, r.seq, r.lane, o.state
+    FROM location CROSS JOIN record r JOIN {ENDS}
+    WHERE r.location = location.id AND r.key >= $1 AND r.key < $2"""  # noqa: S608 - the same
+
+_ANY_FORMER: Final = "SELECT EXISTS (SELECT 1 FROM former)"
+
+_FORMER: Final = "INSERT INTO former (seq, line)"
+
+_WAS: Final = "SELECT 1 FROM former WHERE seq = $1 AND line = $2"
+
+_COPY: Final = "INSERT INTO copy AS c (source, seq, source_pass, line, n, met)"
+
+_TO_COPIES: Final = """ ON CONFLICT (source, seq) DO UPDATE SET
+    met = CASE WHEN c.source_pass = excluded.source_pass THEN c.met + 1 ELSE 1 END,
+    n = c.n + CASE WHEN c.source_pass = excluded.source_pass AND c.met = c.n THEN 1 ELSE 0 END,
+    line = CASE WHEN c.source_pass = excluded.source_pass THEN c.line ELSE excluded.line END,
+    source_pass = excluded.source_pass"""
+
+_OVER: Final = " ON CONFLICT (seq) DO UPDATE SET content = excluded.content"
+
+_REFUSED: Final = "INSERT INTO outcome (location, lane, seq, state, at, attempts, reason)"
+
+_TAKE_BACK: Final = "DELETE FROM outcome WHERE location = $1 AND lane = $2 AND seq = $3"
+
+_OUTCOMES: Final = f"""WITH w (seq) AS ({{rows}})
+    SELECT r.seq, name, r.key, o.state, message_id, conversation_id, email_message_id, text, detail
+    FROM w CROSS JOIN record r JOIN location ON location.id = r.location JOIN {ENDS}
+        LEFT JOIN reason ON reason.id = o.reason WHERE r.seq = w.seq"""  # noqa: S608 - the same
+
+
+class RecordStore(ABC):
     """The records of an outbox, as staging sees them. Locations go by their numbers."""
 
+    _kin: ClassVar[str]
+    """Asks what `kin` tells, in the words of one store, as the next ones do."""
+    _known: ClassVar[str]
+    _notes: ClassVar[Sequence[str]]
+    """The tables that have rows of a record by its number, its own included."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._has_former: bool | None = None
+        """Whether any record was ever mended: nearly none was, and then none is looked up."""
+
+    @abstractmethod
     async def location(self, name: str) -> int:
         """The number of a location, new if it has none."""
 
+    @abstractmethod
+    async def _reason(self, text: str | None) -> int | None:
+        """The number of a reason, new if it has none."""
+
+    @abstractmethod
+    async def _count(self, changes: Mapping[tuple[int, int], int]) -> None:
+        """Add to the totals of each (location, state)."""
+
     async def kin(self, source: int) -> dict[int, str]:
         """The numbers that a source has, read with other options too, and its name."""
+        return dict(await self._database.fetch(self._kin, source))
 
     async def insert(self, drafts: Sequence[Draft]) -> tuple[list[NewRecord], list[NewRecord]]:
-        """Insert what has a new key. Returns that, and the rest, for whom numbers are free."""
+        """Insert what has a new key. Returns that, and the rest, for whom numbers are free.
 
+        Of equal keys, the first is inserted.
+        """
+        names = dict.fromkeys([draft.location for draft in drafts])
+        places = {name: await self.location(name) for name in names}
+        seqs = await self._free(len(drafts))
+        tried = [
+            NewRecord(seq, places[draft.location], draft)
+            for seq, draft in zip(seqs, drafts, strict=True)
+        ]
+        new = await self._insert(tried) if tried else None
+        if new is None:
+            return tried, []
+        created = [record for record in tried if record.seq in new]
+        return created, [record for record in tried if record.seq not in new]
+
+    @abstractmethod
+    async def _free(self, n: int) -> Sequence[int]: ...
+
+    @abstractmethod
+    async def _insert(self, tried: Sequence[NewRecord]) -> AbstractSet[int] | None:
+        """Insert what has a new key. Returns the numbers of that; None for all."""
+
+    @abstractmethod
     async def insert_again(self, record: NewRecord, key: bytes) -> None:
         """Insert a record under another key than its own, which is taken."""
 
     async def enter(self, created: Sequence[NewRecord], source: int) -> int:
         """Note where new records came from, and which were refused. Returns how many were."""
+        await self._note_origins(created, source)
+        ended = [record for record in created if record.draft.payload is None]
+        totals = Counter([(record.location, _PENDING) for record in created])
+        if ended:
+            await self._refuse(ended)
+            for record in ended:
+                await self._note_unkept(record)
+            totals.subtract([(record.location, _PENDING) for record in ended])
+            totals.update([(record.location, int(end_of(record.draft))) for record in ended])
+        await self._count(totals)
+        return sum(record.draft.problem is not None for record in ended)
 
+    @abstractmethod
+    async def _note_origins(self, created: Sequence[NewRecord], source: int) -> None:
+        """Note where new records came from, as far as they do not say it themselves."""
+
+    async def _refuse(self, refused: Iterable[NewRecord]) -> None:
+        """Give records the end that validation gave them, or that they are left out."""
+        at = time.time_ns() // 1_000_000
+        rows = [
+            (one.location, of.lane, one.seq, int(end_of(of)), at, 0, await self._reason(why(of)))
+            for one in refused
+            for of in (one.draft,)
+        ]
+        await self._database.write(_REFUSED, rows)
+
+    @abstractmethod
     async def unchanged(
         self, drafts: Sequence[Draft], kin: AbstractSet[int]
     ) -> Sequence[int] | None:
@@ -102,76 +219,121 @@ class RecordStore(Protocol):
 
     async def known(self, keys: Sequence[LineKey]) -> dict[LineKey, ExistingRecord]:
         """The records that have these keys."""
+        rows = await self._database.fetch_for(self._known, _KEYS, keys)
+        return {(location, key): ExistingRecord(*known) for location, key, *known in rows}
 
+    @abstractmethod
     async def origin(self, seq: int) -> Origin:
         """Where a record came from last."""
 
     async def was(self, seq: int, line: bytes) -> bool:
         """Whether a record was this line before it was mended."""
+        if self._has_former is None:
+            ((found,),) = await self._database.fetch(_ANY_FORMER)
+            self._has_former = bool(found)
+        return self._has_former and bool(await self._database.fetch(_WAS, seq, line_key(line)))
+
+    async def _note_unkept(self, record: NewRecord) -> None:
+        raw = record.draft.raw
+        if raw is not None and kept(record.draft) is None:
+            await self._note_former(record.seq, raw)
+
+    async def _note_former(self, seq: int, raw: bytes) -> None:
+        """Note that a record was a line which is not kept."""
+        rows = [(seq, line_key(raw))]
+        await self._database.write(
+            "INSERT INTO former (seq, line)", rows, " ON CONFLICT DO NOTHING"
+        )
+        self._has_former = True
 
     async def reused(self, seq: int) -> bytes | None:
         """The digest of what a record says that was refused since its id is another's."""
+        rows = await self._database.fetch("SELECT content FROM reused WHERE seq = $1", seq)
+        return rows[0][0] if rows else None
 
     async def replace(
         self, record: NewRecord, known: ExistingRecord, before: State, source: int
     ) -> None:
         """Put a draft in the place of a record that was not sent, in the state ``before``."""
+        location, draft, seq = record.location, record.draft, known.seq
+        await self._database.fetch(_TAKE_BACK, location, known.lane, seq)
+        raw = (await self.origin(seq)).raw
+        if raw is not None and raw != draft.raw:
+            await self._note_former(seq, raw)
+        record = NewRecord(seq, location, draft)
+        await self._rewrite(record, source)
+        await self._note_unkept(record)
+        after = end_of(draft)
+        if draft.payload is None:
+            await self._refuse([record])
+        else:
+            await self._put_back((location, draft.lane, draft.date, seq))
+        if after != before:
+            await self._count({(location, int(before)): -1, (location, int(after)): 1})
+
+    @abstractmethod
+    async def _rewrite(self, record: NewRecord, source: int) -> None:
+        """Write a record over the one that has its number, and where it comes from now."""
+
+    @abstractmethod
+    async def _put_back(self, place: QueuePlace) -> None:
+        """Put a record into the queue, unless it is not published yet: then it has to wait."""
 
     async def add_copies(self, copies: Sequence[Copy]) -> None:
         """Count records that are met again."""
+        await self._database.write(_COPY, [(*copy, 1, 1) for copy in copies], _TO_COPIES)
 
     async def add_reused(self, digests: Sequence[tuple[int, bytes]]) -> None:
         """Note the digests of what records say that were refused since their ids are another's."""
+        await self._database.write("INSERT INTO reused (seq, content)", digests, _OVER)
 
+    @abstractmethod
     async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
         """Whether a location has records whose keys are from ``first`` to before ``end``."""
 
     async def lines(self, keys: Iterable[LineKey]) -> dict[LineKey, KnownLine]:
         """The records that have these keys."""
+        rows = await self._database.fetch_for(_LINES, _KEYS, list(dict.fromkeys(keys)))
+        return {(location, key): KnownLine(location, *found) for location, key, *found in rows}
 
     async def last_line(self, location: int, first: bytes, end: bytes) -> KnownLine | None:
         """The record with the longest and greatest key from ``first`` to before ``end``."""
+        rows = await self._database.fetch(_LAST_LINE, location, first, end)
+        return KnownLine(*rows[0]) if rows else None
 
     async def faults(self, first: bytes, end: bytes) -> list[KnownLine]:
         """The records of all locations that have ended, and whose keys are in between."""
+        return [KnownLine(*row) for row in await self._database.fetch(_FAULTS, first, end)]
 
     async def forget(self, line: KnownLine) -> None:
         """Remove a record that has ended."""
+        location, seq, lane, state = line
+        await self._database.fetch(_TAKE_BACK, location, lane, seq)
+        for table in self._notes:
+            await self._database.fetch(f"DELETE FROM {table} WHERE seq = $1", seq)  # noqa: S608 - our own names
+        await self._count({(location, state or _PENDING): -1})
 
+    @abstractmethod
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """Publish new records, ahead of others that are only staged."""
 
     async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
         """Note of which traces records are: number, parent and state. Until they have an end."""
+        await self._database.write("INSERT INTO trace (seq, parent, state)", traces)
 
+    @abstractmethod
     async def publish_known(self, seq: int) -> State:
         """Publish a record that has no end, if an earlier run did not. Tells whether it is held."""
 
     async def end_of(self, seq: int) -> StoredOutcome | None:
         """What became of a record."""
+        found = (await self.ends_of([seq])).get(seq)
+        return None if found is None else found[1]
 
-
-MAX_LEFT_OUT: Final = 4 << 10
-"""Bytes of the longest line that is kept of what is left out: nobody has to mend it."""
-
-
-def end_of(draft: Draft) -> State:
-    """The state in which a draft is staged."""
-    if draft.problem is not None:
-        return State.REJECTED
-    return State.PENDING if draft.left_out is None else State.LEFT_OUT
-
-
-def why(draft: Draft) -> str | None:
-    """Why a draft is not to be sent."""
-    return draft.left_out if draft.problem is None else draft.problem
-
-
-def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine over a store that answers at once."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    raise RuntimeError("a store that answers at once was waited for")
+    async def ends_of(self, seqs: Iterable[int]) -> dict[int, tuple[str, StoredOutcome]]:
+        """What became of records, and in which location, of those that have an end."""
+        rows = await self._database.fetch_for(_OUTCOMES, "bigint", [(seq,) for seq in seqs])
+        return {
+            seq: (location, StoredOutcome(key, State(state), *rest))
+            for seq, location, key, state, *rest in rows
+        }

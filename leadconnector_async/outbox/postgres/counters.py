@@ -1,23 +1,18 @@
-"""Names and reasons by number, numbers of records, what is counted beside the owners; lookups.
-
-Lookups are what the API's answers taught of a location, by name: ids, URLs, threads.
-"""
+"""Names and reasons by number, numbers of records, and what is counted beside the owners."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async.outbox.durable import ReadMark, read_mark
 from leadconnector_async.outbox.postgres.schema import BLOCK, MAX_INDEXED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from leadconnector_async.outbox.database import Rows
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-
-    Lookup = tuple[int, str, str]
-    """Number of a location, name and value."""
 
 _MAX_REMEMBERED: Final = 10_000
 """Reasons in memory: a source of a million different complaints must not fill it."""
@@ -37,14 +32,6 @@ _ADD: Final = """INSERT INTO tally (location, state, part, n)
 def storable(text: str) -> str:
     """A text without the one character that PostgreSQL keeps in no text."""
     return text.replace("\0", "\ufffd") if "\0" in text else text
-
-
-def indexed(name: str) -> str:
-    """A name that fits into an index; a long one is known by its digest."""
-    name = storable(name)
-    if len(name) <= MAX_INDEXED:
-        return name
-    return f"~{blake2b(name.encode(), digest_size=20).hexdigest()}"
 
 
 class Numbers:
@@ -141,53 +128,42 @@ def columns(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
     return list(zip(*rows, strict=True))
 
 
-_KNOWN: Final = """SELECT lookup.name, value FROM unnest($2::text[]) AS wanted (name)
-    JOIN lookup ON lookup.location = $1 AND lookup.name = wanted.name COLLATE "C\""""
-
-_NOTE: Final = """INSERT INTO lookup
-    SELECT * FROM unnest($1::int[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING"""
-
-_PUT: Final = """INSERT INTO lookup SELECT * FROM unnest($1::int[], $2::text[], $3::text[])
-    ON CONFLICT (location, name) DO UPDATE SET value = excluded.value"""
-
-_FORGET: Final = 'DELETE FROM lookup WHERE location = $1 AND name = ANY ($2::text[] COLLATE "C")'
-
-# A mark's name goes on with its lane, and then the conversation.
-_FINISHED: Final = """SELECT name, value, (SELECT conversation_id FROM outcome o
-        WHERE o.location = l.location AND o.lane = split_part(name, ':', 2)::bigint
-            AND state = 2 AND conversation_id IS NOT NULL LIMIT 1)
-    FROM lookup l WHERE location = $1 AND name >= 'mark:' AND name < 'mark;' AND NOT EXISTS (
-        SELECT FROM queue q WHERE q.location = l.location
-            AND q.lane = split_part(name, ':', 2)::bigint)"""
-
-MARKING: Final = """SELECT name FROM location WHERE EXISTS (SELECT FROM lookup l
-    WHERE l.location = id AND l.name >= 'mark:' AND l.name < 'mark;') ORDER BY id"""
+@lru_cache(maxsize=128)
+def _over_arrays(query: str, types: str) -> str:
+    arrays = ", ".join(f"${n}::{of}[]" for n, of in enumerate(types.split(), 1))
+    return query.replace("{rows}", f"SELECT * FROM unnest({arrays})")  # noqa: S608 - our own words
 
 
-async def known_lookups(
-    connection: Connection, location: int, names: Sequence[str]
-) -> dict[str, str]:
-    """Return those of the lookups that are known."""
-    kept = {indexed(name): name for name in names}
-    rows = await connection.fetch(_KNOWN, location, list(kept))
-    return {kept[name]: value for name, value in rows}
+class ServerDatabase:
+    """`Database` over a connection, whose names are those of a schema."""
 
+    for_update: str = " FOR UPDATE OF o"
 
-async def note_lookups(
-    connection: Connection, lookups: Iterable[Lookup], *, over: bool = False
-) -> None:
-    """Note lookups, unless they are known; or ``over`` what was known."""
-    # In one order in all processes, so that none waits for another that waits for it.
-    rows = sorted((place, indexed(name), storable(value)) for place, name, value in lookups)
-    if rows:
-        await connection.execute(_PUT if over else _NOTE, *columns(rows))
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
+    async def fetch(self, query: str, *values: object) -> Sequence[Any]:
+        """See `Database.fetch`."""
+        rows: Sequence[Any] = await self._connection.fetch(query, *values)
+        return rows
 
-async def finished_marks(connection: Connection, location: int) -> list[ReadMark]:
-    """See `DurableOutbox.finished`."""
-    return [read_mark(*row) for row in await connection.fetch(_FINISHED, location)]
+    async def fetch_for(self, query: str, types: str, rows: Rows) -> Sequence[Any]:
+        """See `Database.fetch_for`."""
+        return await self.fetch(_over_arrays(query, types), *columns(rows)) if rows else []
 
+    async def write(self, head: str, rows: Rows, tail: str = "") -> None:
+        """See `Database.write`."""
+        if rows:
+            values = ", ".join(f"${n + 1}" for n in range(len(rows[0])))
+            await self._connection.executemany(f"{head} VALUES ({values}){tail}", rows)
 
-async def forget_lookups(connection: Connection, location: int, names: Collection[str]) -> None:
-    """Let lookups be asked for again."""
-    await connection.execute(_FORGET, location, [indexed(name) for name in names])
+    def text(self, text: str) -> str:
+        """See `Database.text`: without the one character that PostgreSQL keeps in no text."""
+        return storable(text)
+
+    def name(self, name: str) -> str:
+        """See `Database.name`: a long one is known by its digest."""
+        name = storable(name)
+        if len(name) <= MAX_INDEXED:
+            return name
+        return f"~{blake2b(name.encode(), digest_size=20).hexdigest()}"

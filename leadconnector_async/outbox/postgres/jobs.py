@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from leadconnector_async.outbox.base import Staged
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DESTINATION, Unsettled, check_destination
+from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import (
     AWAIT_OPEN,
@@ -22,7 +23,12 @@ from leadconnector_async.outbox.postgres.announcements import (
     listen,
     stopped,
 )
-from leadconnector_async.outbox.postgres.counters import MARKING, NumberBlocks, Numbers, storable
+from leadconnector_async.outbox.postgres.counters import (
+    NumberBlocks,
+    Numbers,
+    ServerDatabase,
+    storable,
+)
 from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.reader import unsettled
 from leadconnector_async.outbox.postgres.records import PostgresRecords
@@ -72,7 +78,8 @@ class StagingJobs:
         self._rehearsing = part != 0
         numbers = Numbers(runner)
         self._part = part
-        self._publisher = Publisher(runner.place, connection, stager)
+        self._lookups = Lookups(ServerDatabase(connection))
+        self._publisher = Publisher(runner.place, connection, stager, self._lookups)
         self._blocks = NumberBlocks(runner, stager)
         parts = connection, numbers, part
         self._staged = PostgresRecords(*parts, self._blocks, self._publisher)
@@ -195,7 +202,7 @@ class StagingJobs:
 
     async def marking(self) -> list[str]:
         """See `DurableOutbox.marking`."""
-        return [name for (name,) in await self._fetch(MARKING)]
+        return await self._runner.run(lambda _: self._lookups.marking())
 
     async def source(self, name: str, form: bytes) -> int:
         """See `DurableOutbox.source`."""

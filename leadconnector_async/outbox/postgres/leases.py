@@ -20,10 +20,11 @@ from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import SPAN_MS, Acquired, Lease, State
 from leadconnector_async.outbox.durable import check_settled
+from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims, add_trails
-from leadconnector_async.outbox.postgres.counters import Numbers, columns, note_lookups, storable
+from leadconnector_async.outbox.postgres.counters import Numbers, ServerDatabase, columns, storable
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.quota.limits import QuotaSnapshot
 
@@ -92,6 +93,7 @@ class Leases:
         self.unused_files: set[str] = set()
         """Digests of files whose records were sent: others may need them."""
         self.claims: Claims = Claims(runner.connection)
+        self.lookups: Lookups = Lookups(ServerDatabase(runner.connection))
 
     async def lock(self, names: Iterable[str]) -> None:
         """Become the owner of locations' shards.
@@ -235,12 +237,7 @@ class Leases:
         sent = [fate.claim for fate in settlements if fate.state is State.SENT]
         done = [of.seq for of in sent if stored_files.local_files(of.deferred)]
         unused = await stored_files.unuse(self.connection, done)
-        learned = {
-            (fate.claim.lease.number, name): value
-            for fate in reversed(settlements)  # the first one is kept
-            for name, value in (fate.lookups or {}).items()
-        }
-        await note_lookups(self.connection, [(*of, value) for of, value in learned.items()])
+        await self.lookups.learn(settlements)
 
         def drop() -> None:
             self.unused_files.update(unused)

@@ -28,31 +28,19 @@ from leadconnector_async.outbox.postgres.connection import (
     connect,
     opened,
 )
-from leadconnector_async.outbox.postgres.counters import (
-    finished_marks,
-    forget_lookups,
-    known_lookups,
-    note_lookups,
-)
+from leadconnector_async.outbox.postgres.counters import ServerDatabase
 from leadconnector_async.outbox.postgres.jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.leases import Leases, writes_once
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
-from leadconnector_async.outbox.postgres.queueing import (
-    RETRIES,
-    TAKE_ALL,
-    chosen,
-    dismiss,
-    requeue,
-    select,
-)
+from leadconnector_async.outbox.postgres.queueing import TAKE_ALL, give_up, requeue, select
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
 from leadconnector_async.outbox.postgres.tenure import Tenure
+from leadconnector_async.outbox.requeueing import RETRIES, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-    from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.quota.limits import QuotaSnapshot
 
@@ -234,33 +222,30 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         begin = ALONE if writes_once(settlements) else "BEGIN"
         await self._under_lease(lambda leases: leases.settle(settlements, quotas), begin=begin)
 
-    async def _fenced(self, lease: Lease, work: Callable[[Connection], Awaitable[None]]) -> None:
+    async def _fenced(self, lease: Lease, work: Callable[[Leases], Awaitable[None]]) -> None:
         """Write in one transaction, in which the lease is held."""
 
         async def job(leases: Leases) -> None:
             await leases.fence(lease)
-            await work(leases.connection)
+            await work(leases)
 
         await self._under_lease(job)
 
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
-        return await self._under_lease(lambda of: known_lookups(of.connection, lease.number, names))
+        return await self._under_lease(lambda of: of.lookups.known(lease.number, names))
 
     async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
-        rows = [(lease.number, *lookup) for lookup in lookups.items()]
-        await self._fenced(lease, lambda connection: note_lookups(connection, rows, over=True))
+        await self._fenced(lease, lambda of: of.lookups.put(lease.number, lookups))
 
     async def finished(self, lease: Lease) -> list[ReadMark]:
         """See `DurableOutbox.finished`."""
-        return await self._under_lease(lambda of: finished_marks(of.connection, lease.number))
+        return await self._under_lease(lambda of: of.lookups.finished(lease.number))
 
     async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
         """See `DurableOutbox.forget_lookups`."""
-        await self._fenced(
-            lease, lambda connection: forget_lookups(connection, lease.number, names)
-        )
+        await self._fenced(lease, lambda of: of.lookups.forget(lease.number, names))
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
@@ -268,7 +253,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     async def stop(self, lease: Lease, error: RefusedError | None) -> None:
         """Write down why a location cannot go on, for `stopped`; with None, that it does."""
-        await self._fenced(lease, lambda connection: stop(connection, lease.number, error))
+        await self._fenced(lease, lambda of: stop(of.connection, lease.number, error))
 
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`.
@@ -284,11 +269,11 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
     ) -> int:
         """See `DurableOutbox.dismiss`."""
         run, reasons = self._runner.run, set(gists)
-        seqs = await run(lambda connection: chosen(connection, keys, reasons))
+        seqs = await run(lambda connection: chosen(ServerDatabase(connection), keys, reasons))
         done = 0
         for at in range(0, len(seqs), RETRIES):
             lot = seqs[at : at + RETRIES]
-            done += await run(lambda connection: dismiss(connection, self._part, lot))  # noqa: B023 - awaited here
+            done += await run(lambda connection: give_up(connection, self._part, lot))  # noqa: B023 - awaited here
         if done:
             await self._run(lambda _: stored_files.remove_unused(self._runner.connection))
         return done

@@ -9,35 +9,26 @@ so whoever publishes next takes its ranges in.
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.api.enrichment import conversation_lookup, forgettable, person_lookups
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import MAX_UNKNOWN, Requeued
-from leadconnector_async.outbox.postgres.counters import (
-    columns,
-    count,
-    forget_lookups,
-    known_lookups,
-    note_lookups,
-    storable,
-)
+from leadconnector_async.outbox.postgres.counters import ServerDatabase, columns, count
 from leadconnector_async.outbox.postgres.leases import Leases, shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
 from leadconnector_async.outbox.postgres.stored_files import unuse
-from leadconnector_async.outbox.reader import gist
+from leadconnector_async.outbox.requeueing import RETRIES, Requeuer, dismiss
 from leadconnector_async.outbox.selection import Selection, SelectionPass
 from leadconnector_async.records.deferred import Trait, answers_last
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Sequence
 
+    from leadconnector_async.outbox.lookups import Lookups
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.place import PostgresPlace
-
-    QueuePlace = tuple[int, int, int, int]
-    """Location, lane, date, seq: the order of the queue."""
+    from leadconnector_async.outbox.record_store import QueuePlace
+    from leadconnector_async.outbox.requeueing import FailedRow
 
 _AT_A_TIME: Final = 5_000
 
@@ -123,8 +114,11 @@ _IS_HELD: Final = """SELECT EXISTS (
 class Publisher:
     """Publishes what ``stager`` has staged, and what processes have left that are gone."""
 
-    def __init__(self, place: PostgresPlace, connection: Connection, stager: int) -> None:
+    def __init__(
+        self, place: PostgresPlace, connection: Connection, stager: int, lookups: Lookups
+    ) -> None:
         self._connection = connection
+        self._lookups = lookups
         self._stager = stager
         key = place.lock_key(LOCK_STAGER)
         self._locks = key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF
@@ -139,25 +133,14 @@ class Publisher:
         if not taken:
             return True
         ranges = columns(sorted(tuple(row) for row in taken))
-        await self._note_persons(ranges)
+        named = await self._connection.fetch(_TWO_NAMES, *ranges, int(Trait.TWO_NAMES))
+        await self._lookups.note_persons(named)
         mails = await self._connection.fetch(_MAILS, *ranges, int(Trait.MAIL))
         moved = list(answers_last(tuple(mail) for mail in mails))
         if moved:
             await self._connection.execute(_MOVE, *columns(moved))
         await self._connection.execute(_PUBLISH, *ranges)
         return len(taken) < MAX_RANGES
-
-    async def _note_persons(self, ranges: Sequence[tuple[object, ...]]) -> None:
-        """Note as lookups who records name by number and address both.
-
-        The first record of a person counts: a number that several addresses go with is rare.
-        """
-        rows = await self._connection.fetch(_TWO_NAMES, *ranges, int(Trait.TWO_NAMES))
-        persons: dict[tuple[int, str], str] = {}
-        for location, deferred in rows:
-            for name, contact in person_lookups(deferred).items():
-                persons.setdefault((location, name), contact)
-        await note_lookups(self._connection, [(*who, value) for who, value in persons.items()])
 
     async def enqueue(self, places: Sequence[QueuePlace]) -> None:
         """Put records in."""
@@ -187,36 +170,20 @@ class Publisher:
         return State.PENDING
 
 
-RETRIES: Final = 5_000
-"""Records to put back, give up or forget in one transaction."""
-
-_REJECTED, _UNRESOLVED, _DISMISSED = map(int, (State.REJECTED, State.UNRESOLVED, State.DISMISSED))
+_UNRESOLVED: Final = int(State.UNRESOLVED)
 
 _FAILED: Final = """SELECT seq, name FROM outcome JOIN location ON id = location
     WHERE state > 2 AND state = $1 ORDER BY seq"""
-
-_CHOSEN: Final = """SELECT r.location, r.lane, r.date, r.seq, o.state, r.payload IS NULL, l.name
-    FROM unnest($1::bigint[]) AS chosen (seq) JOIN record r USING (seq)
-        JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-        JOIN location l ON l.id = r.location
-    WHERE o.state IN (3, 4) ORDER BY r.seq FOR UPDATE OF o"""
-
-_LATE: Final = """SELECT location, lane, payload, late
-    FROM unnest($1::bigint[]) AS chosen (seq) JOIN record USING (seq) WHERE late IS NOT NULL"""
 
 _IN_DOUBT: Final = """SELECT EXISTS (
         SELECT FROM outcome WHERE location = $1 AND lane = $2 AND state = 4)
     OR EXISTS (SELECT FROM tenure CROSS JOIN unnest(held) AS h (seq) JOIN record USING (seq)
         WHERE tenure.location = $1 AND record.lane = $2)"""
 
-_TAKE_BACK: Final = """DELETE FROM outcome o
-    USING unnest($1::int[], $2::bigint[], $3::bigint[]) AS t (location, lane, seq)
-    WHERE (o.location, o.lane, o.seq) = (t.location, t.lane, t.seq)"""
-
 _HOLD_AGAIN: Final = """INSERT INTO tenure AS t (location, held, pending, rejected, unresolved)
     SELECT location, coalesce(array_agg(seq) FILTER (WHERE state = 4), '{}'), count(*),
         -count(*) FILTER (WHERE state = 3), -count(*) FILTER (WHERE state = 4)
-    FROM unnest($1::int[], $2::bigint[], $3::smallint[]) AS b (location, seq, state)
+    FROM ({rows}) AS b (location, seq, state)
     GROUP BY location ORDER BY location
     ON CONFLICT (location) DO UPDATE SET held = t.held || excluded.held,
         pending = t.pending + excluded.pending, rejected = t.rejected + excluded.rejected,
@@ -225,7 +192,7 @@ _HOLD_AGAIN: Final = """INSERT INTO tenure AS t (location, held, pending, reject
 
 async def requeue(leases: Leases) -> Requeued:
     """See `DurableOutbox.requeue`. Each shard is another's again as soon as possible."""
-    run = leases.runner.run
+    run, requeuer = leases.runner.run, _PostgresRequeuer(leases)
     failed, left = await run(_failed)
     total = Requeued(left=left)
     for name, seqs in failed.items():
@@ -233,7 +200,7 @@ async def requeue(leases: Leases) -> Requeued:
         await run(lambda _: leases.borrow(name))  # noqa: B023 - awaited here
         for at in range(0, len(seqs), RETRIES):
             lot = seqs[at : at + RETRIES]
-            done = await run(lambda _: _requeue(leases, lot))  # noqa: B023 - the same
+            done = await run(lambda _: requeuer.requeue(lot))  # noqa: B023 - the same
             total = Requeued(*map(sum, zip(total, done, strict=True)))
         if not is_owned:
             await run(lambda _: leases.give_back(name))  # noqa: B023 - the same
@@ -247,7 +214,7 @@ async def _failed(connection: Connection) -> tuple[dict[str, list[int]], int]:
     """
     await connection.execute("DELETE FROM stopped")
     rejected, unresolved = [
-        await connection.fetch(_FAILED, state) for state in (_REJECTED, _UNRESOLVED)
+        await connection.fetch(_FAILED, state) for state in (int(State.REJECTED), _UNRESOLVED)
     ]
     by_shard: dict[int, tuple[str, list[int]]] = {}
     for seq, name in rejected + unresolved[:MAX_UNKNOWN]:
@@ -255,73 +222,24 @@ async def _failed(connection: Connection) -> tuple[dict[str, list[int]], int]:
     return dict(by_shard.values()), max(len(unresolved) - MAX_UNKNOWN, 0)
 
 
-async def _requeue(leases: Leases, seqs: Sequence[int]) -> Requeued:
-    """Take the ends of these records back."""
-    execute = leases.connection.execute
-    rows = [tuple(row) for row in await leases.connection.fetch(_CHOSEN, seqs)]
-    rejected = [row for row in rows if row[4] == _REJECTED and not row[5]]
-    unresolved = [row for row in rows if row[4] == _UNRESOLVED]
-    await _forget(leases.connection, [row[3] for row in rejected])
-    places = rejected + unresolved
-    if places:
-        await execute(_TAKE_BACK, *columns([(row[0], row[1], row[3]) for row in places]))
-        await execute(_ENQUEUE, *columns([row[:4] for row in places]))
-        await execute(_HOLD_AGAIN, *columns([(row[0], row[3], row[4]) for row in places]))
-    held = [(row[0], row[1], row[3]) for row in unresolved]
-    leases.runner.committed.append(lambda: leases.hold(held))
-    return Requeued(len(rejected), len(unresolved), len(rows) - len(places))
+class _PostgresRequeuer(Requeuer):
+    def __init__(self, leases: Leases) -> None:
+        super().__init__(ServerDatabase(leases.connection), leases.lookups)
+        self._leases = leases
+
+    async def _is_in_doubt(self, location: int, lane: int) -> bool:
+        return bool(await self._leases.connection.fetchval(_IN_DOUBT, location, lane))
+
+    async def _took_back(self, rows: Sequence[FailedRow]) -> None:
+        counts = [(row[0], row[3], row[4]) for row in rows]
+        await self._database.fetch_for(_HOLD_AGAIN, "int bigint smallint", counts)
+        held = [(row[0], row[1], row[3]) for row in rows if row[4] == _UNRESOLVED]
+        self._leases.runner.committed.append(lambda: self._leases.hold(held))
 
 
-async def _forget(connection: Connection, seqs: Sequence[int]) -> None:
-    """Let the contacts of rejected records be looked up again: they may have been deleted.
-
-    Not where a record of the same lane may be stored: it is looked for with what was known.
-    """
-    rows = await connection.fetch(_LATE, seqs)
-    lanes = {(location, lane) for location, lane, *_ in rows}
-    in_doubt = {lane for lane in lanes if await connection.fetchval(_IN_DOUBT, *lane)}
-    for location, names in forgettable(rows, in_doubt).items():
-        contacts = (await known_lookups(connection, location, list(names))).values()
-        names |= {conversation_lookup(contact) for contact in contacts}
-        await forget_lookups(connection, location, names)
-
-
-_REASONS: Final = """SELECT DISTINCT o.reason, text FROM outcome o
-    LEFT JOIN reason ON reason.id = o.reason WHERE state > 2 AND state IN (3, 4)"""
-
-_OF_REASON: Final = """SELECT seq FROM outcome
-    WHERE state > 2 AND state IN (3, 4) AND reason IS NOT DISTINCT FROM $1"""
-
-_OF_KEY: Final = """SELECT seq FROM location l JOIN record r ON r.location = l.id AND r.key = $2
-    WHERE $1 IN ('', l.name)"""
-
-_DISMISS: Final = """UPDATE outcome o SET state = $2 FROM (
-        SELECT r.location, r.lane, r.seq, f.state
-        FROM unnest($1::bigint[]) AS chosen (seq) JOIN record r USING (seq)
-            JOIN outcome f ON (f.location, f.lane, f.seq) = (r.location, r.lane, r.seq)
-        WHERE f.state IN (3, 4) FOR UPDATE OF f) AS old
-    WHERE (o.location, o.lane, o.seq) = (old.location, old.lane, old.seq)
-    RETURNING o.seq, o.location, old.state"""
-
-
-async def chosen(
-    connection: Connection, keys: Iterable[tuple[bytes, str]], gists: Collection[str]
-) -> list[int]:
-    """Return the numbers of the records of these keys and locations, or of these reasons."""
-    fetch = connection.fetch
-    seqs = [seq for key, name in keys for (seq,) in await fetch(_OF_KEY, storable(name), key)]
-    if gists:
-        for number, text in await fetch(_REASONS):
-            if gist(text or "") in gists:
-                seqs += [seq for (seq,) in await fetch(_OF_REASON, number)]
-    return seqs
-
-
-async def dismiss(connection: Connection, part: int, seqs: Sequence[int]) -> int:
+async def give_up(connection: Connection, part: int, seqs: Sequence[int]) -> int:
     """Give up those of the records that failed or are unresolved. Returns how many did."""
-    rows: list[Any] = await connection.fetch(_DISMISS, seqs, _DISMISSED)
-    await unuse(connection, [seq for seq, *_ in rows])
-    counts = Counter((location, _DISMISSED) for _, location, _ in rows)
-    counts.subtract((location, state) for _, location, state in rows)
-    await count(connection, part, counts)
-    return len(rows)
+    given_up, changes = await dismiss(ServerDatabase(connection), seqs)
+    await unuse(connection, given_up)
+    await count(connection, part, changes)
+    return len(given_up)

@@ -15,6 +15,7 @@ import msgspec
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State, StoppedLocation
 from leadconnector_async.outbox.durable import Unsettled
+from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries
 from leadconnector_async.outbox.postgres.announcements import stopped
 from leadconnector_async.outbox.postgres.connection import (
@@ -24,7 +25,7 @@ from leadconnector_async.outbox.postgres.connection import (
     opened,
     told_name,
 )
-from leadconnector_async.outbox.postgres.counters import known_lookups, storable
+from leadconnector_async.outbox.postgres.counters import ServerDatabase, storable
 from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD, check_schema
@@ -184,12 +185,10 @@ class PostgresOutboxReader(OutboxReader):
         """See `OutboxReader.stopped`."""
         return await self._read(stopped)
 
-    async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
-        """See `OutboxReader.lookups`."""
-        found = await self._rows(_QUERIES.location, location)
-        if not found:
-            return {}
-        return await self._read(lambda connection: known_lookups(connection, found[0][0], names))
+    async def _known(self, location: int, names: Sequence[str]) -> dict[str, str]:
+        return await self._read(
+            lambda connection: Lookups(ServerDatabase(connection)).known(location, names)
+        )
 
     async def failed(self) -> AsyncIterator[list[FailedRecord]]:
         """See `OutboxReader.failed`."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.outbox_reader import ENDS, WAITS
+from leadconnector_async.outbox.database import ENDS, WAITS
 from leadconnector_async.outbox.postgres.connection import check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place

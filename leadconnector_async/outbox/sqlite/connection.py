@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from sqlite3 import Connection
 
+    from leadconnector_async.outbox.database import Rows
+
 _BUSY_S: Final = 10.0
 """How long to wait for another program that reads or copies the file."""
 
@@ -205,6 +207,45 @@ def _statements(
 def _statement(head: str, width: int, rows: int, tail: str) -> str:
     row = f"({','.join('?' * width)})"
     return f"{head} VALUES {','.join([row] * rows)}{tail}"
+
+
+@lru_cache(maxsize=128)
+def _numbered(query: str) -> str:
+    return query.replace("$", "?")
+
+
+@lru_cache(maxsize=128)
+def _around_rows(query: str) -> tuple[str, str]:
+    head, _, tail = query.partition("{rows}")
+    return head, tail
+
+
+class FileDatabase:
+    """`Database` over a file: it answers at once."""
+
+    for_update: str = ""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *values: Any) -> Sequence[Any]:  # noqa: ANN401 - what SQLite takes
+        """See `Database.fetch`."""
+        return self._connection.execute(_numbered(query), values).fetchall()
+
+    async def fetch_for(self, query: str, types: str, rows: Rows) -> Sequence[Any]:  # noqa: ARG002 - for others
+        """See `Database.fetch_for`."""
+        head, tail = _around_rows(query)
+        return list(fetch_rows(self._connection, head, rows, tail))
+
+    async def write(self, head: str, rows: Rows, tail: str = "") -> None:
+        """See `Database.write`."""
+        run_rows(self._connection, head, rows, tail)
+
+    def text(self, text: str) -> str:
+        """See `Database.text`."""
+        return text
+
+    name = text
 
 
 @contextmanager

@@ -1,7 +1,6 @@
-"""The counters: names and reasons by number, and how many records stand where; and lookups.
+"""The counters: names and reasons by number, and how many records stand where.
 
 Totals are kept in the transaction that changes them, so that a report never counts a million rows.
-Lookups are what the API's answers taught of a location, by name: ids, URLs, threads.
 """
 
 from __future__ import annotations
@@ -10,15 +9,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import SPAN_MS, State
-from leadconnector_async.outbox.durable import read_mark
-from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
+from leadconnector_async.outbox.sqlite.connection import run_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.base import Lease
-    from leadconnector_async.outbox.durable import ReadMark
     from leadconnector_async.quota.limits import QuotaSnapshot
 
 PENDING: Final = int(State.PENDING)
@@ -115,61 +112,3 @@ class Counters:
         """Note how much of each quota is used."""
         rows = [(lease.number, *snapshot) for lease, snapshot in quotas]
         run_rows(self._connection, _SPEND, sorted(rows))
-
-
-# Where pairs are IN a list, SQLite searches for them by their location alone, and reads all lookups
-# of it: there is one for each contact, file and mail.
-_KNOWN: Final = "SELECT name, value FROM ("
-
-_OF_NAMES: Final = ") CROSS JOIN lookup ON location = column1 AND name = column2"
-
-# A mark's name goes on with its lane, and then the conversation.
-_FINISHED: Final = """SELECT name, value, (SELECT conversation_id FROM outcome
-        WHERE outcome.location = lookup.location AND lane = CAST(substr(name, 6) AS INTEGER)
-            AND state = 2 AND conversation_id IS NOT NULL LIMIT 1)
-    FROM lookup WHERE location = ? AND name >= 'mark:' AND name < 'mark;' AND NOT EXISTS (
-        SELECT 1 FROM queue WHERE queue.location = lookup.location
-            AND lane = CAST(substr(name, 6) AS INTEGER))"""
-
-_MARKING: Final = """SELECT name FROM location WHERE EXISTS (SELECT 1 FROM lookup
-    WHERE location = id AND lookup.name >= 'mark:' AND lookup.name < 'mark;') ORDER BY id"""
-
-_NOTE: Final = "INSERT OR IGNORE INTO lookup (location, name, value)"
-
-_FORGET: Final = "DELETE FROM lookup WHERE location = ? AND name = ?"
-
-_PUT: Final = "INSERT OR REPLACE INTO lookup (location, name, value)"
-
-
-class Lookups:
-    """Lives in the writer's thread."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def known(self, location: int, names: Sequence[str]) -> dict[str, str]:
-        """Return those of the lookups that are known."""
-        rows = [(location, name) for name in names]
-        return dict(fetch_rows(self._connection, _KNOWN, rows, _OF_NAMES))
-
-    def add(self, location: int, lookups: Mapping[str, str]) -> None:
-        """Note lookups, unless they are known."""
-        run_rows(self._connection, _NOTE, [(location, *lookup) for lookup in lookups.items()])
-
-    def forget(self, location: int, names: Collection[str]) -> None:
-        """Let lookups be asked for again."""
-        for name in names:
-            self._connection.execute(_FORGET, (location, name))
-
-    def finished(self, location: int) -> list[ReadMark]:
-        """See `DurableOutbox.finished`."""
-        rows = self._connection.execute(_FINISHED, (location,))
-        return [read_mark(*row) for row in rows]
-
-    def marking(self) -> list[str]:
-        """See `DurableOutbox.marking`."""
-        return [name for (name,) in self._connection.execute(_MARKING)]
-
-    def put(self, location: int, lookups: Mapping[str, str]) -> None:
-        """Note lookups, over what was known."""
-        run_rows(self._connection, _PUT, [(location, *lookup) for lookup in lookups.items()])

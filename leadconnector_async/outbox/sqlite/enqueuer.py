@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.api.enrichment import conversation_lookup, forgettable, person_lookups
-from leadconnector_async.outbox.durable import MAX_UNKNOWN, Requeued
-from leadconnector_async.outbox.reader import gist
-from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
-from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJECTED, UNRESOLVED
+from leadconnector_async.outbox.database import at_once
+from leadconnector_async.outbox.durable import MAX_UNKNOWN
+from leadconnector_async.outbox.requeueing import Requeuer, dismiss
+from leadconnector_async.outbox.sqlite.connection import FileDatabase, run_rows
+from leadconnector_async.outbox.sqlite.counters import PENDING, REJECTED, UNRESOLVED
 from leadconnector_async.records.deferred import Trait, answers_last
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
     from sqlite3 import Connection
 
+    from leadconnector_async.outbox.lookups import Lookups
+    from leadconnector_async.outbox.record_store import QueuePlace
+    from leadconnector_async.outbox.requeueing import FailedRow
     from leadconnector_async.outbox.sqlite.claims import Claims
-    from leadconnector_async.outbox.sqlite.counters import Counters, Lookups
-
-    QueuePlace = tuple[int, int, int, int]
-    """Location, lane, date, seq: the order of the queue."""
+    from leadconnector_async.outbox.sqlite.counters import Counters
 
 _TAKE: Final = """UPDATE queue SET location = -location
     WHERE location = -? AND lane = ? AND date = ? AND seq = ?"""
@@ -78,7 +77,8 @@ class Enqueuer:
         if last <= self._published:
             return True
         up_to = min(last, self._published + self._at_most)
-        self._note_persons(up_to)
+        named = self._published, up_to, int(Trait.TWO_NAMES)
+        at_once(self._lookups.note_persons(self._connection.execute(_TWO_NAMES, named).fetchall()))
         mails = self._connection.execute(_MAILS, (self._published, up_to, int(Trait.MAIL)))
         self._connection.executemany(_MOVE, list(answers_last(mails)))
         self._connection.execute(_PUBLISH, (self._published, up_to))
@@ -86,15 +86,6 @@ class Enqueuer:
         self._mark(up_to)
         self._claims.arrived(None)
         return bool(up_to == last)
-
-    def _note_persons(self, up_to: int) -> None:
-        """Note as lookups who records name by number and address both.
-
-        The first record of a person counts: a number that several addresses go with is rare.
-        """
-        values = self._published, up_to, int(Trait.TWO_NAMES)
-        for location, deferred in self._connection.execute(_TWO_NAMES, values).fetchall():
-            self._lookups.add(location, person_lookups(deferred))
 
     def publish_ahead(self, seqs: Sequence[int], places: Sequence[QueuePlace]) -> None:
         """Publish new records, ahead of others that are only staged; put some of them in."""
@@ -138,40 +129,20 @@ class Enqueuer:
 
 _FAILED: Final = "SELECT seq FROM outcome WHERE state > 2 AND state = ? ORDER BY seq"
 
-_CHOSEN: Final = """SELECT r.location, r.lane, r.date, r.seq, o.state, r.payload IS NULL
-    FROM record r CROSS JOIN outcome o USING (location, lane, seq)
-    WHERE o.state > 2 AND r.seq IN ("""
-
-_LATE: Final = """SELECT location, lane, payload, late FROM record
-    WHERE late IS NOT NULL AND seq IN ("""
-
 _UNRESOLVED_IN: Final = """SELECT 1 FROM outcome
     WHERE location = ? AND lane = ? AND state = ? LIMIT 1"""
 
-_TAKE_BACK: Final = "DELETE FROM outcome WHERE (location, lane, seq) IN (SELECT * FROM ("
-_REASONS: Final = """SELECT DISTINCT outcome.reason, text
-    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason WHERE state > 2 AND state < 5"""
 
-_OF_REASON: Final = """SELECT seq FROM outcome
-    WHERE state > 2 AND state < 5 AND outcome.reason IS ?"""
+class SqliteRequeuer(Requeuer):
+    """Lives in the writer's thread."""
 
-_BY_KEY: Final = """SELECT seq FROM record
-    WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
-
-_FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM record
-    JOIN outcome USING (location, lane, seq) WHERE state > 2 AND state < 5 AND record.seq IN ("""
-
-_DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
-
-
-@dataclass(eq=False, repr=False)
-class Requeuer:
-    """Takes failed records back, or gives them up for good. Lives in the writer's thread."""
-
-    _connection: Connection
-    _counters: Counters
-    _claims: Claims
-    _lookups: Lookups
+    def __init__(
+        self, connection: Connection, counters: Counters, claims: Claims, lookups: Lookups
+    ) -> None:
+        super().__init__(FileDatabase(connection), lookups)
+        self._connection = connection
+        self._counters = counters
+        self._claims = claims
 
     def failed(self) -> tuple[Sequence[int], int]:
         """Return the numbers of the records to try again, and how many have to wait."""
@@ -182,66 +153,28 @@ class Requeuer:
         left = max(len(unresolved) - MAX_UNKNOWN, 0)
         return rejected + unresolved[:MAX_UNKNOWN], left
 
-    def requeue(self, seqs: Sequence[int]) -> Requeued:
-        """Take the ends of these records back."""
-        self._claims.index.tidy()
-        rows = list(fetch_rows(self._connection, _CHOSEN, [(seq,) for seq in seqs], ")"))
-        rejected = [row[:4] for row in rows if row[4] == REJECTED and not row[5]]
-        unresolved = [row[:4] for row in rows if row[4] == UNRESOLVED]
-        self._forget([row[3] for row in rejected])
-        places = rejected + unresolved
-        run_rows(self._connection, _TAKE_BACK, [(a, b, seq) for a, b, _, seq in places], "))")
-        run_rows(self._connection, _ENQUEUE, [(*place, 0) for place in places])
-        if unresolved:
-            self._claims.index.add([(place[0], place[1], place[3]) for place in unresolved])
-        self._claims.arrived(None)
-        self._count(rejected, REJECTED)
-        self._count(unresolved, UNRESOLVED)
-        return Requeued(len(rejected), len(unresolved), len(rows) - len(places))
-
-    def _forget(self, seqs: Sequence[int]) -> None:
-        """Let the contacts of rejected records be looked up again: they may have been deleted.
-
-        Not where a record of the same lane may be stored: it is looked for with what was known.
-        """
-        rows = list(fetch_rows(self._connection, _LATE, [(seq,) for seq in seqs], ")"))
-        places = {(location, lane) for location, lane, *_ in rows}
-        in_doubt = {place for place in places if self._is_in_doubt(*place)}
-        for location, names in forgettable(rows, in_doubt).items():
-            contacts = self._lookups.known(location, list(names)).values()
-            names |= {conversation_lookup(contact) for contact in contacts}
-            self._lookups.forget(location, names)
-
-    def _is_in_doubt(self, location: int, lane: int) -> bool:
+    async def _is_in_doubt(self, location: int, lane: int) -> bool:
         if self._claims.index.lanes.get(location, {}).get(lane):
             return True
         place = location, lane, UNRESOLVED
         return self._connection.execute(_UNRESOLVED_IN, place).fetchone() is not None
 
-    def _count(self, places: Sequence[tuple[Any, ...]], state: int) -> None:
-        totals = Counter([place[0] for place in places])
-        self._counters.add({(location, state): -n for location, n in totals.items()})
-        self._counters.add({(location, PENDING): n for location, n in totals.items()})
-
-    def of_gists(self, gists: Collection[str]) -> list[int]:
-        """Return the numbers of the records that failed for these reasons."""
-        execute = self._connection.execute
-        chosen = [number for number, text in execute(_REASONS) if gist(text or "") in gists]
-        return [seq for number in chosen for (seq,) in execute(_OF_REASON, (number,))]
-
-    def of_keys(self, keys: Iterable[tuple[bytes, str]]) -> list[int]:
-        """Return the numbers of the records of these keys and locations, "" for any location."""
-        execute = self._connection.execute
-        return [seq for key, name in keys for (seq,) in execute(_BY_KEY, (name, key))]
+    async def _took_back(self, rows: Sequence[FailedRow]) -> None:
+        self._claims.index.tidy()
+        held = [
+            (location, lane, seq)
+            for location, lane, _, seq, state, _ in rows
+            if state == UNRESOLVED
+        ]
+        if held:
+            self._claims.index.add(held)
+        self._claims.arrived(None)
+        changes = Counter([(row[0], PENDING) for row in rows])
+        changes.subtract([(row[0], row[4]) for row in rows])
+        self._counters.add(changes)
 
     def dismiss(self, seqs: Collection[int]) -> int:
         """Give up those of the records that failed or are unresolved. Returns how many did."""
-        rows = list(
-            fetch_rows(self._connection, _FAILED_FOR_REASONS, [(seq,) for seq in seqs], ")")
-        )
-        for _, _, number in rows:
-            self._connection.execute(_DISMISS, (DISMISSED, number))
-        before = Counter([(location, state) for location, state, _ in rows])
-        self._counters.add({place: -n for place, n in before.items()})
-        self._counters.add(Counter([(location, DISMISSED) for location, _, _ in rows]))
-        return len(rows)
+        given_up, changes = at_once(dismiss(self._database, seqs))
+        self._counters.add(changes)
+        return len(given_up)

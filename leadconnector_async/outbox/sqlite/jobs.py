@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
+from leadconnector_async.outbox.database import at_once
 from leadconnector_async.outbox.durable import DESTINATION, check_destination, check_settled
-from leadconnector_async.outbox.record_store import at_once
+from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import (
+    FileDatabase,
     explained,
     fetch_rows,
     open_to_write,
     run_rows,
 )
-from leadconnector_async.outbox.sqlite.counters import PENDING, SENT, Counters, Lookups
-from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, Requeuer
+from leadconnector_async.outbox.sqlite.counters import PENDING, SENT, Counters
+from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, SqliteRequeuer
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
@@ -98,12 +100,14 @@ class SqliteStore:
         self._tokens: dict[int, int] = {}
         self._counters = Counters(connection)
         self.claims: Claims = Claims(connection)
-        self.lookups: Lookups = Lookups(connection)
+        self.lookups: Lookups = Lookups(FileDatabase(connection))
         self.enqueuer: Enqueuer = Enqueuer(connection, self.claims, self.lookups)
         self.records: SqliteRecords = SqliteRecords(
             connection, self._counters, self.enqueuer, self.claims.index
         )
-        self.requeuer: Requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
+        self.requeuer: SqliteRequeuer = SqliteRequeuer(
+            connection, self._counters, self.claims, self.lookups
+        )
 
     def reload(self) -> None:
         """Read again whatever is kept in memory."""
@@ -196,9 +200,7 @@ class SqliteStore:
         rows = [] if len(plain) == len(ended) else self._full(ended)
         run_rows(self.connection, _END, rows)
         self._counters.settled([(row[0], row[3], row[4]) for row in (*plain, *rows)])
-        for claim, *_, lookups in ended:
-            if lookups:
-                self.lookups.add(claim.lease.number, lookups)
+        at_once(self.lookups.learn(ended))
 
     def _full(self, ended: Sequence[Settlement]) -> list[tuple[Any, ...]]:
         reason = self._counters.reason
@@ -223,12 +225,12 @@ class SqliteStore:
     def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
         self._check([lease])
-        self.lookups.put(lease.number, lookups)
+        at_once(self.lookups.put(lease.number, lookups))
 
     def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
         """See `DurableOutbox.forget_lookups`."""
         self._check([lease])
-        self.lookups.forget(lease.number, names)
+        at_once(self.lookups.forget(lease.number, names))
 
     def source(self, name: str, form: bytes) -> int:
         """Return the number of a source, new if its name or form is."""

@@ -9,8 +9,11 @@ from functools import partial
 from operator import add
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
+from leadconnector_async.outbox.database import at_once
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued
+from leadconnector_async.outbox.requeueing import RETRIES, chosen
 from leadconnector_async.outbox.sqlite import upkeep
+from leadconnector_async.outbox.sqlite.connection import FileDatabase
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
@@ -27,9 +30,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 T = TypeVar("T")
-
-_RETRIES: Final = 5_000
-"""Records to put back, give up or forget in one transaction."""
 
 
 def _in_thread(
@@ -111,23 +111,25 @@ class SqliteOutbox(DurableOutbox):
 
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
-        return await self._writer.run(lambda store: store.lookups.known(lease.number, names))
+        return await self._writer.run(
+            lambda store: at_once(store.lookups.known(lease.number, names))
+        )
 
     async def finished(self, lease: Lease) -> list[ReadMark]:
         """See `DurableOutbox.finished`."""
-        return await self._writer.run(lambda store: store.lookups.finished(lease.number))
+        return await self._writer.run(lambda store: at_once(store.lookups.finished(lease.number)))
 
     async def marking(self) -> list[str]:
         """See `DurableOutbox.marking`."""
-        return await self._writer.run(lambda store: store.lookups.marking())
+        return await self._writer.run(lambda store: at_once(store.lookups.marking()))
 
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`."""
         seqs, left = await self._writer.run(lambda store: store.requeuer.failed())
         total = Requeued(left=left)
-        for at in range(0, len(seqs), _RETRIES):
-            page = seqs[at : at + _RETRIES]
-            done = await self._writer.run(lambda store: store.requeuer.requeue(page))  # noqa: B023 - awaited here
+        for at in range(0, len(seqs), RETRIES):
+            page = seqs[at : at + RETRIES]
+            done = await self._writer.run(lambda store: at_once(store.requeuer.requeue(page)))  # noqa: B023 - awaited here
             total = Requeued(*map(add, total, done))
         return total
 
@@ -135,13 +137,13 @@ class SqliteOutbox(DurableOutbox):
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
     ) -> int:
         """See `DurableOutbox.dismiss`."""
-        chosen = frozenset(gists)
+        reasons = frozenset(gists)
         seqs = await self._writer.run(
-            lambda store: [*store.requeuer.of_keys(keys), *store.requeuer.of_gists(chosen)]
+            lambda store: at_once(chosen(FileDatabase(store.connection), keys, reasons))
         )
         done = 0
-        for at in range(0, len(seqs), _RETRIES):
-            page = seqs[at : at + _RETRIES]
+        for at in range(0, len(seqs), RETRIES):
+            page = seqs[at : at + RETRIES]
             done += await self._writer.run(lambda store: store.requeuer.dismiss(page))  # noqa: B023 - awaited here
         return done
 
@@ -151,7 +153,7 @@ class SqliteOutbox(DurableOutbox):
         while end != last:
             last = end
             done, end = await self._writer.run(
-                lambda store: upkeep.forget_texts(store.connection, last, _RETRIES)  # noqa: B023 - awaited here
+                lambda store: upkeep.forget_texts(store.connection, last, RETRIES)  # noqa: B023 - awaited here
             )
             total += done
         await self._writer.run(lambda store: store.reload())

@@ -21,15 +21,18 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.database import at_once
+from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries
 from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, kind_of
 from leadconnector_async.outbox.sqlite.connection import (
+    FileDatabase,
     explained,
     fetch_rows,
     open_to_read,
     unpacked,
 )
-from leadconnector_async.outbox.sqlite.counters import PENDING, Lookups
+from leadconnector_async.outbox.sqlite.counters import PENDING
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 from leadconnector_async.outbox.sqlite.upkeep import INVARIANTS
 
@@ -66,7 +69,8 @@ _WITH_SEQS: Final = f""") AS wanted CROSS JOIN record r ON r.seq = column1
 
 _QUERIES: Final = StoreQueries(
     location="SELECT id FROM location WHERE name = ?",
-    totals="SELECT name, state, n FROM tally JOIN location ON id = location ORDER BY id",
+    totals="""SELECT name, state, n FROM tally JOIN location ON id = location
+        WHERE n <> 0 ORDER BY id""",
     moments="SELECT min(first_at), max(last_at) FROM tally",
     places="""SELECT seq, coalesce(name, ''), coalesce(line, 0)
         FROM outcome LEFT JOIN origin USING (seq) LEFT JOIN source ON source.id = origin.source
@@ -155,11 +159,9 @@ class SqliteOutboxReader(OutboxReader):
                 found[name][State.CLAIMED] += 1
         return found
 
-    async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
-        """See `OutboxReader.lookups`."""
-        found = await self._rows(_QUERIES.location, location)
+    async def _known(self, location: int, names: Sequence[str]) -> dict[str, str]:
         return await self._read(
-            lambda connection: Lookups(connection).known(found[0][0], names) if found else {}
+            lambda connection: at_once(Lookups(FileDatabase(connection)).known(location, names))
         )
 
     async def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:

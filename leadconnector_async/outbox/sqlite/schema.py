@@ -86,8 +86,9 @@ def prepare(connection: Connection, path: str) -> None:
     if _is_new(connection):
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _configure(connection, path)
+        connection.execute("BEGIN IMMEDIATE")
         tables = files(__package__).joinpath("tables.sql").read_text("utf-8")
-        connection.executescript("".join(("BEGIN IMMEDIATE;", tables, *_ADDED)))
+        _execute(connection, tables, *_ADDED)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
@@ -120,6 +121,11 @@ def check_schema(connection: Connection, path: str) -> None:
         )
 
 
+def _execute(connection: Connection, *statements: str) -> None:
+    for statement in filter(str.strip, "".join(statements).split(";")):
+        connection.execute(statement.strip())
+
+
 def _is_new(connection: Connection) -> bool:
     if _pragma(connection, "application_id") or _pragma(connection, "user_version"):
         return False
@@ -147,7 +153,8 @@ def _upgrade(connection: Connection) -> None:
     found = _pragma(connection, "user_version")
     if _pragma(connection, "application_id") != APPLICATION_ID or not OLDEST <= found < FORMAT:
         return
-    connection.executescript("".join(("BEGIN IMMEDIATE;", *_ADDED[found - OLDEST :])))
+    connection.execute("BEGIN IMMEDIATE")
+    _execute(connection, *_ADDED[found - OLDEST :])
     _note_traits(connection)
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")

@@ -6,12 +6,11 @@ CREATE TABLE source (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, form BLOB NOT NULL, UNIQUE (name, form));
 CREATE TABLE reason (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 
--- payload is NULL exactly where validation refused the record, or it is left out.
-CREATE TABLE record (
+CREATE TABLE record ( -- payload is NULL exactly where validation refused it, or it is left out
     seq INTEGER PRIMARY KEY, location INTEGER NOT NULL, lane INTEGER NOT NULL,
     date INTEGER NOT NULL, key BLOB NOT NULL, payload BLOB);
 CREATE UNIQUE INDEX record_key ON record (location, key);
--- Apart from record, which is read for each request; this one only for a list of failed ones.
+-- Apart from record, which is read for each request: this is for a list of failed ones only.
 CREATE TABLE origin (
     seq INTEGER PRIMARY KEY, source INTEGER NOT NULL, line INTEGER NOT NULL, raw BLOB);
 

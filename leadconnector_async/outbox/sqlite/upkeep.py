@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
-from leadconnector_async.outbox.outbox_reader import WAITS
+from leadconnector_async.outbox.database import WAITS
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
 from leadconnector_async.outbox.sqlite.source_form import FORGET_SHAPES, FORM, WITH_SHAPE, restored
 from leadconnector_async.records.deferred import forgotten

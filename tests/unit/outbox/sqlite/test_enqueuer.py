@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from outbox_kit import claimed, drafts, in_outbox, keys
 
+from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.claims import Claims
-from leadconnector_async.outbox.sqlite.connection import open_to_write
-from leadconnector_async.outbox.sqlite.counters import Lookups
+from leadconnector_async.outbox.sqlite.connection import FileDatabase, open_to_write
 from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def test_publishing_goes_on_where_a_crash_ended_it(tmp_path: Path) -> None:
 
     in_outbox(path, stage)
     with closing(open_to_write(str(path), sqlite3.connect)) as connection:
-        enqueuer = Enqueuer(connection, Claims(connection), Lookups(connection), at_most=10)
+        enqueuer = Enqueuer(
+            connection, Claims(connection), Lookups(FileDatabase(connection)), at_most=10
+        )
         assert not enqueuer.publish()
     assert sorted(in_outbox(path, finish)) == sorted(draft.key.decode() for draft in drafts(25))
 
@@ -45,7 +47,9 @@ def test_a_publish_can_take_several_transactions(tmp_path: Path) -> None:
 
     in_outbox(path, stage)
     with closing(open_to_write(str(path), sqlite3.connect)) as connection:
-        enqueuer = Enqueuer(connection, Claims(connection), Lookups(connection), at_most=10)
+        enqueuer = Enqueuer(
+            connection, Claims(connection), Lookups(FileDatabase(connection)), at_most=10
+        )
         assert [enqueuer.publish() for _ in range(4)] == [False, False, True, True]
         (queued,) = connection.execute("SELECT count(*) FROM queue").fetchone()
     assert queued == 25
