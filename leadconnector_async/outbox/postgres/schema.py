@@ -8,6 +8,7 @@ own, so that they never wait for each other.
 from __future__ import annotations
 
 import logging
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 OLDEST: Final = 1
-"""The oldest format that is brought up to date: that of ``tables.sql``."""
+"""The oldest format that is brought up to date."""
 
 BLOCK: Final = 4096
 """Numbers of records that a process takes at once: what their sequence grows by."""
@@ -33,52 +34,12 @@ LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER, LOCK_TOKENS, LO
 of each process that stages, as long as it lives; of each shard's owner; of all that share them; of
 who refreshes an installation's tokens; of all that send without a share."""
 
-_LIVES: Final = """
--- What happened to a record on its way, but for a first request that stored it.
-CREATE TABLE trail (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq bigint NOT NULL, at bigint NOT NULL,
-    what text NOT NULL, trace text);
-CREATE INDEX trail_record ON trail (seq);
--- Who has owned a location, from when on.
-CREATE TABLE owner (location int NOT NULL, at bigint NOT NULL, worker text NOT NULL);
-CREATE INDEX owner_location ON owner (location, at);
-"""
+_TABLES: Final = re.split(
+    "(?m)^-- Format .*$", files(__package__).joinpath("tables.sql").read_text("utf-8")
+)
+"""What each format has that the one before it has not."""
 
-_AWAITED_FILES_TOKENS: Final = """
--- Records whose end somebody waits for: who settles one tells it.
-CREATE TABLE awaited (seq bigint PRIMARY KEY);
-
--- What files hold that records have which are not sent: in pieces, once for each content.
-CREATE TABLE file (digest text COLLATE "C" PRIMARY KEY);
-CREATE TABLE file_piece (
-    digest text COLLATE "C" NOT NULL, n int NOT NULL, content bytea NOT NULL,
-    PRIMARY KEY (digest, n));
-ALTER TABLE file_piece ALTER content SET STORAGE EXTERNAL; -- pictures are compressed already
-CREATE TABLE file_use (
-    seq bigint NOT NULL, digest text COLLATE "C" NOT NULL, PRIMARY KEY (seq, digest));
-CREATE INDEX file_use_digest ON file_use (digest);
-
--- What OAuth gave, by installation: see auth.store.StoredTokens.
-CREATE TABLE installation (
-    name text COLLATE "C" PRIMARY KEY, access text, renew_at float8, ends_at float8, refresh text,
-    seed bytea, asked bytea, asked_at float8);
-"""
-
-_STOPPED: Final = """
--- Why a location cannot go on, and since when, in Unix milliseconds. Written by its owner.
-CREATE TABLE stopped (
-    location int PRIMARY KEY, at bigint NOT NULL, kind text NOT NULL, refusal bytea NOT NULL);
-"""
-
-_TRACE: Final = """
--- Of which trace records are that were submitted within one and have no end.
-CREATE TABLE trace (seq bigint PRIMARY KEY, parent text NOT NULL, state text);
-"""
-
-_ADDED: Final = (_LIVES, _AWAITED_FILES_TOKENS, _STOPPED, _TRACE)
-"""What each format from the second on has that the one before it has not."""
-
-FORMAT: Final = OLDEST + len(_ADDED)
+FORMAT: Final = len(_TABLES)
 """It grows with every change of the tables."""
 
 _FOUND: Final = """SELECT to_regclass(format('%I.outbox_format', $1::text)) IS NOT NULL,
@@ -214,14 +175,12 @@ async def _create(place: PostgresPlace, connection: Connection) -> None:
     *_, has_schema = await connection.fetchrow(_FOUND, place.schema)
     if not has_schema:  # where it is there, no right to make one is needed
         await connection.execute(f'CREATE SCHEMA "{place.schema}"')
-    for statements in (files(__package__).joinpath("tables.sql").read_text("utf-8"), *_ADDED):
-        await connection.execute(statements)
+    await connection.execute("".join(_TABLES))
     await connection.execute("INSERT INTO outbox_format VALUES ($1, $1)", FORMAT)
     _log.info("outbox made, of format %d", FORMAT)
 
 
 async def _upgrade(connection: Connection, found: int) -> None:
-    for statements in _ADDED[found - OLDEST :]:
-        await connection.execute(statements)
+    await connection.execute("".join(_TABLES[found:]))
     await connection.execute("UPDATE outbox_format SET format = $1, readable_from = $1", FORMAT)
     _log.info("outbox upgraded from format %d to %d", found, FORMAT)

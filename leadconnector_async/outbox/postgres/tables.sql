@@ -1,4 +1,4 @@
--- The tables of an outbox, as its first format had them. What changes stands in schema._ADDED.
+-- The tables of an outbox: as its first format had them, and then what each one has changed.
 
 CREATE TABLE outbox_format (format int NOT NULL, readable_from int NOT NULL);
 CREATE SEQUENCE record_number INCREMENT BY 4096;
@@ -74,3 +74,41 @@ CREATE INDEX copy_seq ON copy (seq);
 CREATE TABLE former (seq bigint NOT NULL, line bytea NOT NULL, PRIMARY KEY (seq, line));
 -- Digests of what records say that were refused since their id is another's.
 CREATE TABLE reused (seq bigint PRIMARY KEY, content bytea NOT NULL);
+
+-- Format 2
+-- What happened to a record on its way, but for a first request that stored it.
+CREATE TABLE trail (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq bigint NOT NULL, at bigint NOT NULL,
+    what text NOT NULL, trace text);
+CREATE INDEX trail_record ON trail (seq);
+-- Who has owned a location, from when on.
+CREATE TABLE owner (location int NOT NULL, at bigint NOT NULL, worker text NOT NULL);
+CREATE INDEX owner_location ON owner (location, at);
+
+-- Format 3
+-- Records whose end somebody waits for: who settles one tells it.
+CREATE TABLE awaited (seq bigint PRIMARY KEY);
+
+-- What files hold that records have which are not sent: in pieces, once for each content.
+CREATE TABLE file (digest text COLLATE "C" PRIMARY KEY);
+CREATE TABLE file_piece (
+    digest text COLLATE "C" NOT NULL, n int NOT NULL, content bytea NOT NULL,
+    PRIMARY KEY (digest, n));
+ALTER TABLE file_piece ALTER content SET STORAGE EXTERNAL; -- pictures are compressed already
+CREATE TABLE file_use (
+    seq bigint NOT NULL, digest text COLLATE "C" NOT NULL, PRIMARY KEY (seq, digest));
+CREATE INDEX file_use_digest ON file_use (digest);
+
+-- What OAuth gave, by installation: see auth.store.StoredTokens.
+CREATE TABLE installation (
+    name text COLLATE "C" PRIMARY KEY, access text, renew_at float8, ends_at float8, refresh text,
+    seed bytea, asked bytea, asked_at float8);
+
+-- Format 4
+-- Why a location cannot go on, and since when, in Unix milliseconds. Written by its owner.
+CREATE TABLE stopped (
+    location int PRIMARY KEY, at bigint NOT NULL, kind text NOT NULL, refusal bytea NOT NULL);
+
+-- Format 5
+-- Of which trace records are that were submitted within one and have no end.
+CREATE TABLE trace (seq bigint PRIMARY KEY, parent text NOT NULL, state text);

@@ -8,6 +8,7 @@ of a few lanes touches few pages, and claiming does not slow down with what is s
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -31,49 +32,15 @@ hardly any time."""
 WAL_BYTES: Final = 32 * 1024 * 1024
 """The size of the log at which it is copied into the file. Larger: fewer writes of hot pages."""
 
-_EQUALS: Final = """
--- How often a source holds a record that it is not the origin of, or more often than once: at most
--- in one pass (n), and in the latest (met in reading).
-CREATE TABLE copy (
-    source INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, met INTEGER NOT NULL,
-    reading INTEGER NOT NULL, line INTEGER NOT NULL, PRIMARY KEY (source, seq)) WITHOUT ROWID;
--- Digests of the lines that a record was before it was mended.
-CREATE TABLE former (
-    seq INTEGER NOT NULL, line BLOB NOT NULL, PRIMARY KEY (seq, line)) WITHOUT ROWID;
--- Digests of what records say that were refused since their id is another's.
-CREATE TABLE reused (seq INTEGER PRIMARY KEY, content BLOB NOT NULL);
-ALTER TABLE spend ADD COLUMN day_limit INTEGER;
-"""
-
-_ADDED: Final = (
-    # What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
-    """ALTER TABLE record ADD COLUMN late TEXT;
-    CREATE TABLE fact (
-        location INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
-        PRIMARY KEY (location, name)) WITHOUT ROWID;""",
-    _EQUALS,
-    "ALTER TABLE record ADD COLUMN traits INTEGER NOT NULL DEFAULT 0;",
-    # What happened to a record on its way, but for a first request that stored it; and who has
-    # owned the outbox, from when on.
-    """CREATE TABLE trail (
-        seq INTEGER NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL, trace TEXT);
-    CREATE INDEX trail_record ON trail (seq);
-    CREATE TABLE owner (at INTEGER NOT NULL, worker TEXT NOT NULL);""",
-    # What is alike in the lines of many records: see `source_form`; and of which trace records are
-    # that were submitted within one and have no end.
-    """CREATE TABLE shape (id INTEGER PRIMARY KEY, text BLOB NOT NULL);
-    CREATE TABLE trace (seq INTEGER PRIMARY KEY, parent TEXT NOT NULL, state TEXT);""",
-    # The names that a database has for the same.
-    """ALTER TABLE fact RENAME TO lookup;
-    ALTER TABLE spend RENAME TO quota;
-    ALTER TABLE copy RENAME COLUMN reading TO source_pass;""",
+_TABLES: Final = re.split(
+    "(?m)^-- Format .*$", files(__package__).joinpath("tables.sql").read_text("utf-8")
 )
-"""What each format from the second on has that the one before it has not."""
+"""What each format has that the one before it has not."""
 
 OLDEST: Final = 1
-"""The oldest format that its owner brings up to date: that of ``tables.sql``."""
+"""The oldest format that its owner brings up to date."""
 
-FORMAT: Final = OLDEST + len(_ADDED)
+FORMAT: Final = len(_TABLES)
 """Stored as ``user_version``. It grows with every change of the tables."""
 
 
@@ -87,10 +54,8 @@ def prepare(connection: Connection, path: str) -> None:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _configure(connection, path)
         connection.execute("BEGIN IMMEDIATE")
-        tables = files(__package__).joinpath("tables.sql").read_text("utf-8")
-        _execute(connection, tables, *_ADDED)
+        _bring_up(connection, 0)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
     else:
         _upgrade(connection)
@@ -121,9 +86,10 @@ def check_schema(connection: Connection, path: str) -> None:
         )
 
 
-def _execute(connection: Connection, *statements: str) -> None:
-    for statement in filter(str.strip, "".join(statements).split(";")):
+def _bring_up(connection: Connection, found: int) -> None:
+    for statement in filter(str.strip, "".join(_TABLES[found:]).split(";")):
         connection.execute(statement.strip())
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def _is_new(connection: Connection) -> bool:
@@ -154,9 +120,8 @@ def _upgrade(connection: Connection) -> None:
     if _pragma(connection, "application_id") != APPLICATION_ID or not OLDEST <= found < FORMAT:
         return
     connection.execute("BEGIN IMMEDIATE")
-    _execute(connection, *_ADDED[found - OLDEST :])
+    _bring_up(connection, found)
     _note_traits(connection)
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")
     _log.info("outbox upgraded from format %d to %d", found, FORMAT)
 
