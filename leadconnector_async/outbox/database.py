@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
+
+    from leadconnector_async.outbox.base import Claim, Settlement
 
     Rows = Sequence[tuple[Any, ...]]
 
@@ -20,6 +22,16 @@ ENDS: Final = "outcome o ON o.location = r.location AND o.lane = r.lane AND o.se
 
 WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
     AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
+
+
+LOCATIONS: Final = """SELECT name FROM location
+    WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
+"""Those that have records in the queue, oldest first."""
+
+_STORED: Final = """SELECT message_id FROM outcome
+    WHERE location = $1 AND lane = $2 AND state = 2 AND seq <> $3 AND message_id IS NOT NULL"""
+
+_TRAIL: Final = "INSERT INTO trail (seq, at, what, trace)"
 
 
 class Database(Protocol):
@@ -37,11 +49,68 @@ class Database(Protocol):
     async def write(self, head: str, rows: Rows, tail: str = "") -> None:
         """Execute ``head VALUES (…) tail`` for each row, in their order."""
 
+    async def number(self, table: str, **values: str | bytes) -> int:
+        """The number of the row of a table that has these values, new if there is none."""
+
     def text(self, text: str) -> str:
         """A text as it can be stored."""
 
     def name(self, name: str) -> str:
         """A name as it can be stored in an index."""
+
+
+_MAX_REMEMBERED: Final = 10_000
+"""Reasons in memory: a source of a million different complaints must not fill it."""
+
+
+class Numbers:
+    """The numbers of locations and reasons, which are made where there are none."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.locations: dict[str, int] = {}
+        """Those that are known."""
+        self._reasons: dict[str, int] = {}
+
+    def forget(self) -> None:
+        """Forget what may have been undone."""
+        self.locations.clear()
+        self._reasons.clear()
+
+    async def location(self, name: str) -> int:
+        """Number of a location, new if it has none."""
+        number = self.locations.get(name)
+        if number is None:
+            number = self.locations[name] = await self._database.number("location", name=name)
+        return number
+
+    async def reason(self, text: str | None) -> int | None:
+        """Number of a reason, new if it has none."""
+        if text is None:
+            return None
+        number = self._reasons.get(text)
+        if number is None:
+            if len(self._reasons) >= _MAX_REMEMBERED:
+                self._reasons.clear()
+            number = self._reasons[text] = await self._database.number("reason", text=text)
+        return number
+
+
+async def stored(database: Database, claim: Claim) -> set[str]:
+    """See `Outbox.stored`."""
+    rows = await database.fetch(_STORED, claim.lease.number, claim.lane, claim.seq)
+    return {message_id for (message_id,) in rows}
+
+
+async def add_trails(database: Database, settlements: Iterable[Settlement]) -> None:
+    """Write the trails of claims down, in the transaction that settles them."""
+    text = database.text
+    rows = [
+        (claim.seq, event.at, text(event.what), event.trace and text(event.trace))
+        for claim, *_ in settlements
+        for event in claim.trail or ()
+    ]
+    await database.write(_TRAIL, rows)
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:

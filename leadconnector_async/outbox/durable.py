@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.source_pass import SourcePass
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 DESTINATION: Final = "destination "
 """The API is kept among the names of sources after this word, as one that has no records."""
 
+_DESTINATIONS: Final = """SELECT substr(name, 13) FROM source
+    WHERE substr(name, 1, 12) = 'destination ' AND form = $1"""
 
-def check_destination(name: str, known: Sequence[str], destination: str) -> None:
-    """See that an outbox is for no other API than ``destination``.
 
-    Raises:
-        OutboxUnusableError: it is.
-    """
-    if known and destination not in known:
+async def dedicate(database: Database, destination: str, name: str) -> None:
+    """See `DurableOutbox.dedicate`."""
+    known = [found for (found,) in await database.fetch(_DESTINATIONS, b"")]
+    if not known:
+        await database.number("source", name=DESTINATION + destination, form=b"")
+    elif destination not in known:
         raise OutboxUnusableError(
             f"{name} belongs to an import into {known[0]}, not {destination}: what was sent there "
             "would not be sent here. Choose another outbox"

@@ -16,6 +16,7 @@ import msgspec
 
 from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
 from leadconnector_async.outbox.database import ENDS, WAITS
+from leadconnector_async.outbox.invariants import INVARIANTS
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
     OutboxSummary,
@@ -84,6 +85,10 @@ _KEPT: Final = """SELECT count(*), (SELECT CAST(coalesce(sum(n), 0) AS bigint) F
 _COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.source
     ORDER BY source, line LIMIT $1"""
 
+_CONTACTS: Final = """SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
+        count(*) FILTER (WHERE name >= 'made:' AND name < 'made;')
+    FROM lookup"""
+
 _LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
     WHERE location < 0 GROUP BY id, name"""
 
@@ -105,17 +110,6 @@ _LIVES: Final = f"""SELECT r.seq, key, location.name, r.location, r.date, payloa
         LEFT JOIN {ENDS} {WAITS} LEFT JOIN reason ON reason.id = o.reason {{origin}}
     WHERE r.seq > $1 ORDER BY r.seq LIMIT $2"""  # noqa: S608 - our own names
 
-_INVARIANTS: Final = {
-    "records that wait and have an end": f"""SELECT count(*) FROM record r {WAITS}
-        JOIN {ENDS} WHERE q.seq IS NOT NULL""",  # noqa: S608 - our own names
-    "places in the queue without their record": """SELECT count(*) FROM queue q LEFT JOIN record r
-        ON (r.seq, r.lane, r.date) = (q.seq, q.lane, q.date)
-            AND q.location IN (r.location, -r.location)
-        WHERE r.seq IS NULL""",
-    "ends without their record": """SELECT count(*) FROM outcome o LEFT JOIN record r
-        ON (r.seq, r.lane, r.location) = (o.seq, o.lane, o.location) WHERE r.seq IS NULL""",
-}
-
 
 class StoreQueries(NamedTuple):
     """What each store asks in its own words. A source is named whole, or by its end."""
@@ -129,7 +123,6 @@ class StoreQueries(NamedTuple):
     places: str
     """The first so many that have a state and a reason: number, source and line."""
     quotas: str
-    contacts: str
     forms: str
     by_line: str
     """Numbers of the records of a source ('' for any) and a line."""
@@ -228,7 +221,7 @@ class OutboxReader(ABC):
 
     async def contacts(self) -> tuple[int, int]:
         """How many contacts are known by number or address, and how many of them were made."""
-        known, made = (await self._rows(self._queries.contacts))[0]
+        ((known, made),) = await self._rows(_CONTACTS)
         return known, made
 
     async def sources(self) -> list[str]:
@@ -269,7 +262,7 @@ class OutboxReader(ABC):
 
     async def broken(self) -> dict[str, int]:
         """How many rows break each rule of the store that any does break."""
-        rules = self._invariants | _INVARIANTS
+        rules = self._invariants | INVARIANTS
         async with self.at_one_moment():
             found = {what: await self._rows(query) for what, query in rules.items()}
         counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import msgspec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from leadconnector_async.outbox.database import Database
+    from leadconnector_async.outbox.database import Database, Numbers
 
     LineKey = tuple[int, bytes]
     """Number of a location, and key of a record in it."""
@@ -120,6 +121,7 @@ _OUTCOMES: Final = f"""WITH w (seq) AS ({{rows}})
         LEFT JOIN reason ON reason.id = o.reason WHERE r.seq = w.seq"""  # noqa: S608 - the same
 
 
+@dataclass(eq=False, repr=False)
 class RecordStore(ABC):
     """The records of an outbox, as staging sees them. Locations go by their numbers."""
 
@@ -129,18 +131,14 @@ class RecordStore(ABC):
     _notes: ClassVar[Sequence[str]]
     """The tables that have rows of a record by its number, its own included."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._has_former: bool | None = None
-        """Whether any record was ever mended: nearly none was, and then none is looked up."""
+    _database: Database
+    _numbers: Numbers
+    _has_former: bool | None = field(default=None, init=False)
+    """Whether any record was ever mended: nearly none was, and then none is looked up."""
 
-    @abstractmethod
     async def location(self, name: str) -> int:
         """The number of a location, new if it has none."""
-
-    @abstractmethod
-    async def _reason(self, text: str | None) -> int | None:
-        """The number of a reason, new if it has none."""
+        return await self._numbers.location(name)
 
     @abstractmethod
     async def _count(self, changes: Mapping[tuple[int, int], int]) -> None:
@@ -199,9 +197,9 @@ class RecordStore(ABC):
 
     async def _refuse(self, refused: Iterable[NewRecord]) -> None:
         """Give records the end that validation gave them, or that they are left out."""
-        at = time.time_ns() // 1_000_000
+        at, reason = time.time_ns() // 1_000_000, self._numbers.reason
         rows = [
-            (one.location, of.lane, one.seq, int(end_of(of)), at, 0, await self._reason(why(of)))
+            (one.location, of.lane, one.seq, int(end_of(of)), at, 0, await reason(why(of)))
             for one in refused
             for of in (one.draft,)
         ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.database import ENDS
@@ -12,13 +13,15 @@ from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.reader import gist
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.lookups import Lookups
 
     FailedRow = Sequence[Any]
     """Location, lane, date, seq and state of a record, and whether validation refused it."""
+
+T = TypeVar("T")
 
 RETRIES: Final = 5_000
 """Records to put back, give up or forget in one transaction."""
@@ -36,7 +39,8 @@ _OF_REASON: Final = """SELECT seq FROM outcome WHERE state > 2 AND state IN (3, 
 
 _FAILED: Final = f"""WITH w (seq) AS ({{rows}})
     SELECT r.location, r.lane, r.date, r.seq, o.state, r.payload IS NULL
-    FROM w CROSS JOIN record r JOIN {ENDS} WHERE r.seq = w.seq AND o.state IN (3, 4)"""  # noqa: S608 - our own names
+    FROM w CROSS JOIN record r JOIN {ENDS} WHERE r.seq = w.seq AND o.state IN (3, 4)
+    ORDER BY r.seq"""  # noqa: S608 - our own names
 
 _DISMISS: Final = """WITH w (location, lane, seq) AS ({rows}) UPDATE outcome SET state = 6
     WHERE (location, lane, seq) IN (SELECT * FROM w)"""
@@ -50,6 +54,11 @@ _PUT_BACK: Final = """WITH w (location, lane, date, seq) AS ({rows})
 
 _LATE: Final = """WITH w (seq) AS ({rows}) SELECT location, lane, payload, late
     FROM w CROSS JOIN record r WHERE r.seq = w.seq AND late IS NOT NULL"""
+
+
+async def in_lots(seqs: Sequence[int], work: Callable[[Sequence[int]], Awaitable[T]]) -> list[T]:
+    """What work gives that does some records in each transaction."""
+    return [await work(seqs[at : at + RETRIES]) for at in range(0, len(seqs), RETRIES)]
 
 
 async def chosen(
@@ -85,12 +94,12 @@ async def dismiss(
     return [seq for *_, seq in places], changes
 
 
+@dataclass(eq=False, repr=False)
 class Requeuer(ABC):
     """Takes failed records back."""
 
-    def __init__(self, database: Database, lookups: Lookups) -> None:
-        self._database = database
-        self._lookups = lookups
+    _database: Database
+    _lookups: Lookups
 
     async def requeue(self, seqs: Iterable[int]) -> Requeued:
         """Take the ends of these records back."""

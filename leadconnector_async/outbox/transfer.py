@@ -6,12 +6,12 @@ anew. Numbers of records, locations, sources and reasons stay as they are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
-    Rows = Sequence[Sequence[Any]]
+    from leadconnector_async.outbox.database import Rows
 
 RELATIONS: Final = {
     "location": "id name",

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from asyncpg.exceptions import DivisionByZeroError
 
-from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim, Lease, Settlement
-from leadconnector_async.outbox.postgres.counters import columns, storable
+from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim, Lease
+from leadconnector_async.outbox.postgres.counters import columns, statement
 from leadconnector_async.records.draft import traced
 
 if TYPE_CHECKING:
@@ -39,22 +39,7 @@ _LANES: Final = 64
 _DEPTH: Final = 8
 """Records to take of one lane at most, while there are others."""
 
-_WALK: Final = """WITH RECURSIVE wanted AS (
-        SELECT * FROM unnest($1::int[], $2::bigint[], $3::int[], $4::int[])
-            AS w (location, begins, lanes, depth)),
-    walk AS (
-        SELECT w.location, first.lane, w.lanes, w.depth FROM wanted w CROSS JOIN LATERAL (
-            SELECT q.lane FROM queue q WHERE q.location = w.location AND q.lane >= w.begins
-            ORDER BY q.lane LIMIT 1) AS first
-        UNION ALL
-        SELECT w.location, next.lane, w.lanes - 1, w.depth FROM walk w CROSS JOIN LATERAL (
-            SELECT q.lane FROM queue q WHERE q.location = w.location AND q.lane > w.lane
-            ORDER BY q.lane LIMIT 1) AS next
-        WHERE w.lanes > 1)
-    SELECT w.location, e.lane, e.date, e.seq, e.attempts FROM walk w CROSS JOIN LATERAL (
-        SELECT q.lane, q.date, q.seq, q.attempts FROM queue q
-        WHERE q.location = w.location AND q.lane = w.lane ORDER BY q.date, q.seq LIMIT w.depth)
-        AS e"""
+_WALK: Final = statement("walk")
 
 _DEEPEN: Final = """SELECT w.location, e.lane, e.date, e.seq, e.attempts
     FROM unnest($1::int[], $2::bigint[], $3::int[]) AS w (location, lane, most)
@@ -63,21 +48,7 @@ _DEEPEN: Final = """SELECT w.location, e.lane, e.date, e.seq, e.attempts
             WHERE q.location = w.location AND q.lane = w.lane
             ORDER BY q.date, q.seq LIMIT w.most) AS e"""
 
-_HOLD: Final = """WITH found AS (
-        SELECT seq, location, key, payload, late FROM (
-            SELECT seq, r.location, key, payload, late, sum(octet_length(payload) + $5::bigint)
-                OVER (ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-            FROM unnest($1::bigint[]) WITH ORDINALITY AS w (seq, place) JOIN record r USING (seq))
-            AS weighed
-        WHERE coalesce(before, 0) < $4),
-    got AS (SELECT location, array_agg(seq) AS seqs FROM found GROUP BY location),
-    fenced AS (
-        UPDATE tenure t SET held = held || seqs
-        FROM unnest($2::int[], $3::bigint[]) AS l (location, token) JOIN got USING (location)
-        WHERE t.location = l.location AND epoch = token RETURNING 1)
-    SELECT seq, key, payload, late, parent, state FROM found LEFT JOIN trace USING (seq)
-    WHERE 1 / ((SELECT count(*) FROM fenced) = (SELECT count(*) FROM got))::int = 1"""
-"""Where a lease is not held any more, the division fails, and with it all of the statement."""
+_HOLD: Final = statement("hold")
 
 _HELD: Final = """SELECT q.lane, q.date, seq, r.key, r.payload, q.attempts, r.late, parent, state
     FROM unnest($2::bigint[]) AS h (seq) JOIN record r USING (seq)
@@ -270,18 +241,3 @@ class Claims:
                 last = max(lanes)
                 walked = walked + len(lanes) if last >= begins else len(lanes)
                 self._walks[lease.number] = min(last + 1, -_LOWEST - 1), walked
-
-
-_TRAIL: Final = """INSERT INTO trail (seq, at, what, trace)
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[])"""
-
-
-async def add_trails(connection: Connection, settlements: Sequence[Settlement]) -> None:
-    """Write the trails of claims down, in the transaction that settles them."""
-    rows = [
-        (fate.claim.seq, event.at, storable(event.what), event.trace and storable(event.trace))
-        for fate in settlements
-        for event in fate.claim.trail or ()
-    ]
-    if rows:
-        await connection.execute(_TRAIL, *columns(rows))

@@ -1,9 +1,10 @@
-"""Names and reasons by number, numbers of records, and what is counted beside the owners."""
+"""A server as a `Database`; numbers for new records, and what is counted beside the owners."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import blake2b
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.postgres.schema import BLOCK, MAX_INDEXED
@@ -11,22 +12,20 @@ from leadconnector_async.outbox.postgres.schema import BLOCK, MAX_INDEXED
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leadconnector_async.outbox.database import Rows
+    from leadconnector_async.outbox.database import Numbers, Rows
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-
-_MAX_REMEMBERED: Final = 10_000
-"""Reasons in memory: a source of a million different complaints must not fill it."""
-
-_FIND: Final = "SELECT id FROM {table} WHERE md5({column}) = md5($1) AND {column} = $1"
 
 _FIND_LOCATIONS: Final = """SELECT name, id FROM unnest($1::text[]) AS of (asked)
     JOIN location ON md5(name) = md5(asked) AND name = asked"""
 
-_INSERT: Final = "INSERT INTO {table} ({column}) VALUES ($1) ON CONFLICT DO NOTHING"
-
 _ADD: Final = """INSERT INTO tally (location, state, part, n)
     SELECT * FROM unnest($1::int[], $2::smallint[], $3::int[], $4::bigint[])
     ON CONFLICT (location, state, part) DO UPDATE SET n = tally.n + excluded.n"""
+
+
+def statement(name: str) -> str:
+    """A statement that has a file of its own."""
+    return files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
 
 
 def storable(text: str) -> str:
@@ -34,54 +33,15 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
-class Numbers:
-    """The numbers of locations and reasons, which are made where there are none."""
-
-    def __init__(self, runner: JobRunner) -> None:
-        self._connection = runner.connection
-        self._locations: dict[str, int] = {}
-        self._reasons: dict[str, int] = {}
-        runner.undone.append(self.forget)
-
-    def forget(self) -> None:
-        """Forget what may have been undone."""
-        self._locations.clear()
-        self._reasons.clear()
-
-    async def location(self, name: str) -> int:
-        """Number of a location, new if it has none."""
-        number = self._locations.get(name)
-        if number is None:
-            number = self._locations[name] = await self._number("location", "name", name)
-        return number
-
-    async def locations(self, names: Sequence[str]) -> dict[str, int]:
-        """Numbers of locations, new where they have none."""
-        unknown = [storable(name) for name in names if name not in self._locations]
-        if len(unknown) > 1:
-            found = await self._connection.fetch(_FIND_LOCATIONS, unknown)
-            self._locations.update((name, number) for name, number in found)
-        return {name: await self.location(name) for name in names}
-
-    async def reason(self, text: str | None) -> int | None:
-        """Number of a reason, new if it has none."""
-        if text is None:
-            return None
-        number = self._reasons.get(text)
-        if number is None:
-            if len(self._reasons) >= _MAX_REMEMBERED:
-                self._reasons.clear()
-            number = self._reasons[text] = await self._number("reason", "text", text)
-        return number
-
-    async def _number(self, table: str, column: str, text: str) -> int:
-        text = storable(text)
-        find = _FIND.format(table=table, column=column)
-        number = await self._connection.fetchval(find, text)
-        if number is None:
-            await self._connection.execute(_INSERT.format(table=table, column=column), text)
-            number = await self._connection.fetchval(find, text)
-        return int(number)
+async def number_locations(
+    connection: Connection, numbers: Numbers, names: Sequence[str]
+) -> dict[str, int]:
+    """Numbers of locations, new where they have none."""
+    unknown = [storable(name) for name in names if name not in numbers.locations]
+    if len(unknown) > 1:
+        found = await connection.fetch(_FIND_LOCATIONS, unknown)
+        numbers.locations.update((name, number) for name, number in found)
+    return {name: await numbers.location(name) for name in names}
 
 
 async def count(connection: Connection, part: int, changes: Mapping[tuple[int, int], int]) -> None:
@@ -156,6 +116,19 @@ class ServerDatabase:
         if rows:
             values = ", ".join(f"${n + 1}" for n in range(len(rows[0])))
             await self._connection.executemany(f"{head} VALUES ({values}){tail}", rows)
+
+    async def number(self, table: str, **values: str | bytes) -> int:
+        """See `Database.number`. The first value is a text, which is found by its digest."""
+        given = [storable(v) if isinstance(v, str) else v for v in values.values()]
+        names, marks = ", ".join(values), ", ".join(f"${n + 1}" for n in range(len(given)))
+        same = f"md5({next(iter(values))}) = md5($1::text) AND ({names}) = ({marks})"
+        find = f"SELECT id FROM {table} WHERE {same}"  # noqa: S608 - our own names
+        number = await self._connection.fetchval(find, *given)
+        if number is None:
+            insert = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - the same
+            await self._connection.execute(f"{insert} ON CONFLICT DO NOTHING", *given)
+            number = await self._connection.fetchval(find, *given)
+        return int(number)
 
     def text(self, text: str) -> str:
         """See `Database.text`: without the one character that PostgreSQL keeps in no text."""

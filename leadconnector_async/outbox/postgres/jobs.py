@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.outbox.base import Staged
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.durable import DESTINATION, Unsettled, check_destination
+from leadconnector_async.outbox.database import LOCATIONS, Numbers
+from leadconnector_async.outbox.durable import Unsettled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import (
@@ -23,12 +24,7 @@ from leadconnector_async.outbox.postgres.announcements import (
     listen,
     stopped,
 )
-from leadconnector_async.outbox.postgres.counters import (
-    NumberBlocks,
-    Numbers,
-    ServerDatabase,
-    storable,
-)
+from leadconnector_async.outbox.postgres.counters import NumberBlocks, ServerDatabase
 from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.reader import unsettled
 from leadconnector_async.outbox.postgres.records import PostgresRecords
@@ -45,15 +41,6 @@ if TYPE_CHECKING:
     from leadconnector_async.records.draft import Draft
 
     T = TypeVar("T")
-
-_SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) = md5($2::bytea)"
-
-_NEW_SOURCE: Final = "INSERT INTO source (name, form) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-
-_DESTINATIONS: Final = "SELECT name FROM source WHERE starts_with(name, $1) AND form = ''"
-
-_LOCATIONS: Final = """SELECT name FROM location
-    WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
 
 _UNSENT: Final = """SELECT name, n FROM (
         SELECT location, sum(n)::bigint FROM (
@@ -76,12 +63,15 @@ class StagingJobs:
         self._where = runner.place
         self.place: str = self._where.shown
         self._rehearsing = part != 0
-        numbers = Numbers(runner)
+        self._database = ServerDatabase(connection)
+        numbers = Numbers(self._database)
+        runner.undone.append(numbers.forget)
         self._part = part
-        self._lookups = Lookups(ServerDatabase(connection))
-        self._publisher = Publisher(runner.place, connection, stager, self._lookups)
+        self._lookups = Lookups(self._database)
+        locks = runner.place.lock_key(LOCK_STAGER)
+        self._publisher = Publisher(connection, self._lookups, stager, locks)
         self._blocks = NumberBlocks(runner, stager)
-        parts = connection, numbers, part
+        parts = self._database, numbers, connection, part
         self._staged = PostgresRecords(*parts, self._blocks, self._publisher)
         self._submitted = PostgresRecords(*parts, NumberBlocks(runner), self._publisher)
         self._submissions = CallBatcher(self._submit, asyncio.Lock())
@@ -175,7 +165,7 @@ class StagingJobs:
 
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""
-        return [name for (name,) in await self._fetch(_LOCATIONS)]
+        return [name for (name,) in await self._fetch(LOCATIONS)]
 
     async def listen(self, ended: Callable[[int], None]) -> None:
         """Have ``ended`` called with each record that is waited for and has an end; not surely."""
@@ -206,29 +196,11 @@ class StagingJobs:
 
     async def source(self, name: str, form: bytes) -> int:
         """See `DurableOutbox.source`."""
-        work = partial(_source, name=name, form=form)
-        return await self._runner.run(work, begin=self._begin)
+        return await self._run(lambda _: self._database.number("source", name=name, form=form))
 
     async def dedicate(self, destination: str, *, name: str | None = None) -> None:
         """See `DurableOutbox.dedicate`."""
-
-        async def job(connection: Connection) -> None:
-            found = await connection.fetch(_DESTINATIONS, DESTINATION)
-            known = [kept.removeprefix(DESTINATION) for (kept,) in found]
-            check_destination(name or self.place, known, destination)
-            if not known:
-                await _source(connection, DESTINATION + destination, b"")
-
-        await self._runner.run(job, begin=self._begin)
-
-
-async def _source(connection: Connection, name: str, form: bytes) -> int:
-    name = storable(name)
-    number = await connection.fetchval(_SOURCE, name, form)
-    if number is None:
-        await connection.execute(_NEW_SOURCE, name, form)
-        number = await connection.fetchval(_SOURCE, name, form)
-    return int(number)
+        await self._run(lambda _: dedicate(self._database, destination, name or self.place))
 
 
 async def enlist(place: PostgresPlace, connection: Connection) -> tuple[int, int]:

@@ -12,19 +12,25 @@ import time
 from collections import Counter
 from functools import lru_cache
 from hashlib import blake2b
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import SPAN_MS, Acquired, Lease, State
+from leadconnector_async.outbox.database import Numbers, add_trails, stored
 from leadconnector_async.outbox.durable import check_settled
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
-from leadconnector_async.outbox.postgres.claims import Claims, add_trails
-from leadconnector_async.outbox.postgres.counters import Numbers, ServerDatabase, columns, storable
+from leadconnector_async.outbox.postgres.claims import Claims
+from leadconnector_async.outbox.postgres.counters import (
+    ServerDatabase,
+    columns,
+    number_locations,
+    statement,
+    storable,
+)
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.quota.limits import QuotaSnapshot
 
@@ -47,10 +53,7 @@ _ACQUIRE: Final = """WITH noted AS (
     ON CONFLICT (location) DO UPDATE SET epoch = t.epoch + 1
     RETURNING location, epoch, held, day_used, day_ends, window_used, window_ends, day_limit"""
 
-_SETTLE: Final = files(__package__).joinpath("settle.sql").read_text("utf-8")
-
-_STORED: Final = """SELECT message_id FROM outcome WHERE location = $1 AND lane = $2 AND state = $3
-    AND seq <> $4 AND message_id IS NOT NULL"""
+_SETTLE: Final = statement("settle")
 
 _FENCE: Final = "SELECT FROM tenure WHERE location = $1 AND epoch = $2 FOR UPDATE"
 
@@ -85,7 +88,9 @@ class Leases:
     def __init__(self, runner: JobRunner) -> None:
         self.runner = runner
         self.connection: Connection = runner.connection
-        self._numbers = Numbers(runner)
+        self.database: ServerDatabase = ServerDatabase(runner.connection)
+        self._numbers = Numbers(self.database)
+        runner.undone.append(self._numbers.forget)
         self.shards: set[int] = set()
         self.names: dict[str, int] = {}
         """Locations that have a lease here, and their numbers."""
@@ -93,7 +98,7 @@ class Leases:
         self.unused_files: set[str] = set()
         """Digests of files whose records were sent: others may need them."""
         self.claims: Claims = Claims(runner.connection)
-        self.lookups: Lookups = Lookups(ServerDatabase(runner.connection))
+        self.lookups: Lookups = Lookups(self.database)
 
     async def lock(self, names: Iterable[str]) -> None:
         """Become the owner of locations' shards.
@@ -159,7 +164,7 @@ class Leases:
     async def acquire(self, names: Sequence[str]) -> list[Acquired]:
         """See `Outbox.acquire`, for several at once."""
         await self.lock(names)
-        numbers = await self._numbers.locations(names)
+        numbers = await number_locations(self.connection, self._numbers, names)
         # In an order that all have, against deadlocks.
         values = sorted(set(numbers.values())), time.time_ns() // 1_000_000
         rows = {row[0]: row for row in await self.connection.fetch(_ACQUIRE, *values)}
@@ -231,7 +236,7 @@ class Leases:
             await self.connection.fetchrow(_SETTLE, *values)
         except DivisionByZeroError:
             raise _lost(leases) from None
-        await add_trails(self.connection, settlements)
+        await add_trails(self.database, settlements)
         if ended := [of.claim.seq for of in settlements if of.claim.trace and of.state]:
             await self.connection.execute("DELETE FROM trace WHERE seq = ANY($1)", ended)
         sent = [fate.claim for fate in settlements if fate.state is State.SENT]
@@ -254,8 +259,7 @@ class Leases:
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
-        place = claim.lease.number, claim.lane, int(State.SENT), claim.seq
-        return {message_id for (message_id,) in await self.connection.fetch(_STORED, *place)}
+        return await stored(self.database, claim)
 
     def hold(self, places: Iterable[tuple[int, int, int]]) -> None:
         """Note in memory (location, lane, seq) that the location's row says is held."""

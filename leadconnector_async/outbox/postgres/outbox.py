@@ -36,7 +36,7 @@ from leadconnector_async.outbox.postgres.queueing import TAKE_ALL, give_up, requ
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
 from leadconnector_async.outbox.postgres.tenure import Tenure
-from leadconnector_async.outbox.requeueing import RETRIES, chosen
+from leadconnector_async.outbox.requeueing import RETRIES, chosen, in_lots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -270,10 +270,12 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         """See `DurableOutbox.dismiss`."""
         run, reasons = self._runner.run, set(gists)
         seqs = await run(lambda connection: chosen(ServerDatabase(connection), keys, reasons))
-        done = 0
-        for at in range(0, len(seqs), RETRIES):
-            lot = seqs[at : at + RETRIES]
-            done += await run(lambda connection: give_up(connection, self._part, lot))  # noqa: B023 - awaited here
+        done = sum(
+            await in_lots(
+                seqs,
+                lambda lot: run(lambda connection: give_up(connection, self._part, lot)),
+            )
+        )
         if done:
             await self._run(lambda _: stored_files.remove_unused(self._runner.connection))
         return done

@@ -9,15 +9,15 @@ so whoever publishes next takes its ranges in.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import MAX_UNKNOWN, Requeued
 from leadconnector_async.outbox.postgres.counters import ServerDatabase, columns, count
 from leadconnector_async.outbox.postgres.leases import Leases, shard_of
-from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
 from leadconnector_async.outbox.postgres.stored_files import unuse
-from leadconnector_async.outbox.requeueing import RETRIES, Requeuer, dismiss
+from leadconnector_async.outbox.requeueing import Requeuer, dismiss, in_lots
 from leadconnector_async.outbox.selection import Selection, SelectionPass
 from leadconnector_async.records.deferred import Trait, answers_last
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.lookups import Lookups
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.outbox.record_store import QueuePlace
     from leadconnector_async.outbox.requeueing import FailedRow
 
@@ -111,17 +110,18 @@ _IS_HELD: Final = """SELECT EXISTS (
     SELECT FROM record JOIN tenure USING (location) WHERE seq = $1 AND seq = ANY (held))"""
 
 
+@dataclass(eq=False, repr=False)
 class Publisher:
-    """Publishes what ``stager`` has staged, and what processes have left that are gone."""
+    """Publishes what a process has staged, and what processes have left that are gone."""
 
-    def __init__(
-        self, place: PostgresPlace, connection: Connection, stager: int, lookups: Lookups
-    ) -> None:
-        self._connection = connection
-        self._lookups = lookups
-        self._stager = stager
-        key = place.lock_key(LOCK_STAGER)
-        self._locks = key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF
+    _connection: Connection
+    _lookups: Lookups
+    _stager: int
+    _key: int
+    """That of the locks of those who stage."""
+
+    def __post_init__(self) -> None:
+        self._locks = self._key >> 32 & 0xFFFFFFFF, self._key & 0xFFFFFFFF
 
     async def has_orphans(self) -> bool:
         """Tell whether there are records of processes that are gone."""
@@ -192,16 +192,14 @@ _HOLD_AGAIN: Final = """INSERT INTO tenure AS t (location, held, pending, reject
 
 async def requeue(leases: Leases) -> Requeued:
     """See `DurableOutbox.requeue`. Each shard is another's again as soon as possible."""
-    run, requeuer = leases.runner.run, _PostgresRequeuer(leases)
+    run, requeuer = leases.runner.run, _PostgresRequeuer(leases.database, leases.lookups, leases)
     failed, left = await run(_failed)
     total = Requeued(left=left)
     for name, seqs in failed.items():
         is_owned = shard_of(name) in leases.shards
         await run(lambda _: leases.borrow(name))  # noqa: B023 - awaited here
-        for at in range(0, len(seqs), RETRIES):
-            lot = seqs[at : at + RETRIES]
-            done = await run(lambda _: requeuer.requeue(lot))  # noqa: B023 - the same
-            total = Requeued(*map(sum, zip(total, done, strict=True)))
+        done = await in_lots(seqs, lambda lot: run(lambda _: requeuer.requeue(lot)))
+        total = Requeued(*map(sum, zip(total, *done, strict=True)))
         if not is_owned:
             await run(lambda _: leases.give_back(name))  # noqa: B023 - the same
     return total
@@ -222,10 +220,9 @@ async def _failed(connection: Connection) -> tuple[dict[str, list[int]], int]:
     return dict(by_shard.values()), max(len(unresolved) - MAX_UNKNOWN, 0)
 
 
+@dataclass(eq=False, repr=False)
 class _PostgresRequeuer(Requeuer):
-    def __init__(self, leases: Leases) -> None:
-        super().__init__(ServerDatabase(leases.connection), leases.lookups)
-        self._leases = leases
+    _leases: Leases
 
     async def _is_in_doubt(self, location: int, lane: int) -> bool:
         return bool(await self._leases.connection.fetchval(_IN_DOUBT, location, lane))

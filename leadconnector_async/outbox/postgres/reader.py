@@ -90,8 +90,6 @@ _QUERIES: Final = StoreQueries(
         ORDER BY seq LIMIT $3""",
     quotas="""SELECT name, day_used, day_ends, window_used, window_ends, day_limit
         FROM tenure JOIN location ON id = location WHERE day_used IS NOT NULL""",
-    contacts="""SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
-        count(*) FILTER (WHERE name >= 'made:' AND name < 'made;') FROM lookup""",
     forms="""SELECT DISTINCT form FROM outcome JOIN record r USING (seq)
         LEFT JOIN source ON source.id = r.source WHERE state > 2 AND state IN (3, 4)""",
     by_line="""SELECT DISTINCT seq FROM (SELECT source, line, seq FROM record

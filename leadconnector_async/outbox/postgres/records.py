@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import kept, why
-from leadconnector_async.outbox.postgres.counters import ServerDatabase, columns, count, storable
+from leadconnector_async.outbox.postgres.counters import columns, count, storable
 from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import NewRecord, Origin, RecordStore
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import State
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.counters import NumberBlocks, Numbers
+    from leadconnector_async.outbox.postgres.counters import NumberBlocks
     from leadconnector_async.outbox.postgres.queueing import Publisher
     from leadconnector_async.outbox.record_store import QueuePlace
     from leadconnector_async.records.deferred import LocalFile
@@ -40,6 +41,7 @@ _FROM: Final = """SELECT coalesce(name, ''), line, raw
     FROM record LEFT JOIN source ON source.id = source WHERE seq = $1 AND line IS NOT NULL"""
 
 
+@dataclass(eq=False, repr=False)
 class PostgresRecords(RecordStore):
     """`RecordStore` over one connection. Its blocks number what is new."""
 
@@ -50,36 +52,19 @@ class PostgresRecords(RecordStore):
         FROM w JOIN record r ON r.location = w.location AND r.key = w.key"""
     _notes = ("record", "copy", "former", "reused", "file_use")
 
-    def __init__(
-        self,
-        connection: Connection,
-        numbers: Numbers,
-        part: int,
-        blocks: NumberBlocks,
-        publisher: Publisher,
-    ) -> None:
-        super().__init__(ServerDatabase(connection))
-        self._connection = connection
-        self._numbers = numbers
-        self._part = part
-        self._blocks = blocks
-        self._publisher = publisher
-        self._source = 0
-        self.files: list[tuple[int, LocalFile]] = []
-        """The files of the job's records."""
+    _connection: Connection
+    _part: int
+    _blocks: NumberBlocks
+    _publisher: Publisher
+    _source: int = 0
+    files: list[tuple[int, LocalFile]] = field(default_factory=list)
+    """The files of the job's records."""
 
     def begin(self, source: int = 0) -> None:
         """Begin a job for a source; forget what others may have changed since the last one."""
         self._has_former = None
         self._source = source
         self.files.clear()
-
-    async def location(self, name: str) -> int:
-        """See `RecordStore.location`."""
-        return await self._numbers.location(name)
-
-    async def _reason(self, text: str | None) -> int | None:
-        return await self._numbers.reason(text)
 
     async def _count(self, changes: Mapping[tuple[int, int], int]) -> None:
         await count(self._connection, self._part, changes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.database import ENDS, WAITS
+from leadconnector_async.outbox.invariants import references
 from leadconnector_async.outbox.postgres.connection import check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
@@ -23,8 +24,8 @@ from leadconnector_async.records.draft import line_key
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from leadconnector_async.outbox.database import Rows
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-    from leadconnector_async.outbox.transfer import Rows
 
 _SETTLED: Final = """SELECT r.seq, payload, late, raw
     FROM record r JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
@@ -53,16 +54,6 @@ INVARIANTS: Final = {
         WHERE NOT EXISTS (SELECT FROM record r JOIN queue q
             ON (q.location, q.lane, q.date, q.seq) = (r.location, r.lane, r.date, r.seq)
             WHERE r.seq = h.seq AND r.location = h.location)""",
-    "notes on records that are not there": " UNION ALL ".join(
-        f"SELECT count(*) FROM {table} t LEFT JOIN record r USING (seq) WHERE r.seq IS NULL"  # noqa: S608 - our own names
-        for table in ("awaited", "copy", "file_use", "former", "reused", "trail")
-    ),
-    "records whose location, source or reason is not there": """
-        SELECT count(*) FROM record WHERE location NOT IN (SELECT id FROM location)
-        UNION ALL SELECT count(*) FROM record
-            WHERE source > 0 AND source NOT IN (SELECT id FROM source)
-        UNION ALL SELECT count(*) FROM outcome
-            WHERE reason IS NOT NULL AND reason NOT IN (SELECT id FROM reason)""",
     "counts of a location that differ from its records": f"""SELECT count(*) FROM (
             SELECT location, state, sum(n) FROM (
                 SELECT location, state, n FROM tally
@@ -72,7 +63,7 @@ INVARIANTS: Final = {
                 UNION ALL SELECT r.location, coalesce(o.state, 0::smallint), -count(*)
                     FROM record r LEFT JOIN {ENDS} GROUP BY 1, 2) AS all_counts
             GROUP BY 1, 2 HAVING sum(n) <> 0) AS differing""",  # noqa: S608 - our own names
-}
+} | references("record", ("awaited", "copy", "file_use", "former", "reused", "trail"))
 """What counts that have to be 0 are of."""
 
 

@@ -241,6 +241,17 @@ class FileDatabase:
         """See `Database.write`."""
         run_rows(self._connection, head, rows, tail)
 
+    async def number(self, table: str, **values: str | bytes) -> int:
+        """See `Database.number`."""
+        execute, given = self._connection.execute, tuple(values.values())
+        marks = ", ".join("?" * len(given))
+        insert = f"INSERT OR IGNORE INTO {table} ({', '.join(values)}) VALUES ({marks})"  # noqa: S608 - our own names
+        added = execute(insert, given)
+        if added.rowcount and added.lastrowid is not None:
+            return added.lastrowid
+        query = f"SELECT id FROM {table} WHERE ({', '.join(values)}) = ({marks})"  # noqa: S608 - the same
+        return int(execute(query, given).fetchone()[0])
+
     def text(self, text: str) -> str:
         """See `Database.text`."""
         return text

@@ -1,4 +1,4 @@
-"""The counters: names and reasons by number, and how many records stand where.
+"""The counters: how many records stand where, when they were settled, and how much quota is used.
 
 Totals are kept in the transaction that changes them, so that a report never counts a million rows.
 """
@@ -29,9 +29,6 @@ UNRESOLVED: Final = int(State.UNRESOLVED)
 DISMISSED: Final = int(State.DISMISSED)
 """Plain integers: SQLite's adapter takes a slower path for any subclass."""
 
-_MAX_REMEMBERED: Final = 10_000
-"""Reasons in memory: a source of a million different complaints must not fill it."""
-
 _ADD: Final = "INSERT INTO tally (location, state, n, first_at, last_at)"
 
 _TO_TOTALS: Final = """ ON CONFLICT (location, state) DO UPDATE SET n = n + excluded.n,
@@ -51,40 +48,6 @@ class Counters:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._locations: dict[str, int] = {}
-        self._reasons: dict[str, int] = {}
-
-    def reload(self) -> None:
-        """Forget what may have been rolled back."""
-        self._locations.clear()
-        self._reasons.clear()
-
-    def location(self, name: str) -> int:
-        """Number of a location, new if it has none."""
-        number = self._locations.get(name)
-        if number is None:
-            number = self._locations[name] = self._number("location", "name", name)
-        return number
-
-    def reason(self, text: str | None) -> int | None:
-        """Number of a reason, new if it has none."""
-        if text is None:
-            return None
-        number = self._reasons.get(text)
-        if number is None:
-            if len(self._reasons) >= _MAX_REMEMBERED:
-                self._reasons.clear()
-            number = self._reasons[text] = self._number("reason", "text", text)
-        return number
-
-    def _number(self, table: str, column: str, text: str) -> int:
-        insert = f"INSERT OR IGNORE INTO {table} ({column}) VALUES (?)"  # noqa: S608 - our own names
-        query = f"SELECT id FROM {table} WHERE {column} = ?"  # noqa: S608 - the same
-        added = self._connection.execute(insert, (text,))
-        if added.rowcount and added.lastrowid is not None:
-            return added.lastrowid
-        (number,) = self._connection.execute(query, (text,)).fetchone()
-        return int(number)
 
     def add(self, changes: Mapping[tuple[int, int], int], at: int | None = None) -> None:
         """Add to the totals of each (location, state); ``at`` is when it came to that."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.database import at_once
 from leadconnector_async.outbox.durable import MAX_UNKNOWN
 from leadconnector_async.outbox.requeueing import Requeuer, dismiss
-from leadconnector_async.outbox.sqlite.connection import FileDatabase, run_rows
+from leadconnector_async.outbox.sqlite.connection import run_rows
 from leadconnector_async.outbox.sqlite.counters import PENDING, REJECTED, UNRESOLVED
 from leadconnector_async.records.deferred import Trait, answers_last
 
@@ -51,20 +52,16 @@ _PUBLISH: Final = """INSERT OR FAIL INTO queue (location, lane, date, seq, attem
     ORDER BY location, lane, date, seq"""
 
 
+@dataclass(eq=False, repr=False)
 class Enqueuer:
     """Lives in the writer's thread."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        claims: Claims,
-        lookups: Lookups,
-        at_most: int = MAX_PER_TRANSACTION,
-    ) -> None:
-        self._connection = connection
-        self._lookups = lookups
-        self._claims = claims
-        self._at_most = at_most
+    _connection: Connection
+    _claims: Claims
+    _lookups: Lookups
+    at_most: int = MAX_PER_TRANSACTION
+
+    def __post_init__(self) -> None:
         self.reload()
 
     def reload(self) -> None:
@@ -76,7 +73,7 @@ class Enqueuer:
         (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
         if last <= self._published:
             return True
-        up_to = min(last, self._published + self._at_most)
+        up_to = min(last, self._published + self.at_most)
         named = self._published, up_to, int(Trait.TWO_NAMES)
         at_once(self._lookups.note_persons(self._connection.execute(_TWO_NAMES, named).fetchall()))
         mails = self._connection.execute(_MAILS, (self._published, up_to, int(Trait.MAIL)))
@@ -133,16 +130,13 @@ _UNRESOLVED_IN: Final = """SELECT 1 FROM outcome
     WHERE location = ? AND lane = ? AND state = ? LIMIT 1"""
 
 
+@dataclass(eq=False, repr=False)
 class SqliteRequeuer(Requeuer):
     """Lives in the writer's thread."""
 
-    def __init__(
-        self, connection: Connection, counters: Counters, claims: Claims, lookups: Lookups
-    ) -> None:
-        super().__init__(FileDatabase(connection), lookups)
-        self._connection = connection
-        self._counters = counters
-        self._claims = claims
+    _connection: Connection
+    _counters: Counters
+    _claims: Claims
 
     def failed(self) -> tuple[Sequence[int], int]:
         """Return the numbers of the records to try again, and how many have to wait."""

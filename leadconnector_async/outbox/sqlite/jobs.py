@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
-from leadconnector_async.outbox.database import at_once
-from leadconnector_async.outbox.durable import DESTINATION, check_destination, check_settled
+from leadconnector_async.outbox.database import LOCATIONS, Numbers, add_trails, at_once, stored
+from leadconnector_async.outbox.durable import check_settled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.claims import Claims
@@ -39,20 +39,11 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.records.draft import Draft
 
-_SOURCE: Final = "SELECT id FROM source WHERE name = ? AND form = ?"
-
 _NEXT_LEASE: Final = "UPDATE location SET epoch = epoch + 1 WHERE id IN ("
 
 _LEASED: Final = """SELECT epoch, id, day_used, day_ends, window_used, window_ends, day_limit
     FROM ("""
 _WITH_SPENT: Final = ") CROSS JOIN location ON id = column1 LEFT JOIN quota ON quota.location = id"
-
-_DESTINATIONS: Final = (
-    "SELECT substr(name, ?) FROM source WHERE substr(name, 1, ?) = ? AND form = ?"
-)
-
-_BUSY_LOCATIONS: Final = """SELECT name FROM location
-    WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
 
 _UNSENT: Final = """SELECT name, n - coalesce(later, 0) AS left FROM tally
         JOIN location ON location.id = tally.location
@@ -87,9 +78,6 @@ _END: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, state, at, at
 _STAY: Final = """UPDATE queue SET attempts = ?
     WHERE location = ? AND lane = ? AND date = ? AND seq = ?"""
 
-_STORED: Final = """SELECT message_id FROM outcome WHERE location = ? AND lane = ? AND state = ?
-    AND seq != ? AND message_id IS NOT NULL"""
-
 
 class SqliteStore:
     """Owns the file until `close`."""
@@ -98,21 +86,24 @@ class SqliteStore:
         self.connection = connection
         self._lock = lock
         self._tokens: dict[int, int] = {}
+        self._database = FileDatabase(connection)
+        self._numbers = Numbers(self._database)
         self._counters = Counters(connection)
         self.claims: Claims = Claims(connection)
-        self.lookups: Lookups = Lookups(FileDatabase(connection))
+        self.lookups: Lookups = Lookups(self._database)
         self.enqueuer: Enqueuer = Enqueuer(connection, self.claims, self.lookups)
+        parts = connection, self._counters
         self.records: SqliteRecords = SqliteRecords(
-            connection, self._counters, self.enqueuer, self.claims.index
+            self._database, self._numbers, *parts, self.enqueuer, self.claims.index
         )
         self.requeuer: SqliteRequeuer = SqliteRequeuer(
-            connection, self._counters, self.claims, self.lookups
+            self._database, self.lookups, *parts, self.claims
         )
 
     def reload(self) -> None:
         """Read again whatever is kept in memory."""
         self._tokens.clear()
-        self._counters.reload()
+        self._numbers.forget()
         self.claims.reload()
         self.enqueuer.reload()
         self.records.reload()
@@ -124,7 +115,7 @@ class SqliteStore:
 
     def acquire(self, names: Sequence[str]) -> list[Acquired]:
         """Give the leases of locations, and with each what is held."""
-        numbers = [(self._counters.location(name),) for name in names]
+        numbers = [(at_once(self._numbers.location(name)),) for name in names]
         run_rows(self.connection, _NEXT_LEASE, numbers, ")")
         acquired = []
         rows = fetch_rows(self.connection, _LEASED, numbers, _WITH_SPENT)
@@ -180,8 +171,7 @@ class SqliteStore:
             self._end(ended)
         self.claims.index.drop([(c.lease.number, c.lane, c.seq) for c, *_ in settlements])
         self._give_back(given)
-        trail = [(c.seq, *event) for c, *_ in settlements for event in c.trail or ()]
-        run_rows(self.connection, "INSERT INTO trail (seq, at, what, trace)", trail)
+        at_once(add_trails(self._database, settlements))
         self.claims.index.tidy(everything=bool(given))
         self._counters.quotas(quotas)
         if traced := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
@@ -203,9 +193,10 @@ class SqliteStore:
         at_once(self.lookups.learn(ended))
 
     def _full(self, ended: Sequence[Settlement]) -> list[tuple[Any, ...]]:
-        reason = self._counters.reason
+        told = {fate.reason for fate in ended}
+        reasons = {why: at_once(self._numbers.reason(why)) for why in told}
         return [
-            (c.lease.number, c.lane, c.seq, int(state), at, tries, *ids, reason(why), detail)
+            (c.lease.number, c.lane, c.seq, int(state), at, tries, *ids, reasons[why], detail)
             for c, state, at, tries, *ids, why, detail, _ in ended
             if not (state is State.SENT and ids[2] is None and why is None and detail is None)
         ]
@@ -218,9 +209,7 @@ class SqliteStore:
 
     def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
-        place = claim.lease.number, claim.lane, SENT, claim.seq
-        rows = self.connection.execute(_STORED, place)
-        return {message_id for (message_id,) in rows}
+        return at_once(stored(self._database, claim))
 
     def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
@@ -233,20 +222,12 @@ class SqliteStore:
         at_once(self.lookups.forget(lease.number, names))
 
     def source(self, name: str, form: bytes) -> int:
-        """Return the number of a source, new if its name or form is."""
-        execute = self.connection.execute
-        execute("INSERT OR IGNORE INTO source (name, form) VALUES (?, ?)", (name, form))
-        (number,) = execute(_SOURCE, (name, form)).fetchone()
-        return int(number)
+        """See `DurableOutbox.source`."""
+        return at_once(self._database.number("source", name=name, form=form))
 
     def dedicate(self, destination: str, name: str) -> None:
         """See `DurableOutbox.dedicate`."""
-        length = len(DESTINATION)
-        values = length + 1, length, DESTINATION, b""
-        known = [found for (found,) in self.connection.execute(_DESTINATIONS, values)]
-        check_destination(name, known, destination)
-        if not known:
-            self.source(DESTINATION + destination, b"")
+        at_once(dedicate(self._database, destination, name))
 
     def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """See `Outbox.stage`."""
@@ -266,8 +247,8 @@ class SqliteStore:
         return at_once(submit(self.records, drafts)), self.claim(wants, room)
 
     def locations(self) -> list[str]:
-        """Return the locations that have records in the queue, oldest first."""
-        return [name for (name,) in self.connection.execute(_BUSY_LOCATIONS)]
+        """See `Outbox.locations`."""
+        return [name for (name,) in self.connection.execute(LOCATIONS)]
 
     def select(self, selection: Selection | None) -> None:
         """See `DurableOutbox.select`."""

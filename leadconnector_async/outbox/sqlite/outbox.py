@@ -6,12 +6,11 @@ import os
 import sqlite3
 import warnings
 from functools import partial
-from operator import add
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from leadconnector_async.outbox.database import at_once
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued
-from leadconnector_async.outbox.requeueing import RETRIES, chosen
+from leadconnector_async.outbox.requeueing import RETRIES, chosen, in_lots
 from leadconnector_async.outbox.sqlite import upkeep
 from leadconnector_async.outbox.sqlite.connection import FileDatabase
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
@@ -126,12 +125,11 @@ class SqliteOutbox(DurableOutbox):
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`."""
         seqs, left = await self._writer.run(lambda store: store.requeuer.failed())
-        total = Requeued(left=left)
-        for at in range(0, len(seqs), RETRIES):
-            page = seqs[at : at + RETRIES]
-            done = await self._writer.run(lambda store: at_once(store.requeuer.requeue(page)))  # noqa: B023 - awaited here
-            total = Requeued(*map(add, total, done))
-        return total
+        done = await in_lots(
+            seqs,
+            lambda lot: self._writer.run(lambda store: at_once(store.requeuer.requeue(lot))),
+        )
+        return Requeued(*map(sum, zip(Requeued(left=left), *done, strict=True)))
 
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
@@ -141,11 +139,10 @@ class SqliteOutbox(DurableOutbox):
         seqs = await self._writer.run(
             lambda store: at_once(chosen(FileDatabase(store.connection), keys, reasons))
         )
-        done = 0
-        for at in range(0, len(seqs), RETRIES):
-            page = seqs[at : at + RETRIES]
-            done += await self._writer.run(lambda store: store.requeuer.dismiss(page))  # noqa: B023 - awaited here
-        return done
+        dismissed = await in_lots(
+            seqs, lambda lot: self._writer.run(lambda store: store.requeuer.dismiss(lot))
+        )
+        return sum(dismissed)
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""

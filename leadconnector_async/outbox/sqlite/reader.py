@@ -77,8 +77,6 @@ _QUERIES: Final = StoreQueries(
         WHERE state > 2 AND state = ? AND reason IS ? ORDER BY seq LIMIT ?""",
     quotas="""SELECT name, day_used, day_ends, window_used, window_ends, day_limit
         FROM quota JOIN location ON location.id = location""",
-    contacts="""SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
-        count(*) FILTER (WHERE name >= 'made:' AND name < 'made;') FROM lookup""",
     forms="""SELECT DISTINCT form FROM (
             SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq)
             WHERE state > 2 AND state < 5)

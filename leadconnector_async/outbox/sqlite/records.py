@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.base import State, kept
 from leadconnector_async.outbox.record_store import NewRecord, Origin, RecordStore
-from leadconnector_async.outbox.sqlite.connection import FileDatabase, run_rows
+from leadconnector_async.outbox.sqlite.connection import run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ _FROM: Final = f"""SELECT coalesce(source.name, ''), line, {FORM}
 _QUEUE_PLACE: Final = "SELECT location, lane, date, seq FROM record WHERE seq = ?"
 
 
+@dataclass(eq=False, repr=False)
 class SqliteRecords(RecordStore):
     """`RecordStore` over a file: it answers at once. Lives in the writer's thread."""
 
@@ -57,19 +59,13 @@ class SqliteRecords(RecordStore):
         WHERE r.location = w.location AND r.key = w.key"""
     _notes = ("origin", "record", "copy", "former", "reused")
 
-    def __init__(
-        self,
-        connection: Connection,
-        counters: Counters,
-        enqueuer: Enqueuer,
-        claim_index: ClaimIndex,
-    ) -> None:
-        super().__init__(FileDatabase(connection))
-        self._connection = connection
-        self._counters = counters
-        self._enqueuer = enqueuer
-        self._claim_index = claim_index
-        self._forms = SourceForms(connection)
+    _connection: Connection
+    _counters: Counters
+    _enqueuer: Enqueuer
+    _claim_index: ClaimIndex
+
+    def __post_init__(self) -> None:
+        self._forms = SourceForms(self._connection)
         self.reload()
 
     def reload(self) -> None:
@@ -78,13 +74,6 @@ class SqliteRecords(RecordStore):
         self._next: int = last + 1
         self._forms.reload()
         self._has_former = None
-
-    async def location(self, name: str) -> int:
-        """See `RecordStore.location`."""
-        return self._counters.location(name)
-
-    async def _reason(self, text: str | None) -> int | None:
-        return self._counters.reason(text)
 
     async def _count(self, changes: Mapping[tuple[int, int], int]) -> None:
         self._counters.add(changes)
@@ -128,7 +117,7 @@ class SqliteRecords(RecordStore):
         self, drafts: Sequence[Draft], kin: AbstractSet[int]
     ) -> Sequence[int] | None:
         """See `RecordStore.unchanged`. A source is staged, and so numbered, in its order."""
-        place = self._counters.location(drafts[0].location), drafts[0].key
+        place = await self.location(drafts[0].location), drafts[0].key
         first = (await self.known([place])).get(place)
         if first is None:
             return None

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.sqlite.claims import ClaimIndex
-from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed
+from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed, run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
 from leadconnector_async.records.deferred import read_deferred
@@ -23,7 +23,7 @@ from leadconnector_async.records.deferred import read_deferred
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from leadconnector_async.outbox.transfer import Rows
+    from leadconnector_async.outbox.database import Rows
     from leadconnector_async.records.deferred import LocalFile
 
 _READ: Final = {
@@ -141,9 +141,7 @@ class SqliteTransfer:
                 file.write(content)
 
     def _insert(self, table: str, names: Sequence[str], rows: Rows) -> None:
-        marks = ", ".join("?" * len(names))
-        query = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - our own names
-        self._connection.executemany(query, rows)
+        run_rows(self._connection, f"INSERT INTO {table} ({', '.join(names)})", rows)
 
     async def finish(self) -> None:
         """See `StoreTransfer.finish`."""

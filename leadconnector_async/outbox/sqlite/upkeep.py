@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.database import WAITS
+from leadconnector_async.outbox.invariants import references
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
 from leadconnector_async.outbox.sqlite.source_form import FORGET_SHAPES, FORM, WITH_SHAPE, restored
 from leadconnector_async.records.deferred import forgotten
@@ -52,16 +53,6 @@ INVARIANTS: Final = {
         LEFT JOIN outcome o USING (location, lane, seq)
         WHERE q.seq IS NULL AND o.seq IS NULL
             AND (payload IS NULL OR r.seq <= (SELECT seq FROM sealed))""",  # noqa: S608 - our own names
-    "notes on records that are not there": " UNION ALL ".join(
-        f"SELECT count(*) FROM {table} WHERE seq NOT IN (SELECT seq FROM record)"  # noqa: S608 - our own names
-        for table in ("origin", "copy", "former", "reused", "trail")
-    ),
-    "records whose location, source or reason is not there": """
-        SELECT count(*) FROM record WHERE location NOT IN (SELECT id FROM location)
-        UNION ALL SELECT count(*) FROM origin
-            WHERE source > 0 AND source NOT IN (SELECT id FROM source)
-        UNION ALL SELECT count(*) FROM outcome
-            WHERE reason IS NOT NULL AND reason NOT IN (SELECT id FROM reason)""",
     "counts of a location that differ from its records": """
         SELECT count(*) FROM (
             SELECT location, state, sum(n) FROM (
@@ -69,7 +60,7 @@ INVARIANTS: Final = {
                 UNION ALL SELECT r.location, coalesce(o.state, 0), -count(*) FROM record r
                     LEFT JOIN outcome o USING (location, lane, seq) GROUP BY 1, 2)
             GROUP BY 1, 2 HAVING sum(n) != 0)""",
-}
+} | references("origin", ("origin", "copy", "former", "reused", "trail"))
 """What counts that have to be 0 are of."""
 
 
