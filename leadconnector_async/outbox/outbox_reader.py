@@ -1,7 +1,7 @@
 """What an outbox tells to whoever only reads: beside a run, or after one that ended or crashed.
 
 Reading changes nothing, and keeps nobody from writing. Many rows come in pages: memory stays flat.
-The queries have PostgreSQL's ``$1``, which the other store reads as its own ``?``, in their order.
+Their SQL is that of `leadconnector_async.outbox.database`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sqlite3
 import struct
 from array import array
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import KindOf
 
 T = TypeVar("T")
-
-_PLACE: Final = re.compile(r"\$\d")
 
 _PAGE: Final = 1_024
 
@@ -81,12 +78,10 @@ _QUERIES: Final = StoreQueries(
             SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq)
             WHERE state > 2 AND state < 5)
         LEFT JOIN source ON source.id = source""",
-    by_line="""WITH named (name, line) AS (VALUES (?, ?))
-        SELECT seq FROM (SELECT source, line, seq FROM origin
-                UNION SELECT source, line, seq FROM copy) AS place
-            JOIN source ON source.id = place.source JOIN named ON named.line = place.line
-        WHERE named.name IN ('', source.name)
-            OR substr(source.name, -length(named.name) - 1) = '/' || named.name
+    by_line="""SELECT DISTINCT seq FROM (SELECT source, line, seq FROM origin
+                UNION ALL SELECT source, line, seq FROM copy) AS place
+            JOIN source ON source.id = place.source
+        WHERE line = $2 AND ($1 IN ('', name) OR substr(name, -length($1) - 1) = '/' || $1)
         ORDER BY seq""",
     by_text="""SELECT seq FROM record
         WHERE coalesce(CAST(payload AS TEXT), '') || coalesce(late, '') LIKE ? ESCAPE '\\'
@@ -162,9 +157,10 @@ class SqliteOutboxReader(OutboxReader):
             lambda connection: at_once(Lookups(FileDatabase(connection)).known(location, names))
         )
 
-    async def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        asked = _PLACE.sub("?", query)
-        return await self._read(lambda connection: connection.execute(asked, values).fetchall())
+    async def _rows(self, query: str, *values: object) -> Sequence[Any]:
+        return await self._read(
+            lambda connection: at_once(FileDatabase(connection).fetch(query, *values))
+        )
 
     async def failed(self) -> AsyncIterator[list[FailedRecord]]:
         """See `OutboxReader.failed`."""
