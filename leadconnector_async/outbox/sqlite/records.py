@@ -111,7 +111,8 @@ class SqliteRecords(RecordStore):
         run_rows(self._connection, _ORIGIN, origins)
 
     def _form(self, draft: Draft) -> Stored:
-        return self._forms.stored(kept(draft), draft.payload, draft.key, draft.location)
+        raw = draft.raw if draft.left_out is None else kept(draft)  # nearly none is left out
+        return self._forms.stored(raw, draft.payload, draft.key, draft.location)
 
     async def unchanged(
         self, drafts: Sequence[Draft], kin: AbstractSet[int]
