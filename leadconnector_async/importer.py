@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.session import ApiSession
     from leadconnector_async.sources import SourceOptions
     from leadconnector_async.sources.batch_reader import SourceReader
@@ -222,13 +223,17 @@ async def _folders_of(outbox: str) -> list[Path]:
 
     Their files may be named again: a list of failed records can lie in another folder.
     """
+
+    async def folders(reader: OutboxReader) -> list[Path]:
+        names = filter(None, await reader.sources())
+        return list(dict.fromkeys(Path(name).absolute().parent for name in names))  # noqa: ASYNC240 - looks at no file
+
     if not exists(outbox):
         return []
     try:
-        names = await read_outbox(outbox, lambda reader: reader.sources())
+        return await read_outbox(outbox, folders)
     except OutboxError:  # of an older form, or none: who opens it to write says so
         return []
-    return list(dict.fromkeys(Path(name).absolute().parent for name in names if name))  # noqa: ASYNC240 - looks at no file
 
 
 async def import_with(

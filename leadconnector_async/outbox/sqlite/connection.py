@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import struct
 from array import array
 from collections.abc import Callable
 from contextlib import closing, contextmanager
@@ -20,6 +21,8 @@ from pathlib import Path
 from struct import pack, unpack
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from leadconnector_async.errors import (
     OutboxBusyError,
@@ -51,6 +54,16 @@ _OF_THE_CALLER: Final = (
     sqlite3.NotSupportedError,
 )
 
+DAMAGE: Final = (
+    sqlite3.IntegrityError,
+    TypeError,
+    LookupError,
+    StopIteration,
+    UnicodeDecodeError,
+    struct.error,
+    msgspec.DecodeError,
+)
+"""What comes of pages in each other's place, which SQLite itself does not see."""
 
 Connect = Callable[..., sqlite3.Connection]
 """`sqlite3.connect`, or a stand-in that fails."""
@@ -147,8 +160,10 @@ def explained(path: str, error: BaseException) -> OutboxError:
         fix = "choose a folder where files can be made"
         return OutboxWriteError(f"{path} cannot be written ({reason}): {fix}")
     is_garbled = "decode to UTF-8" in str(error)  # Python's own, which quotes what is stored there
-    if is_garbled or code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        said = "UnicodeDecodeError" if is_garbled else error
+    is_damage = is_garbled or isinstance(error, (ValueError, *DAMAGE))
+    if is_damage or code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        is_safe = isinstance(error, sqlite3.Error) and not is_garbled  # to print: holds no value
+        said = error if is_safe else type(error).__name__
         fix = "choose another file, or restore this one from a copy"
         return OutboxUnusableError(f"{path} is damaged, or is no outbox ({said}): {fix}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

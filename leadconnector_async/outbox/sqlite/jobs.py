@@ -17,6 +17,7 @@ from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import (
     FileDatabase,
+    DAMAGE,
     explained,
     fetch_rows,
     open_to_write,
@@ -288,5 +289,5 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
             connection.execute("COMMIT")
             undo.pop_all()
             return store
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, *DAMAGE) as error:
         raise explained(path, error) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from leadconnector_async.errors import OutboxError
-from leadconnector_async.outbox.sqlite.connection import explained, is_final
+from leadconnector_async.outbox.sqlite.connection import DAMAGE, explained, is_final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,10 +125,11 @@ class Writer(Generic[K]):
             group, is_last = self._next_group()
             if failure is None:
                 failure = _commit(resource, group)
-            if failure is not None:
-                for job in group:
-                    job.error = explained(self._path, failure)
-                    job.error.__cause__ = failure
+            for job in group:
+                error = failure or job.error
+                if error is not None and (failure is not None or isinstance(error, DAMAGE)):
+                    job.error = explained(self._path, error)
+                    job.error.__cause__ = error
             self._tell(_end_all, group)
 
     def _next_group(self) -> tuple[list[_Job[K]], bool]:

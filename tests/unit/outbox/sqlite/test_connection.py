@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from outbox_kit import drafts, failing, in_outbox, published
+from outbox_kit import claimed, drafts, failing, fate, in_outbox, published
 
 from leadconnector_async.errors import (
     OutboxBusyError,
@@ -104,6 +104,31 @@ def test_damage_inside_is_found_when_it_is_met(tmp_path: Path) -> None:
                 await published(outbox, drafts(10_000))
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM record WHERE seq = 7",
+        """INSERT INTO outcome (location, lane, seq, state, at, attempts)
+            SELECT location, lane, seq, 2, 0, 1 FROM queue""",
+        "INSERT INTO claimed VALUES (1, 'a text where numbers are')",
+    ],
+)
+def test_damage_that_sqlite_does_not_see_is_told_as_such(tmp_path: Path, damage: str) -> None:
+    """Rows that another page's have taken the place of end a run as unusable: it never hangs."""
+    path = tmp_path / "o.db"
+    in_outbox(path, lambda outbox: published(outbox, drafts(50)))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(damage)
+    with pytest.raises(OutboxUnusableError, match=r"o\.db is damaged"):
+        in_outbox(path, sends)
+
+
+async def sends(outbox: SqliteOutbox) -> None:
+    """Stage more, claim all, and settle them."""
+    await published(outbox, drafts(60))
+    await outbox.settle([fate(claim) for claim in await claimed(outbox, 100)], [])
 
 
 def test_a_connection_that_fails_leaves_no_lock(tmp_path: Path) -> None:

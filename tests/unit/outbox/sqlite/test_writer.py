@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from outbox_kit import ENVIRONMENT, failing
 
-from leadconnector_async.errors import OutboxError, OutboxWriteError
+from leadconnector_async.errors import OutboxError, OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.sqlite.writer import Writer
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def test_a_job_that_fails_is_undone_alone(tmp_path: Path, first: tuple[int, int]
         go_on()
         results = await asyncio.gather(*jobs, return_exceptions=True)
         assert isinstance(results.pop(first.index(-5)), ValueError)
-        assert isinstance(results.pop(2), sqlite3.IntegrityError)
+        assert isinstance(damage := results.pop(2), OutboxUnusableError)
+        assert isinstance(damage.__cause__, sqlite3.IntegrityError)
         assert results == [1, 3, 7]
 
     with_writer(tmp_path / "n.db", work)
