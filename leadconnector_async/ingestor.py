@@ -264,6 +264,7 @@ class Ingestor:
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience; or the
                 ingestor was closed meanwhile, or a `run` ended that was under way.
+            FateUnknownError: closing it, or that `run`, was cancelled meanwhile: it may be stored.
             ClosedError: it was closed before; nothing was written down.
         """
         self._check_open()

@@ -89,7 +89,6 @@ class Submitter:
         )
         self._work: asyncio.Task[None] | None = None
         self.staged: RunStats = RunStats()
-        """What was staged."""
         self._in_flight = in_flight
         self._waiters = Waiters()
         self._open: dict[int, str] = {}
@@ -152,7 +151,7 @@ class Submitter:
 
     def _work_ended(self, work: asyncio.Task[None]) -> None:
         self._is_stopping = False
-        self.end(None if work.cancelled() else work.exception())
+        self.end(Waiters.error_of(work))
 
     def stop(self) -> None:
         """Send nothing more, and wait for nothing more."""
@@ -167,13 +166,15 @@ class Submitter:
         """End. What is staged stays so, and whoever waits is told."""
         self._closed = self.outbox.is_closing = True
         self.stop()
-        if self._work is not None:
-            await asyncio.wait([self._work])
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
-        self.end()
-        await self.outbox.close()
+        try:
+            if self._work is not None:
+                await asyncio.wait([self._work])
+        finally:
+            for task in filter(None, (self._work, self._watching)):
+                task.cancel()  # the first has ended, unless this is cancelled
+                await asyncio.wait([task])
+            self.end()
+            await self.outbox.close()
 
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""

@@ -278,8 +278,7 @@ class ExclusiveSender:
 
     def _work_ended(self, work: asyncio.Task[None]) -> None:
         """Tell whoever waits: in a run, calls of `submit` that came meanwhile."""
-        error = None if work.cancelled() else work.exception()
-        self._waiters.fail_all(error or NotSentError(ENDED))
+        self._waiters.fail_all(Waiters.error_of(work) or NotSentError(ENDED))
 
     async def _ensure_working(self) -> None:
         if self._is_closed:  # while this call waited for its turn
@@ -294,7 +293,12 @@ class ExclusiveSender:
     async def _finish_work(self) -> None:
         if self._work is not None and not self._work.done():
             self._dispatcher.stop()
-            await asyncio.wait([self._work])
+            try:
+                await asyncio.wait([self._work])
+            except asyncio.CancelledError:
+                self._work.cancel()  # what is known is written down before the outbox is closed
+                await asyncio.wait([self._work])
+                raise
 
     def __repr__(self) -> str:
         return f"<ExclusiveSender {self._dispatcher!r}>"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
+from leadconnector_async.errors import FateUnknownError
 from leadconnector_async.models import Outcome, Receipt, Refusal, Rejected, Sent, Unresolved
 from leadconnector_async.outbox.base import State
 from leadconnector_async.records.draft import key_text
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Staged, StoredOutcome
     from leadconnector_async.records.draft import Draft
+
+
+CUT_OFF: Final = (
+    "sending was cancelled while the message may have been on its way: it stays in the outbox, if "
+    "there is one; submitted or run again there, it is looked for first"
+)
 
 
 class RunStats(Struct):
@@ -202,6 +209,11 @@ class Waiters:
         """The location cannot go on."""
         for seq in [seq for seq, (_, of) in self._futures.items() if of == location]:
             fail(self._futures.pop(seq)[0], error)
+
+    @staticmethod
+    def error_of(work: asyncio.Task[None]) -> BaseException | None:
+        """What ended the sending: of one that was cancelled nobody knows what it has sent."""
+        return FateUnknownError(CUT_OFF) if work.cancelled() else work.exception()
 
     def fail_all(self, error: BaseException) -> None:
         """Nothing more will be sent."""

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from leadconnector_async import (
     AccessError,
     ClosedError,
+    FateUnknownError,
     Ingestor,
     LeadConnector,
     NotSentError,
@@ -27,7 +28,7 @@ from leadconnector_async import (
 )
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.sandbox import Limits, Sandbox, SandboxConfig
+from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -408,6 +409,37 @@ def test_what_is_cancelled_leaves_no_complaint(
 
 
 @pytest.mark.slow
+@PLACES
+def test_a_submission_whose_closing_is_cancelled_may_be_stored(
+    tmp_path: Path, *, durable: bool
+) -> None:
+    """As by a service's time limit. Its caller is told so; submitted again, it is looked for."""
+
+    async def scenario() -> None:
+        hang = Fault("hang", when="after", nth=(1,), seconds=60.0)
+        (one,) = records(1)
+        path = tmp_path / "o.db" if durable else None
+        async with Sandbox(replace(OPEN, faults=(hang,))) as sandbox, client(sandbox) as api:
+            ingestor = Ingestor(api, outbox=path)
+            await ingestor.__aenter__()
+            call = asyncio.create_task(ingestor.submit(one))
+            while not sandbox.faults_fired["hang"]:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+            closing = asyncio.create_task(ingestor.__aexit__())
+            await asyncio.sleep(0)
+            closing.cancel()
+            with pytest.raises(FateUnknownError, match="is looked for first"):
+                await call
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            async with Ingestor(api, outbox=path) as again:
+                if durable:
+                    assert isinstance(await again.submit(one), Sent)
+            assert len(sandbox.messages) == 1
+
+    asyncio.run(scenario())
+
+
 def test_closing_a_client_closes_its_session_though_it_is_cancelled() -> None:
     """Whenever that comes: nothing is left open, of which aiohttp would warn."""
 
