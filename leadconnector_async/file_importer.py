@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from inspect import isawaitable
 from math import inf
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -224,11 +225,15 @@ async def _tell(on_progress: Callable[[ImportProgress], object], importer: Impor
         await answer
 
 
+STOPPING_S: Final = 1.0
+"""Seconds that stopping at once is given: a supervisor may send several signals as one."""
+
+
 class Signals:
     """Handles signals while the block runs; use it in the main thread, inside the loop.
 
-    The first calls ``finish``, the second ``stop_now``, and the third kills: what is in flight
-    then is looked for by the next run. While ``reader`` reads, a signal breaks into it.
+    The first calls ``finish``, the second ``stop_now``, one `STOPPING_S` later kills: what is in
+    flight then is looked for by the next run. While ``reader`` reads, a signal breaks into it.
     """
 
     def __init__(
@@ -252,10 +257,13 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1
-        if self.count > 1:
-            signal.signal(number, signal.SIG_DFL)
         self._reader.stop()
-        act = self._finish if self.count == 1 else self._stop_now
-        self._loop.call_soon_threadsafe(act)
+        if self.count == 2:  # noqa: PLR2004 - the second
+            self._kill_at = time.monotonic() + STOPPING_S
+        elif self.count > 1 and time.monotonic() >= self._kill_at:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        with suppress(RuntimeError):  # the loop has ended: it is too late to stop
+            self._loop.call_soon_threadsafe(self._finish if self.count == 1 else self._stop_now)
         if self._reader.reading:
             raise ReadingInterruptedError

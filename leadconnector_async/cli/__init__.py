@@ -26,6 +26,9 @@ def main() -> None:
         if error.name != "click":
             raise
         sys.exit("leadconnector: click is missing: pip install 'leadconnector-async[cli]'")
+    except KeyboardInterrupt:
+        sys.stderr.write("leadconnector: interrupted\n")
+        sys.exit(130)
     sys.stdout, sys.stderr = map(written_whole, (sys.stdout, sys.stderr))
     try:
         app(prog_name="leadconnector")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import signal
 import termios
+import time
 from array import array
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from cli_harness import (
@@ -20,10 +23,15 @@ from cli_harness import (
     write_jsonl,
 )
 
+from leadconnector_async.cli import report_lines
+from leadconnector_async.file_importer import STOPPING_S, Signals
 from leadconnector_async.sandbox import Fault, Latency, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from leadconnector_async.reports.summary import ImportSummary
+    from leadconnector_async.sources.batch_reader import SourceReader
 
 SLOW = SandboxConfig(latency=Latency(up=0.02, down=0.02))
 COUNT = 200
@@ -84,6 +92,50 @@ def test_two_signals_stop_at_once_and_lose_nothing(tmp_path: Path) -> None:
         again = leadconnector(*words)
         assert again.exit_code == 0, again.output
         assert ids(sandbox) == sorted(f"m{n}" for n in range(100))
+
+
+def test_a_signal_that_comes_late_takes_no_report_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is sent, and it is said so."""
+    history = write_jsonl(tmp_path / "history.jsonl", [sms(1)])
+    printed = report_lines.print_json
+
+    def print_interrupted(summary: ImportSummary) -> None:
+        signal.raise_signal(signal.SIGINT)
+        printed(summary)
+
+    monkeypatch.setattr(report_lines, "print_json", print_interrupted)
+    with SandboxThread() as sandbox:
+        done = leadconnector("import", history, *at(sandbox, tmp_path / "o.db"), "--json")
+    assert (done.exit_code, result_of(done.stdout)["sent"]) == (0, 1)
+
+
+def test_signals_of_one_moment_stop_at_once_and_do_not_kill(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A terminal, a script and a supervisor may each send one; whoever insists is obeyed."""
+    now, done, ended = [0.0], list[str](), list[int]()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    async def main() -> None:
+        idle = cast("SourceReader", SimpleNamespace(stop=lambda: None, reading=False))
+        act = {"finish": lambda: done.append("finish"), "stop_now": lambda: done.append("stop")}
+        with Signals(idle, **act):
+            for _ in range(4):
+                signal.raise_signal(signal.SIGTERM)
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+            now[0] += STOPPING_S
+            insisted, ends = signal.SIGTERM, signal.getsignal(signal.SIGTERM)
+            monkeypatch.setattr(signal, "raise_signal", ended.append)
+            assert callable(ends)
+            ends(insisted, None)
+            assert ended == [signal.SIGTERM]
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert done[:2] == ["finish", "stop"]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -69,12 +69,19 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
         return plan(options)
     display = choose_display(quiet=options.quiet, color=color)
     options = _within_open_files(options)
+    with ExitStack() as until_reported:
+        return _run_reported(options, display, until_reported)
+
+
+def _run_reported(
+    options: ImportOptions, display: NoDisplay | BarDisplay, until_reported: ExitStack
+) -> Exit:
     with (
         served_metrics(options) as metrics,
         target(options) as (base_url, token),
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
-        drive = partial(_drive, options, display, metrics)
+        drive = partial(_drive, options, display, metrics, until_reported)
         summary = runner.run(_import(drive, options, base_url, token))
     if summary.error is not None:
         say(f"leadconnector: {summary.error}", err=True)
@@ -137,7 +144,11 @@ async def _import(
 
 
 async def _drive(
-    options: ImportOptions, display: NoDisplay | BarDisplay, metrics: Metrics, importer: Importer
+    options: ImportOptions,
+    display: NoDisplay | BarDisplay,
+    metrics: Metrics,
+    until_reported: ExitStack,
+    importer: Importer,
 ) -> Ending:
     """Run the importer to its end, or until signals stop it."""
     if importer.statistics is not None:
@@ -149,9 +160,11 @@ async def _drive(
         importer.stop()
         say("Finishing what is in flight. Ctrl-C again stops at once.", err=True)
 
+    signals = until_reported.enter_context(  # one that comes late takes no report away
+        Signals(importer.reader, finish=finish, stop_now=task.cancel)
+    )
     try:
-        with Signals(importer.reader, finish=finish, stop_now=task.cancel) as signals:
-            await asyncio.wait([task])
+        await asyncio.wait([task])
     finally:
         task.cancel()
         watching.cancel()
