@@ -41,7 +41,7 @@ class NoDisplay:
 
 
 class LineDisplay(NoDisplay):
-    """Writes a line every ten seconds, and at once when there is something new to say."""
+    """Writes a line every ten seconds, with what is waited for; that at once where it is new."""
 
     def __init__(self) -> None:
         self._due = -1.0
@@ -52,7 +52,7 @@ class LineDisplay(NoDisplay):
         if self._due < 0:  # a run that is over soon needs no line
             self._due = now + LINE_EVERY
         text = progress.notice.text if progress.notice else None
-        if text and text != self._said:
+        if text and (text != self._said or now >= self._due):
             say(text, err=True)
         self._said = text
         if now >= self._due:

@@ -68,6 +68,7 @@ ALONE: Final = ""
 
 READING: Final = {
     "jit": "off",
+    "idle_session_timeout": "0",  # a connection waits for people, sources and answers
     "plan_cache_mode": "force_custom_plan",
     "enable_hashjoin": "off",  # a page of a large table needs a page of the others
     "enable_mergejoin": "off",
@@ -75,6 +76,7 @@ READING: Final = {
 
 WRITING: Final = {
     "jit": "off",
+    "idle_session_timeout": "0",
     "synchronous_commit": "on",  # a claim has to be on disk before its request leaves
     # Nobody waits longer for one that is stopped, or cut off, amid a transaction.
     "idle_in_transaction_session_timeout": "60000",
@@ -102,11 +104,14 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
         "search_path": f'"{place.schema}"',
         "application_name": _process_name(os.getpid()),
     }
+    connection: Connection = None
     try:
-        connection: Connection = await asyncpg.connect(
-            place.dsn, timeout=_CONNECT_S, server_settings=settings
-        )
+        connection = await asyncpg.connect(place.dsn, timeout=_CONNECT_S, server_settings=settings)
+        # A pooler lets everybody in, and has who asks for something wait for a connection.
+        await connection.execute("SELECT 1", timeout=_CONNECT_S)
     except (OSError, ValueError, pg.ClientConfigurationError, TimeoutError) as error:
+        if connection is not None:
+            connection.terminate()
         raise _unreachable(place, error) from None
     except FAULTS as error:
         raise explained(place, error) from None
@@ -123,6 +128,8 @@ def _unreachable(place: PostgresPlace, error: BaseException) -> OutboxError:
     else:
         why = "its settings do not fit together"
     fix = "see that the server runs, and that host and port are right"
+    if isinstance(error, TimeoutError):
+        fix += ", and that a pooler on the way there has connections left: an import needs 3"
     return OutboxUnusableError(f"{place.shown} cannot be reached ({why}): {fix}")
 
 

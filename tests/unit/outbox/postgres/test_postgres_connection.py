@@ -3,8 +3,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import asyncpg
 import pytest
 from asyncpg import exceptions as pg
 from http_peer import serving
@@ -19,7 +23,7 @@ from leadconnector_async.errors import (
     OutboxWriteError,
 )
 from leadconnector_async.outbox.open import open_outbox, read_outbox
-from leadconnector_async.outbox.postgres.connection import WRITING, JobRunner, connect
+from leadconnector_async.outbox.postgres.connection import READING, WRITING, JobRunner, connect
 from leadconnector_async.outbox.postgres.faults import explained
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
@@ -28,7 +32,7 @@ from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.reports.outbox_status import status_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from http_peer import Peer
     from postgres_server import PostgresServer
@@ -280,24 +284,19 @@ def test_once_the_connection_is_lost_every_call_fails(postgres_place: str) -> No
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("mode", ["transaction", "session"])
-@pytest.mark.parametrize("ignored", ["", ", ".join({**WRITING, "search_path": ""})])
-def test_a_pooler_that_holds_no_lock_or_keeps_settings_is_refused(
-    own_postgres: PostgresServer, postgres_place: str, tmp_path: Path, ignored: str, mode: str
-) -> None:
-    """However it is set up: the lock would be nobody's, or the schema another one."""
+@contextmanager
+def pooler(server: PostgresServer, **settings: object) -> Iterator[Path]:
+    """A pooler before a server, and the folder of its socket."""
     program = shutil.which("pgbouncer")
-    if program is None or own_postgres.folder is None:
+    if program is None or server.folder is None:
         pytest.skip("there is no pgbouncer")
-    folder = own_postgres.folder / f"pool{mode[0]}{len(ignored)}"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(dir=server.folder, prefix="p"))
     shutil.chown(folder, "nobody")
-    (tmp_path / "users").write_text('"postgres" "x"\n')
     config = folder / "pool.ini"
     config.write_text(
-        f"[databases]\npostgres = host={own_postgres.folder} user=postgres\n[pgbouncer]\n"
-        f"pool_mode = {mode}\nlisten_addr =\nunix_socket_dir = {folder}\nauth_type = any\n"
-        f"ignore_startup_parameters = {ignored}\nlisten_port = 5432\n"
+        f"[databases]\npostgres = host={server.folder} user=postgres\n[pgbouncer]\n"
+        f"listen_addr =\nunix_socket_dir = {folder}\nauth_type = any\nlisten_port = 5432\n"
+        + "".join(f"{name} = {value}\n" for name, value in settings.items())
     )
     with subprocess.Popen([program, "-q", "-u", "nobody", str(config)]) as process:
         try:
@@ -305,10 +304,68 @@ def test_a_pooler_that_holds_no_lock_or_keeps_settings_is_refused(
                 if (folder / ".s.PGSQL.5432").exists():
                     break
                 asyncio.run(asyncio.sleep(0.05))
-            place = postgres_place.replace(str(own_postgres.folder), str(folder))
-            assert "connection pooler in transaction mode" in refusal(place)
+            yield folder
         finally:
             process.terminate()
+
+
+SETTINGS = ", ".join({**WRITING, "search_path": ""})
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+@pytest.mark.parametrize("ignored", ["", SETTINGS])
+def test_a_pooler_that_holds_no_lock_or_keeps_settings_is_refused(
+    own_postgres: PostgresServer, postgres_place: str, ignored: str, mode: str
+) -> None:
+    """However it is set up: the lock would be nobody's, or the schema another one."""
+    with pooler(own_postgres, pool_mode=mode, ignore_startup_parameters=ignored) as folder:
+        place = postgres_place.replace(str(own_postgres.folder), str(folder))
+        assert "connection pooler in transaction mode" in refusal(place)
+
+
+def test_a_pooler_without_a_connection_left_is_told(
+    own_postgres: PostgresServer, postgres_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lets everybody in, and has the first question wait: two minutes, where nothing ends it."""
+    monkeypatch.setattr("leadconnector_async.outbox.postgres.connection._CONNECT_S", 2.0)
+    session = {"pool_mode": "session", "default_pool_size": 1}
+
+    async def main(place: str) -> str:
+        only = await asyncpg.connect(read_place(place).dsn)
+        await only.execute("SELECT 1")
+        try:
+            with pytest.raises(OutboxUnusableError) as caught:
+                await open_outbox(place)
+        finally:
+            only.terminate()
+        return str(caught.value)
+
+    with pooler(own_postgres, **session, ignore_startup_parameters=SETTINGS) as folder:
+        place = postgres_place.replace(str(own_postgres.folder), str(folder))
+        assert "a pooler on the way there has connections left" in asyncio.run(main(place))
+
+
+@pytest.mark.parametrize("settings", [READING, WRITING])
+def test_a_connection_may_be_idle(
+    own_postgres: PostgresServer, postgres_place: str, settings: dict[str, str]
+) -> None:
+    """Whatever the server's setting: it waits for people, for sources and for answers."""
+
+    async def main() -> str:
+        admin = await asyncpg.connect(own_postgres.url)
+        await admin.execute("CREATE ROLE hasty SUPERUSER LOGIN")
+        try:
+            await admin.execute("ALTER ROLE hasty SET idle_session_timeout = '300ms'")
+            place = read_place(postgres_place.replace("postgres@", "hasty@"))
+            connection = await connect(place, settings)
+            found = await connection.fetchval("SHOW idle_session_timeout")
+            await connection.close()
+        finally:
+            await admin.execute("DROP ROLE hasty")
+            await admin.close()
+        return str(found)
+
+    assert asyncio.run(main()) == "0"
 
 
 class Ended:
