@@ -31,6 +31,7 @@ class Breaker:
     since: float = math.inf
     """When the row of failures began."""
     _failures: int = 0
+    _why: str = ""
     _pause: float = FIRST_PAUSE
     _probing: bool = False
     _probe_at: float = -math.inf
@@ -54,7 +55,7 @@ class Breaker:
             return True
         outage = self.outage(now)
         if outage > patience:
-            raise NotSentError(f"the API has been out of reach for {outage:.0f} s")
+            raise NotSentError(f"the API has been out of reach for {outage:.0f} s ({self._why})")
         return self.allows(now)
 
     def began(self) -> None:
@@ -71,9 +72,10 @@ class Breaker:
             self._probing = False
             self.since = math.inf
 
-    def failed(self, now: float) -> None:
-        """No answer came, or only a session's."""
+    def failed(self, now: float, why: str = "no answer") -> None:
+        """No answer came, or only a proxy's."""
         self._failures += 1
+        self._why = why
         if self._failures == FAILURES_TO_OPEN:
             self.is_open = True
             _log.warning("circuit opened: %d requests in a row got no answer", FAILURES_TO_OPEN)

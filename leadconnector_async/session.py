@@ -46,6 +46,8 @@ MAX_RENEWALS: Final = 2
 RECHECK: Final = 0.05
 """Seconds after which the first in line asks again, in case another's answer freed a slot."""
 
+PAGE: Final = "a page comes in its place: see the proxy, and the base URL"
+
 _NOTHING_LEFT: Final = (AccessError, FileUnreadableError, WithheldError)
 """No request was begun."""
 
@@ -205,7 +207,7 @@ class ApiSession:
         """Give the slot of a request back that has no answer, and tell the circuit breaker."""
         now = asyncio.get_running_loop().time()
         if isinstance(error, TransportError) and not isinstance(error, _NOTHING_LEFT):
-            self.breaker.failed(now)
+            self.breaker.failed(now, str(error))
         else:  # others' get through; or a cancellation, or a provider's own, which proves nothing
             self.breaker.abandoned()
         if isinstance(error, NotSentError | AccessError):
@@ -242,12 +244,15 @@ class ApiSession:
         quota.give_back(slot, now, seen)
         if responses.is_success(response):
             quota.throttled_since = math.inf
-            self.breaker.succeeded()
+            if responses.is_page(response):
+                self.breaker.failed(now, PAGE)
+            else:
+                self.breaker.succeeded()
             return None
         if responses.is_unthrottled(response):
             quota.throttled_since = math.inf
         if responses.is_from_gateway(response):
-            self.breaker.failed(now)
+            self.breaker.failed(now, f"{response.status} of a proxy")
         else:
             self.breaker.succeeded()
         return responses.expired_token(response)
@@ -259,9 +264,9 @@ class ApiSession:
             return current if current != refused else await self._renewal(location, refused)
         except AccessError as error:
             raise _without_token(error) from error
-        except TransportError:
+        except TransportError as error:
             self._ended[location] = refused
-            self.breaker.failed(asyncio.get_running_loop().time())
+            self.breaker.failed(asyncio.get_running_loop().time(), str(error))
             raise
 
     async def _token(self, location: str) -> str:

@@ -43,11 +43,9 @@ if TYPE_CHECKING:
     from leadconnector_async.transport.base import Response
 
 _WORDS_SHOWN: Final = 300
-
 _WORDS_READ: Final = 2000
 
 _receipts: Final = msgspec.json.Decoder(Receipt)
-
 _PROVIDER_CODE: Final = "CONVERSATIONS_MSG_PROVIDER_NO_ACCESS"
 
 
@@ -196,6 +194,11 @@ def is_from_gateway(response: Response) -> bool:
     return response.status in (502, 503, 504)
 
 
+def is_page(response: Response) -> bool:
+    """Whether a page comes as what the API never answers a success with."""
+    return response.body.lstrip()[:1] == b"<"
+
+
 def is_unthrottled(response: Response) -> bool:
     """Whether the request was within the quota. A server's error tells nothing of it."""
     return response.status < 500 and response.status != 429
@@ -301,9 +304,7 @@ MAX_FIGURE: Final = 10**10
 """Anything larger is garbage: 10**10 milliseconds is a third of a year."""
 
 SILENT: Final = RateLimitHeaders()
-
 _PREFIX: Final = b"x-ratelimit-"
-
 _NAMES: Final = (
     *("X-RateLimit-Max", "X-RateLimit-Remaining", "X-RateLimit-Interval-Milliseconds"),
     *("X-RateLimit-Limit-Daily", "X-RateLimit-Daily-Remaining", "X-RateLimit-Daily-Reset"),

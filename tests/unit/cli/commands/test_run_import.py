@@ -12,6 +12,8 @@ from leadconnector_async.sandbox import Fault, Limits, SandboxConfig, SandboxThr
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from leadconnector_async.sandbox.faults import FaultKind
+
 AT_LEAST = {
     *("staged", "skipped", "sent", "failed", "unresolved", "pending"),
     *("requests", "throttled", "elapsed_s"),
@@ -190,14 +192,18 @@ def test_a_refused_token_is_exit_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_api_out_of_reach_is_exit_1(tmp_path: Path) -> None:
-    """After --patience seconds the import stops, with one line and no traceback."""
+@pytest.mark.parametrize(
+    ("kind", "why"), [("drop", "ServerDisconnected"), ("html", "a page comes in its place")]
+)
+def test_an_api_out_of_reach_is_exit_1(kind: FaultKind, why: str, tmp_path: Path) -> None:
+    """After --patience seconds the import stops, with one line that says why, and no traceback."""
     history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(20)])
-    with SandboxThread(SandboxConfig(faults=(Fault("drop", endpoint="*"),))) as sandbox:
+    with SandboxThread(SandboxConfig(faults=(Fault(kind, endpoint="*"),))) as sandbox:
         words = ["import", history, *at(sandbox, tmp_path / "o.db"), "--json"]
         run = leadconnector(*words, "--patience", "0.2", "--look-after", "0.1")
         assert run.exit_code == 1, run.output
         assert "out of reach" in run.stderr
+        assert why in run.stderr
         result = result_of(run.stdout)
         assert result["pending"] + result["unresolved"] == 20
 
