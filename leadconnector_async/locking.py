@@ -36,8 +36,14 @@ class OwnerLock:
     def __init__(self, outbox: str) -> None:
         self.path: Path = Path(os.path.realpath(outbox) + _SUFFIX)
         self._descriptor = self._take(outbox)
+        self.note(os.read(self._descriptor, 99).decode("ascii", "replace").partition(" ")[2])
+
+    def note(self, text: str) -> None:
+        """Leave a note: for who owns it next, unless it is empty when this is released."""
+        self.noted = text
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
         os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, str(os.getpid()).encode())
+        os.write(self._descriptor, f"{os.getpid()} {text}".encode())
 
     def _take(self, outbox: str) -> int:
         while True:
@@ -59,7 +65,7 @@ class OwnerLock:
 
     def release(self) -> None:
         """Let the next owner in."""
-        if sys.platform != "win32":
+        if sys.platform != "win32" and not self.noted:
             self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
 
@@ -67,7 +73,8 @@ class OwnerLock:
         return f"<OwnerLock {self.path}>"
 
 
-def _busy(outbox: str, pid: str) -> str:
+def _busy(outbox: str, said: str) -> str:
+    pid = said.partition(" ")[0]
     if pid == str(os.getpid()):
         return f"{outbox} is open already, in this process: close it first"
     holder = f"process {pid}" if pid.isdigit() else "another process"

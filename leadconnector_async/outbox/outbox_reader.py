@@ -78,10 +78,8 @@ _OVERTAKEN: Final = """SELECT count(*) FROM (
 _PACE: Final = """SELECT count(DISTINCT span),
         CAST(coalesce(sum(sent) FILTER (WHERE span >= $1), 0) AS bigint)
     FROM pace"""
-
 _KEPT: Final = """SELECT count(*), (SELECT CAST(coalesce(sum(n), 0) AS bigint) FROM copy)
     FROM record"""
-
 _COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.source
     ORDER BY source, line LIMIT $1"""
 
@@ -311,6 +309,8 @@ class OutboxReader(ABC):
         """What became of every record, in the order of staging, without its trail."""
         last = 0
         while page := await self._ended(last, _ENDS_PAGE):
+            if page[-1][0] <= last:  # as where pages of a file are in each other's place
+                raise ValueError("records are out of order: this would never end")
             yield [_life(row) for row in page]
             last = page[-1][0]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async.errors import LeaseLostError
+from leadconnector_async.errors import LeaseLostError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
 from leadconnector_async.outbox.database import LOCATIONS, Numbers, add_trails, at_once, stored
@@ -112,6 +113,7 @@ class SqliteStore:
     def close(self) -> None:
         """Let go of the file, and let the next owner in."""
         self.connection.close()
+        self._lock.note("")
         self._lock.release()
 
     def acquire(self, names: Sequence[str]) -> list[Acquired]:
@@ -282,12 +284,37 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
         with ExitStack() as undo:
             lock = OwnerLock(path)
             undo.callback(lock.release)
+            if lock.noted and Path(path).exists():
+                _check_log(path, lock.noted)
             connection = undo.enter_context(closing(open_to_write(path, connect)))
             connection.execute("BEGIN IMMEDIATE")
             store = SqliteStore(connection, lock)
-            connection.execute(_OWNED, (time.time_ns() // 1_000_000, this_process()))
+            now = time.time_ns() // 1_000_000
+            connection.execute(_OWNED, (now, this_process()))
             connection.execute("COMMIT")
+            lock.note(str(now))
             undo.pop_all()
             return store
     except (sqlite3.Error, OSError, *DAMAGE) as error:
         raise explained(path, error) from error
+
+
+def _check_log(path: str, owned: str) -> None:
+    """See that the file still knows its last owner, which was killed.
+
+    Raises:
+        OutboxUnusableError: what was written then is gone, with SQLite's log or as in an old copy.
+    """
+    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as file:
+        try:
+            known = file.execute("SELECT 1 FROM owner WHERE at = ?", (owned,)).fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            known = None
+    if known is None:
+        raise OutboxUnusableError(
+            f"{path} lacks what was last written to it, and so what was sent: put {path}-wal back "
+            "beside it, or the file itself that was used last; else messages are sent again (if "
+            f"they may be, delete {path}.lock)"
+        )

@@ -11,6 +11,7 @@ import logging
 import re
 import shlex
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
@@ -48,9 +49,15 @@ def prepare(connection: Connection, path: str) -> None:
     """Make the file an outbox, or see that it is one, and set the connection up.
 
     Raises:
-        OutboxUnusableError: it belongs to something else, or to another version of this library.
+        OutboxUnusableError: it belongs to something else, or to another version of this library;
+            or its tables were in a log that is gone.
     """
     if _is_new(connection):
+        if Path(path).exists() and Path(path).stat().st_size > PAGE_BYTES:
+            raise OutboxUnusableError(
+                f"{path} lacks its log, {path}-wal: put it back beside it, or copy an outbox that "
+                "is in use by leadconnector outbox backup"
+            )
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _configure(connection, path)
         connection.execute("BEGIN IMMEDIATE")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,12 @@ from outbox_kit import (
     published,
 )
 
-from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
+from leadconnector_async.errors import (
+    OutboxBusyError,
+    OutboxError,
+    OutboxUnusableError,
+    OutboxWriteError,
+)
 from leadconnector_async.outbox.base import Lease
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
@@ -46,6 +53,38 @@ def test_closing_leaves_one_file(tmp_path: Path) -> None:
     """The log is folded in, and the lock is gone."""
     in_outbox(tmp_path / "o.db", lambda outbox: published(outbox, drafts(10)))
     assert [entry.name for entry in tmp_path.iterdir()] == ["o.db"]
+
+
+def test_an_outbox_whose_log_is_lost_is_refused(tmp_path: Path) -> None:
+    """After a kill it holds what was sent; told each time, until it is put back."""
+    path, away = tmp_path / "o.db", tmp_path / "away"
+    away.mkdir()
+
+    async def main() -> None:
+        async with await SqliteOutbox.open(path) as outbox:
+            await published(outbox, drafts(5))
+            for suffix in ("", "-wal", ".lock"):  # as a kill leaves them
+                shutil.copy(f"{path}{suffix}", away)
+        log, killed = away / "o.db-wal", away / "o.db"
+        log.rename(away / "log")
+        for _ in range(2):
+            with pytest.raises(OutboxUnusableError, match=r"put .*o\.db-wal back"):
+                await SqliteOutbox.open(killed)
+        (away / "log").rename(log)
+        async with await SqliteOutbox.open(killed) as found:
+            assert await found.unsent() == {"l1": 5}
+
+    asyncio.run(main())
+    assert [file.name for file in away.iterdir()] == ["o.db"]
+
+
+def test_a_large_file_without_tables_is_no_new_outbox(tmp_path: Path) -> None:
+    """It is one that was copied without its log: all would be sent again."""
+    path = tmp_path / "o.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE record (a); DROP TABLE record;")
+    with pytest.raises(OutboxUnusableError, match=r"lacks its log, .*o\.db-wal"):
+        in_outbox(path, lambda outbox: outbox.publish())
 
 
 def test_an_outbox_that_no_one_closed_warns_and_lets_go(tmp_path: Path) -> None:

@@ -76,6 +76,24 @@ def test_a_long_list_needs_little_memory(tmp_path: Path) -> None:
     assert asyncio.run(read()) < 2_000_000  # of ten; a page may be there while the next is read
 
 
+def test_a_table_that_leads_in_circles_is_not_read_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As swapped pages do: a report would fill the disk."""
+    path = tmp_path / "o.db"
+    in_outbox(path, lambda outbox: published(outbox, drafts(3)))
+    ended = SqliteOutboxReader._ended
+
+    async def read() -> None:
+        async with SqliteOutboxReader(path) as reader:
+            monkeypatch.setattr(reader, "_ended", lambda _, limit: ended(reader, 0, limit))
+            async for _ in reader.ends():
+                pass
+
+    with pytest.raises(ValueError, match="out of order"):
+        asyncio.run(read())
+
+
 def test_damage_is_reported_as_such(tmp_path: Path) -> None:
     """An error of the outbox, with its path, and not one of SQLite."""
     path = tmp_path / "o.db"
