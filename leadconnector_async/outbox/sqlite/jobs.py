@@ -17,8 +17,8 @@ from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import (
-    FileDatabase,
     DAMAGE,
+    FileDatabase,
     explained,
     fetch_rows,
     open_to_write,

@@ -21,8 +21,8 @@ from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries
 from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, kind_of
 from leadconnector_async.outbox.sqlite.connection import (
-    FileDatabase,
     DAMAGE,
+    FileDatabase,
     explained,
     fetch_rows,
     open_to_read,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from msgspec.structs import asdict
 
@@ -18,6 +20,7 @@ def summary(  # noqa: PLR0913 - one argument for each count
     pending: int = 0,
     read: int = 0,
     answers: int = 3,
+    skipped: int = 2,
 ) -> ImportSummary:
     """What a run came to that ended so."""
     tallied = Tallied(
@@ -41,7 +44,7 @@ def summary(  # noqa: PLR0913 - one argument for each count
         list_format="csv",
         account=tallied,
     )
-    stats = RunStats(read=9, staged=7, skipped=2, sent=answers, requests=4, enrichments=1)
+    stats = RunStats(read=9, staged=7, skipped=skipped, sent=answers, requests=4, enrichments=1)
     return summary_of(stats, status, ending, elapsed_s=1.23456, outbox="o.db")
 
 
@@ -64,6 +67,15 @@ def test_the_exit_code_is_what_the_numbers_say(
     """0 means that everything is sent, by this run or an earlier one."""
     found = summary(Ending(ended=ending), **status)  # type: ignore[arg-type]  # as listed
     assert exit_code(found) is code
+
+
+@pytest.mark.parametrize(("ended", "is_told"), [("interrupted", False), ("staged", True)])
+def test_who_stops_amid_reading_meets_no_error_of_ours(
+    ended: Literal["interrupted", "staged"], *, is_told: bool
+) -> None:
+    """The batch that was read then is not counted yet, and the next run reads it again."""
+    found = summary(Ending(ended=ended), pending=1, skipped=0)
+    assert (found.error is not None) is is_told
 
 
 def test_what_this_run_did_and_what_stands_are_told_apart() -> None:
