@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from leadconnector_async.delivery.scheduler import MIN_AHEAD
-from leadconnector_async.delivery.workers import MAX_WORKERS, WORKERS
-from leadconnector_async.outbox.base import CLAIM_BYTES, Settlement, State
+from leadconnector_async.delivery.claiming import ROOM_BYTES, STUCK_S, ClaimPlan
+from leadconnector_async.outbox.base import Settlement, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -36,19 +36,6 @@ GATHER_PART: Final = 1 / 10
 
 GATHERED: Final = 1024
 """Fates that are written at once, however short a time they were gathered."""
-
-CLAIMED_BYTES: Final = 12 << 20
-"""What claims may take in memory, those that are settled and not written included."""
-
-GATHERED_BYTES: Final = CLAIMED_BYTES // 4
-"""What they take of it whose fates are written at once."""
-
-ROOM_BYTES: Final = CLAIMED_BYTES // 10
-"""What has to be free of it where more locations want claims than fit: in less, each would get few,
-and be claimed for again and again."""
-
-STUCK_S: Final = 1.0
-"""A location that has to wait so long gives its claims back where others have no room for any."""
 
 WAITED_S: Final = 0.003
 """Seconds that fates are gathered where somebody waits, as long as requests are in flight."""
@@ -79,14 +66,10 @@ class OutboxBatcher:
     _timer: asyncio.Handle | None = None
     _timer_due: float = 0.0  # uvloop's handle of what is due at once does not know its time
     _thick: bool = False
-    _weight: int = 0
+    _plan: ClaimPlan = field(default_factory=ClaimPlan)
     _fates_weight: int = 0
-    _typical: int = 2 * CLAIM_BYTES
     _began: float = 0.0
-    _searched_at: float = 0.0
     _fates: list[Settlement] = field(default_factory=list)
-    _wanting: dict[Lease, LocationState] = field(default_factory=dict)
-    _locations: dict[Lease, LocationState] = field(default_factory=dict)
     _claims_due: asyncio.Event = field(default_factory=asyncio.Event)
     _fates_due: asyncio.Event = field(default_factory=asyncio.Event)
     _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -102,14 +85,16 @@ class OutboxBatcher:
     @property
     def expecting(self) -> bool:
         """Whether claims are on their way."""
-        return bool(self._claiming or self._wanting)
+        return bool(self._claiming or self._plan.wanting)
 
     def wants_claims(self, state: LocationState) -> None:
         """Claim for the location, if it has room for more: at once where it runs dry."""
-        if state.prefetch:
-            self._wanting[state.lease] = self._locations[state.lease] = state
+        plan = self._plan
+        if plan.is_scarce and plan.waits and state.lease in plan.wanting:
+            return  # it is claimed for once there is room
+        if plan.want(state):
             is_urgent = state.runs_dry or (not state.ready and self.awaited())
-            if is_urgent and self._weight < CLAIMED_BYTES:
+            if is_urgent and not plan.waits:
                 self._commit()
             else:
                 self._commit_in(self._gather_s())
@@ -120,16 +105,16 @@ class OutboxBatcher:
         self._fates_weight += settlement.claim.weight
         self._known += 1
         count = len(self._fates)
-        if count >= GATHERED or self._fates_weight >= GATHERED_BYTES:
+        if count >= GATHERED or self._fates_weight >= ROOM_BYTES:
             self._commit()
         elif count == 1 and self.outbox.is_shared:
             self._commit_in(LINGER_S if self._thick else 0.0)
         elif count == 1:
             self._commit_in(WAITED_S if self.awaited() else self._gather_s())
 
-    def hold(self, claims: Iterable[Claim]) -> None:
+    def hold(self, claims: Sequence[Claim]) -> None:
         """Weigh what an earlier owner has claimed."""
-        self._weight += sum(claim.weight for claim in claims)
+        self._plan.hold(claims)
 
     def rests(self) -> None:
         """Nothing is in flight: who waits for a fate that is known has nothing to wait for."""
@@ -161,7 +146,7 @@ class OutboxBatcher:
             self._timer = None
         if self._fates:
             self._fates_due.set()
-        if self._wanting:
+        if self._plan.wanting:
             self._claims_due.set()
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -197,9 +182,7 @@ class OutboxBatcher:
             await asyncio.wait([task])
         self._drain(state)
         await self.flushed()
-        self._weight -= sum(c.weight for lane in state.lanes.values() for c in lane.claims)
-        self._wanting.pop(state.lease, None)
-        self._locations.pop(state.lease, None)
+        self._plan.forget(state)
 
     def _drain(self, state: LocationState) -> None:
         at = time.time_ns() // 1_000_000
@@ -213,7 +196,7 @@ class OutboxBatcher:
             await self._claims_due.wait()
             await self.room.wait()
             self._claims_due.clear()
-            if self._wanting and not self._finishing:
+            if self._plan.wanting and not self._finishing:
                 await self._see_through(self._claim())
 
     async def take_in(
@@ -225,9 +208,8 @@ class OutboxBatcher:
         """
         for state in states:
             state.more = True
-            if state.prefetch:
-                self._wanting[state.lease] = self._locations[state.lease] = state
-        if self._finishing or not self.room.is_set() or self._weight >= CLAIMED_BYTES:
+            self._plan.want(state)
+        if self._finishing or not self.room.is_set() or self._plan.room <= 0:
             submitted, _ = await self._ask(drafts, (), 0)
             self._have_more(states)
         else:
@@ -256,67 +238,32 @@ class OutboxBatcher:
     async def _claim(
         self, drafts: Sequence[Draft] = (), fed: Sequence[LocationState] = ()
     ) -> list[Submission] | Exception:
-        room = CLAIMED_BYTES - self._weight
-        locations = self._next_in_line(room)
-        each = max(room // (self._typical * max(1, min(len(locations), MAX_WORKERS))), 1)
-        wants = [(state.lease, min(state.prefetch, each)) for state in locations]
-        for state in locations:
-            del self._wanting[state.lease]
+        plan, now = self._plan, self._loop.time()
+        chosen, room = plan.choose(now), plan.room
+        if plan.is_scarce:
+            self._commit_in(STUCK_S)
+        for state in plan.stuck(now) if plan.waits else ():
+            self._drain(state)
+            plan.want(state)
+        wants = [(state.lease, count) for state, count in chosen]
+        for state, _ in chosen:
             state.more = False  # unless the batch is full, or something is fed meanwhile
         self._claiming += 1
         try:
             submitted, batches = await self._ask(drafts, wants, room)
         finally:
             self._claiming -= 1
-        taken = sum(claim.weight for claims in batches for claim in claims)
-        count = sum(map(len, batches))
-        self._weight += taken
-        if count:
-            self._typical = (self._typical + taken // count) // 2
-        for state, (_, want), claims in zip(locations, wants, batches, strict=True):
+        taken = plan.hold(list(chain.from_iterable(batches)))
+        for (state, want), claims in zip(chosen, batches, strict=True):
             state.more = state.more or len(claims) >= want or taken >= room
             state.take_in(claims)
             self.moved(state)
             self.wants_claims(state)
-        self._have_more(set(fed).difference(locations))
-        if count and self._wanting:  # more than are claimed for at once
+        self._have_more(set(fed).difference([state for state, _ in chosen]))
+        if taken and plan.wanting and not plan.waits:  # more than are claimed for at once
             self._claims_due.set()
         self.idle()
         return submitted
-
-    def _next_in_line(self, room: int) -> list[LocationState]:
-        """The locations to claim for; of more than there is room for, those that can go on."""
-        fit = -(-room // self._typical)
-        most = max(min(MAX_WORKERS, fit // (2 * MIN_AHEAD)), min(WORKERS, fit))
-        is_scarce = len(self._wanting) > most
-        if is_scarce:
-            self._commit_in(STUCK_S)
-            if room < ROOM_BYTES:
-                self._make_room()
-                return []
-        soon = self._loop.time() + STUCK_S
-        chosen: list[LocationState] = []
-        for state in list(self._wanting.values()):
-            if len(chosen) >= most:
-                break
-            if not state.prefetch:
-                del self._wanting[state.lease]
-            elif not is_scarce or state.quota.ready_at(soon - STUCK_S) <= soon:
-                chosen.append(state)
-        return chosen
-
-    def _make_room(self) -> None:
-        """Have locations that cannot go on give back what they hold. Asks them all, at times."""
-        now = self._loop.time()
-        if now < self._searched_at + STUCK_S / 2:
-            return
-        self._searched_at = now
-        for state in [state for state in self._locations.values() if state.claimed]:
-            is_stuck = state.error is not None or state.quota.ready_at(now) > now + STUCK_S
-            if is_stuck and not any(lane.busy for lane in state.lanes.values()):
-                self._drain(state)
-                if state.error is None:
-                    self._wanting[state.lease] = state
 
     async def _settle_loop(self) -> None:
         while not self._finishing or self._fates:
@@ -329,19 +276,18 @@ class OutboxBatcher:
         fates, self._fates = self._fates, []
         weight, self._fates_weight = self._fates_weight, 0
         self._thick = len(fates) >= THICK
-        touched = {fate.claim.lease for fate in fates} & self._locations.keys()
+        locations = self._plan.locations
+        touched = {fate.claim.lease for fate in fates} & locations.keys()
         wall_ms = time.time_ns() // 1_000_000
         now = self._loop.time()
-        quotas = [
-            (lease, self._locations[lease].quota.state(now=now, wall_ms=wall_ms))
-            for lease in touched
-        ]
+        quotas = [(of, locations[of].quota.state(now=now, wall_ms=wall_ms)) for of in touched]
         await self.outbox.settle(fates, quotas)
         if self.observer is not None:
             self.observer.committed(fates, self._loop.time() - now)
         self._written += len(fates)
-        self._weight -= weight
-        if self._wanting and self._weight + weight > CLAIMED_BYTES - ROOM_BYTES:
+        was_waiting = self._plan.waits
+        self._plan.weight -= weight
+        if self._plan.wanting and was_waiting:
             self._claims_due.set()
         done, self._write_done = self._write_done, asyncio.Event()
         done.set()

@@ -11,7 +11,7 @@ from virtual_time import in_virtual_time
 
 from leadconnector_async import AccessError, InboundMessage, Policy, RateLimit
 from leadconnector_async.auth.provider import StaticToken
-from leadconnector_async.delivery.batching import CLAIMED_BYTES
+from leadconnector_async.delivery.claiming import CLAIMED_BYTES
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND
