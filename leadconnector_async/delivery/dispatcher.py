@@ -13,10 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.delivery.batching import OutboxBatcher
-from leadconnector_async.delivery.decisions import unresolved
-from leadconnector_async.delivery.lane import InDoubt, Lane
 from leadconnector_async.delivery.outcomes import (
-    INTERRUPTED,
     REASONS,
     TAKEN_OVER,
     OutcomeHandler,
@@ -40,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from leadconnector_async.breaker import Breaker
+    from leadconnector_async.delivery.lane import Lane
     from leadconnector_async.outbox.base import Acquired, Claim, Outbox, Settlement, Submission
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession
@@ -119,28 +117,16 @@ class Dispatcher:
                     self._begin(one)
 
     def _begin(self, acquired: Acquired) -> None:
-        """Own one; apply the policy to what an earlier owner claimed, and perhaps sent."""
+        """Own one, with what an earlier owner claimed, and perhaps sent."""
         lease, unknown, snapshot = acquired
         state = self.locations[lease.location] = LocationState(
             lease, self._session.quota(lease.location, snapshot), self._outbox.may_send(lease)
         )
         if unknown:
-            self._take_over(state, unknown)
-        self.feed(state)
-
-    def _take_over(self, state: LocationState, unknown: list[Claim]) -> None:
-        self._batcher.hold(unknown)
-        _log.info("resume: location %s has %d unknown of an earlier run", state.name, len(unknown))
-        if self._session.policy.on_unknown == "hold":
-            for claim in unknown:
-                self._handler.ended(claim, unresolved(INTERRUPTED))
-        else:
-            state.take_in(unknown)
-        if self._session.policy.on_unknown == "look":
-            for claim in unknown:
-                claim.note(f"in doubt: {INTERRUPTED}")
-                state.lanes[claim.lane].doubts[claim.seq] = InDoubt(INTERRUPTED)
+            self._batcher.hold(unknown)
+            self._handler.take_over(state, unknown)
             self._wake(state)
+        self.feed(state)
 
     def _wake(self, state: LocationState) -> None:
         """Let every lane move that may; one in doubt only after the settling time."""

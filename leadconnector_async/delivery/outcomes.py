@@ -168,6 +168,19 @@ class OutcomeHandler:
         at = time.time_ns() // 1_000_000
         self.control.settle(Settlement(claim, end.state, at, claim.attempts, *said))
 
+    def take_over(self, state: LocationState, unknown: list[Claim]) -> None:
+        """Apply the policy to what an earlier owner of the location claimed, and perhaps sent."""
+        _log.info("resume: location %s has %d unknown of an earlier run", state.name, len(unknown))
+        if self.session.policy.on_unknown == "hold":
+            for claim in unknown:
+                self.ended(claim, decisions.unresolved(INTERRUPTED))
+            return
+        state.take_in(unknown)
+        if self.session.policy.on_unknown == "look":
+            for claim in unknown:
+                claim.note(f"in doubt: {INTERRUPTED}")
+                state.lanes[claim.lane].doubts[claim.seq] = InDoubt(INTERRUPTED)
+
     def take(
         self, state: LocationState, lane: Lane, claim: Claim, step: decisions.Decision | None
     ) -> None:

@@ -53,8 +53,8 @@ class Reasons:
         self._state = state
         self._groups: dict[str, Reason] = {}
 
-    def add(self, reason: str, place: str) -> None:
-        """Count one more."""
+    def add(self, reason: str, place: str) -> Reason:
+        """Count one more. Returns the group that it is in."""
         key = gist(reason)
         if key not in self._groups and len(self._groups) >= MAX_REASONS:
             key = reason = OTHERS
@@ -66,10 +66,16 @@ class Reasons:
         group.count += 1
         if len(group.lines) < MAX_PLACES:
             group.lines.append(place)
+        return group
 
     def most_frequent(self) -> list[Reason]:
         """All groups, the largest first."""
         return sorted(self._groups.values(), key=lambda group: -group.count)
+
+
+_MAX_NAMED: Final = 20
+"""Locations beside the one that the user names which a notice names; the others have one together:
+a file may have ten thousand."""
 
 
 class Notes:
@@ -80,6 +86,7 @@ class Notes:
 
     def __init__(self, location: str | None = None) -> None:
         self._location = location
+        self._elsewhere: dict[str, Reason] = {}
         self.left_out: Reasons = Reasons("left out")
         self.notices: Reasons = Reasons("notice")
 
@@ -91,10 +98,14 @@ class Notes:
             self.notices.add(notice, parsed.place(source))
         own = None if parsed.row is None else parsed.row.location_id
         if own and self._location and own != self._location:
-            self.notices.add(
-                f"goes to {own}, which its locationId names, not to --location {self._location}",
-                parsed.place(source),
-            )
+            known = self._elsewhere
+            own = own if own in known or len(known) < _MAX_NAMED else "another location"
+            group = known.get(own)
+            if group is not None and len(group.lines) >= MAX_PLACES:
+                group.count += 1  # nearly each record of a file of many locations has this notice
+                return
+            said = f"goes to {own}, which its locationId names, not to --location {self._location}"
+            known[own] = self.notices.add(said, parsed.place(source))
 
 
 class WorkerStatus(Struct, kw_only=True):

@@ -85,14 +85,18 @@ class SourceForms:
             text: number for number, text in self._connection.execute("SELECT id, text FROM shape")
         }
         self._last: tuple[str | None, bytes, bytes, int] = None, b"", b"", 0
+        self._head = b""
 
     def stored(self, raw: bytes | None, payload: bytes | None, key: bytes, location: str) -> Stored:
         """A record's line as it is to be stored."""
         if raw is None or payload is None:
             return _packed(raw)
-        # Most that follow a line that ends with its body differ in their ids and bodies alone.
+        # Most that follow a line that ends with its body differ in ids, locations and bodies alone.
         place, before, after, number = self._last
-        is_like = place == location and raw == b"".join((before, key[1:], after, payload[1:]))
+        if place != location and place is not None:
+            before, after = self._head.replace(_MARKS[2], _quoted(location)).split(_MARKS[1])
+            self._last = location, before, after, number
+        is_like = raw == b"".join((before, key[1:], after, payload[1:]))
         if is_like and key[:1] == _BY_ID and _is_unmarked(key):
             return number
         known = self._before_body(raw, payload[1:], key, location)
@@ -122,9 +126,11 @@ class SourceForms:
             return None
         before, found, after = head.partition(id_) if id_ else (head, b"", b"")
         left = before + (found and _MARKS[1]) + after
-        known = self._shapes.get(left.replace(_quoted(location), _MARKS[2], 1) + _MARKS[0])
+        left = left.replace(_quoted(location), _MARKS[2], 1)
+        known = self._shapes.get(left + _MARKS[0])
         if found and known is not None:
             self._last = location, before + b'"', b'"' + after, known
+            self._head = left.replace(_MARKS[1], b'"%b"' % _MARKS[1])
         return known
 
     def _with_texts(self, left: bytes, size: int) -> Stored:

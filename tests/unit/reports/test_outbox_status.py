@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from leadconnector_async.outbox.reader import MAX_REASONS, OTHERS, gist
-from leadconnector_async.reports.outbox_status import Reasons
+from leadconnector_async.reports.outbox_status import Notes, Reasons
+from leadconnector_async.sources import Parsed
+from leadconnector_async.sources.base import SourceRow
 
 
 def test_equal_reasons_are_one_group_with_its_first_places() -> None:
@@ -57,3 +59,18 @@ def test_reasons_that_differ_by_one_record_are_one_group() -> None:
     (group,) = reasons.most_frequent()
     assert (group.reason, group.count) == ("line is not UTF-8", 3)
     assert group.lines == ["a.csv:1", "a.csv:2", "a.csv:3"]
+
+
+def test_a_file_of_many_locations_fills_no_screen() -> None:
+    """The first locations beside the given one are named; those of all others are one notice."""
+    notes = Notes("here")
+    row = SourceRow(type="SMS", direction="inbound")
+    for line in range(1, 201):
+        row.location_id = f"place{line % 50}" if line % 2 else "here"
+        notes.add(Parsed(line, b"", row, ()), "a.csv")
+    others, *named = notes.notices.most_frequent()
+    assert (others.count, others.reason.split(",")[0]) == (20, "goes to another location")
+    assert [(of.count, of.reason.split(",")[0]) for of in named] == [
+        (4, f"goes to place{number}") for number in range(1, 41, 2)
+    ]
+    assert named[0].lines == ["a.csv:1", "a.csv:51", "a.csv:101", "a.csv:151"]
