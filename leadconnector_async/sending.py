@@ -37,7 +37,7 @@ class OwnerSending:
         outbox: DurableOutbox,
         *,
         concurrency: int | None,
-        notice: Callable[[str, str], None],
+        notice: Callable[[str, str], object],
     ) -> None:
         self._outbox = outbox
         self._dispatcher = Dispatcher(
@@ -195,7 +195,7 @@ def sending_from(
     *,
     alone: bool,
     concurrency: int | None,
-    notice: Callable[[str, str], None],
+    notice: Callable[[str, str], object],
 ) -> OwnerSending | WorkerSending:
     """Return the way to send from an outbox: ``alone``, or as its other users do too.
 

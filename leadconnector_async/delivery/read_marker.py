@@ -58,7 +58,7 @@ class ReadMarker:
     _outbox: DurableOutbox
     _stats: RunStats
     _locations: Mapping[str, LocationState]
-    _notice: Callable[[str, str], None]
+    _notice: Callable[[str, str], object]
     _tries: Counter[str] = field(default_factory=Counter)
     _barred: set[str] = field(default_factory=set)
     _random: Random = field(default_factory=Random)
