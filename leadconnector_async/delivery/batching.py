@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import KW_ONLY, dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.delivery.claiming import ROOM_BYTES, STUCK_S, ClaimPlan
@@ -114,7 +113,7 @@ class OutboxBatcher:
 
     def hold(self, claims: Sequence[Claim]) -> None:
         """Weigh what an earlier owner has claimed."""
-        self._plan.hold(claims)
+        self._plan.hold([claims])
 
     def rests(self) -> None:
         """Nothing is in flight: who waits for a fate that is known has nothing to wait for."""
@@ -253,7 +252,7 @@ class OutboxBatcher:
             submitted, batches = await self._ask(drafts, wants, room)
         finally:
             self._claiming -= 1
-        taken = plan.hold(list(chain.from_iterable(batches)))
+        taken = plan.hold(batches)
         for (state, want), claims in zip(chosen, batches, strict=True):
             state.more = state.more or len(claims) >= want or taken >= room
             state.take_in(claims)

@@ -27,6 +27,9 @@ ROOM_BYTES: Final = CLAIMED_BYTES // 4
 """What has to be free of it where locations want more than fits. What those claims take whose fates
 are written at once: so room is made, and taken, in a few large commits."""
 
+LEAST: Final = 16
+"""Records that a location is taken to have at least: of more locations, too much would be read."""
+
 STUCK_S: Final = 1.0
 """A location that has to wait so long gives its claims back where others have no room for any."""
 
@@ -43,6 +46,8 @@ class ClaimPlan:
     is_scarce: bool = False
     """Whether more was wanted than fitted, when it was last asked."""
     _typical: int = 2 * CLAIM_BYTES
+    _each: int = LEAST
+    """What a claim weighed lately, and how many a location had."""
     _searched_at: float = 0.0
 
     @property
@@ -69,17 +74,24 @@ class ClaimPlan:
         """
         whole, fit = CLAIMED_BYTES // self._typical, -(-self.room // self._typical)
         share = max(whole // max(1, min(len(self.wanting), WORKERS)), 1)
-        wants = list(_within(fit, self._wants(share)))
-        self.is_scarce = sum(n for _, n in wants) >= fit and len(wants) < len(self.wanting)
+        wants = list(self._within(fit, self._wants(share)))
+        self.is_scarce = len(wants) < len(self.wanting)
         if self.waits:
             return []
         if self.is_scarce:
             soon = now + STUCK_S
             ready = (want for want in self._wants(share) if want[0].quota.ready_at(now) <= soon)
-            wants = list(_within(fit, ready))
+            wants = list(self._within(fit, ready))
         for state, _ in wants:
             del self.wanting[state.lease]
         return wants
+
+    def _within(self, fit: int, wants: Iterable[Want]) -> Iterator[Want]:
+        for want in wants:
+            if fit <= 0:
+                return
+            yield want
+            fit -= min(want[1], max(self._each, LEAST))
 
     def _wants(self, share: int) -> Iterator[Want]:
         for state in list(self.wanting.values()):
@@ -88,12 +100,14 @@ class ClaimPlan:
             else:
                 del self.wanting[state.lease]
 
-    def hold(self, claims: Sequence[Claim]) -> int:
-        """Weigh what was claimed. Returns its weight."""
-        weight = sum(claim.weight for claim in claims)
+    def hold(self, batches: Iterable[Sequence[Claim]]) -> int:
+        """Weigh what was claimed of locations. Returns its weight."""
+        taken = [claims for claims in batches if claims]
+        weight = sum(claim.weight for claims in taken for claim in claims)
         self.weight += weight
-        if claims:
-            self._typical = (self._typical + weight // len(claims)) // 2
+        if count := sum(map(len, taken)):
+            self._typical = (self._typical + weight // count) // 2
+            self._each = (self._each + count // len(taken)) // 2
         return weight
 
     def forget(self, state: LocationState) -> None:
@@ -120,11 +134,3 @@ class ClaimPlan:
             )
             and not any(lane.busy for lane in state.lanes.values())
         ]
-
-
-def _within(fit: int, wants: Iterable[Want]) -> Iterator[Want]:
-    for want in wants:
-        if fit <= 0:
-            return
-        yield want
-        fit -= want[1]

@@ -11,12 +11,14 @@ from virtual_time import in_virtual_time
 
 from leadconnector_async import AccessError, InboundMessage, Policy, RateLimit
 from leadconnector_async.auth.provider import StaticToken
-from leadconnector_async.delivery.claiming import CLAIMED_BYTES
+from leadconnector_async.delivery.claiming import CLAIMED_BYTES, ROOM_BYTES, ClaimPlan
 from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.scheduler import LocationState
 from leadconnector_async.models import Refusal
-from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND
+from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim, Lease
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.source_pass import SourcePass
+from leadconnector_async.quota.quota import Quota
 from leadconnector_async.records.builder import HELD_BYTES, InFlightLimit, RecordBuilder
 from leadconnector_async.records.draft import draft
 from leadconnector_async.session import ApiSession
@@ -25,12 +27,13 @@ from leadconnector_async.transport.base import Response
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leadconnector_async.outbox.base import Claim, Lease, Settlement
+    from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.transport.base import Request, Transport
 
 BIG = 1 << 20
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
+LEASE = Lease("l1", 1, 1)
 STORED = b'{"success":true,"conversationId":"c","messageId":"m"}'
 
 
@@ -40,12 +43,15 @@ class Weighed(MemoryOutbox):
     def __init__(self) -> None:
         super().__init__()
         self.held = self.most = 0
+        self.parts: list[int] = []
+        """What was claimed at a time."""
 
     async def claim(
         self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
     ) -> list[list[Claim]]:
         """Claim one by one, as long as there is room."""
         batches: list[list[Claim]] = [[] for _ in wants]
+        before = self.held
         for (lease, count), batch in zip(wants, batches, strict=True):
             while room > 0 and len(batch) < count:
                 (claims,) = await super().claim([(lease, 1)])
@@ -55,6 +61,7 @@ class Weighed(MemoryOutbox):
                 room -= claims[0].weight
                 self.held += claims[0].weight
         self.most = max(self.most, self.held)
+        self.parts += [self.held - before] if self.held > before else []
         return batches
 
     async def settle(
@@ -126,6 +133,11 @@ def dispatcher(outbox: MemoryOutbox, limit: RateLimit | None) -> Dispatcher:
     )
 
 
+def location_state(name: str) -> LocationState:
+    """A location that nothing limits."""
+    return LocationState(Lease(name, 1, 1), Quota(None, now=0.0, wall_ms=0))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [None, RateLimit(), RateLimit(requests=5)])
 def test_what_is_claimed_is_bounded_by_its_weight(limit: RateLimit | None) -> None:
@@ -142,6 +154,45 @@ def test_what_is_claimed_is_bounded_by_its_weight(limit: RateLimit | None) -> No
         assert CLAIMED_BYTES / 2 < outbox.most <= CLAIMED_BYTES + BIG + CLAIM_BYTES
 
     in_virtual_time(scenario())
+
+
+@pytest.mark.parametrize(("size", "places"), [(1_000, 200), (20_000, 90), (300_000, 40)])
+def test_scarce_room_is_taken_in_large_parts(size: int, places: int) -> None:
+    """Whatever the bodies and the number of locations: each gets much at a time, and few claims."""
+
+    async def scenario() -> None:
+        outbox = Weighed()
+        names = [f"place{number}" for number in range(places)]
+        total = 40 << 20
+        each = -(-total // (places * (size + CLAIM_BYTES)))
+        await stage(outbox, names, each, b'{"message":"%b"}' % (b"x" * size))
+        one = dispatcher(outbox, None)
+        await one.open_all(names)
+        await one.work()
+        assert one.stats.sent == places * each
+        assert outbox.most <= CLAIMED_BYTES + size + 2 * CLAIM_BYTES
+        assert len(outbox.parts) <= 2 * total / ROOM_BYTES
+
+    in_virtual_time(scenario())
+
+
+def test_who_has_waited_longest_is_claimed_for_next() -> None:
+    """More locations than there is room for: each has its turn, and none asks in vain meanwhile."""
+    states = [location_state(f"place{number}") for number in range(1000)]
+    plan = ClaimPlan()
+    for state in states:
+        assert plan.want(state)
+    served: list[LocationState] = []
+    plan.weight = CLAIMED_BYTES - ROOM_BYTES
+    while len(served) < len(states):
+        wants = plan.choose(0.0)
+        served += [state for state, _ in wants]
+        claims = [Claim(LEASE, 1, 0, 1, b"k", b"x" * CLAIM_BYTES, 0)]
+        plan.hold([claims * count for _, count in wants])
+        assert plan.waits or len(served) == len(states)
+        assert plan.choose(0.0) == []
+        plan.weight = CLAIMED_BYTES - ROOM_BYTES
+    assert served == states
 
 
 def test_locations_that_have_to_wait_give_their_room_to_others() -> None:
