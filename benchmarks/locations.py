@@ -28,6 +28,8 @@ LIMIT: Final = 20
 """Requests per location and ten seconds: a thousand locations together stay within one core."""
 EACH: Final = 50
 """Records per location: two and a half windows."""
+GIANTS: Final = 20_000
+"""Records of the giant: 300 times as many as it can send meanwhile. Each is staged first."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -88,7 +90,7 @@ def main() -> None:
     """Measure, and print one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.locations")
     parser.add_argument("--locations", type=int, default=1_000)
-    parser.add_argument("--giant", type=int, default=1_000_000)
+    parser.add_argument("--giant", type=int, default=GIANTS)
     given = parser.parse_args()
     machine.pin(machine.CLIENT_CORE)
     alone = send(Crowd(base_url="", locations=1, each=EACH, limit=LIMIT))
