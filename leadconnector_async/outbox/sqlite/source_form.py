@@ -52,6 +52,9 @@ _BY_ID: Final = b"i"
 _MAX_SHAPES: Final = 1_000
 """Records may each have names of their own."""
 
+_MAX_HEADS: Final = 16_384
+"""Locations may be many: of one, some 300 bytes are kept."""
+
 _MAX_SHAPE: Final = 2_000
 
 _LONG: Final = 1_000
@@ -84,23 +87,28 @@ class SourceForms:
         self._shapes: dict[bytes, int] = {
             text: number for number, text in self._connection.execute("SELECT id, text FROM shape")
         }
-        self._last: tuple[str | None, bytes, bytes, int] = None, b"", b"", 0
-        self._head = b""
+        self._head, self._number_of_head = b"", 0
+        self._heads: dict[str, tuple[bytes, ...]] = {}
 
     def stored(self, raw: bytes | None, payload: bytes | None, key: bytes, location: str) -> Stored:
         """A record's line as it is to be stored."""
         if raw is None or payload is None:
             return _packed(raw)
         # Most that follow a line that ends with its body differ in ids, locations and bodies alone.
-        place, before, after, number = self._last
-        if place != location and place is not None:
-            before, after = self._head.replace(_MARKS[2], _quoted(location)).split(_MARKS[1])
-            self._last = location, before, after, number
+        before, after = self._heads.get(location) or self._head_of(location)
         is_like = raw == b"".join((before, key[1:], after, payload[1:]))
-        if is_like and key[:1] == _BY_ID and _is_unmarked(key):
-            return number
+        if is_like and self._number_of_head and key[:1] == _BY_ID and _is_unmarked(key):
+            return self._number_of_head
         known = self._before_body(raw, payload[1:], key, location)
         return self._by_shape(raw, payload, key, location) if known is None else known
+
+    def _head_of(self, location: str) -> tuple[bytes, ...]:
+        """What stands before the id, and behind it, in a line that begins as the last ones did."""
+        if len(self._heads) >= _MAX_HEADS:
+            self._heads.clear()
+        pieces = self._head.replace(_MARKS[2], _quoted(location)).partition(_MARKS[1])[::2]
+        self._heads[location] = pieces
+        return pieces
 
     def _by_shape(self, raw: bytes, payload: bytes, key: bytes, location: str) -> Stored:
         if not _is_unmarked(raw):
@@ -129,8 +137,8 @@ class SourceForms:
         left = left.replace(_quoted(location), _MARKS[2], 1)
         known = self._shapes.get(left + _MARKS[0])
         if found and known is not None:
-            self._last = location, before + b'"', b'"' + after, known
-            self._head = left.replace(_MARKS[1], b'"%b"' % _MARKS[1])
+            self._head, self._number_of_head = left.replace(_MARKS[1], b'"%b"' % _MARKS[1]), known
+            self._heads.clear()
         return known
 
     def _with_texts(self, left: bytes, size: int) -> Stored:
