@@ -19,8 +19,6 @@ from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import table_of
 from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
 from leadconnector_async.sources.jsonl import JsonSource, SingerSource
-from leadconnector_async.sources.mailbox import Mailbox
-from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.spreadsheet import Spreadsheet, open_excel, open_parquet
 from leadconnector_async.sources.stream_source import RowSource, StreamSource
 from leadconnector_async.sources.text_log import HtmlLog, TextLog, log_mapping_of
@@ -120,6 +118,8 @@ def told_by(head: bytes, name: str | None, options: SourceOptions) -> str | None
     """Tell what a file holds by its beginning, where that is certain; else as it is named."""
     if found := _CERTAIN.match(head):
         return found.lastgroup
+    from leadconnector_async.sources.mbox import begins_with_mail  # noqa: PLC0415 - not for JSON
+
     if (single := begins_with_mail(head, named=name is not None)) is not None:
         return name if name in MAIL else "eml" if single else "mbox"
     if name not in (None, "csv") and begins_with_header(head, options):
@@ -135,6 +135,8 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
     if options.format is None:
         name = told_by(text.head, name, options)
     if name in MAIL:
+        from leadconnector_async.sources.mailbox import Mailbox  # noqa: PLC0415 - few are such
+
         source: Source = Mailbox(stream, text.chunks(), options, single=name == "eml")
     elif (name := name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")) == "xml":
         source = _markup(stream, text, options)

@@ -5,7 +5,7 @@ The form of a source: all that is needed to write its records again, and to read
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 from msgspec import Struct
@@ -61,8 +61,9 @@ class SourceFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.json.encode(self)
 
 
-decode_format: Final = msgspec.json.Decoder(SourceFormat).decode
-"""Read a form."""
+def decode_format(form: bytes) -> SourceFormat:
+    """Read a form."""
+    return msgspec.json.decode(form, type=SourceFormat)
 
 
 class OpenSource:

@@ -9,7 +9,6 @@ import asyncio
 import time
 from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -223,7 +222,7 @@ def loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it
         import uvloop  # noqa: PLC0415 - an extra
     except ImportError:
         return None
-    writes_at_once = tuple(map(int, version("uvloop").split(".")[:2])) >= (0, 23)
+    writes_at_once = tuple(map(int, uvloop.__version__.split(".")[:2])) >= (0, 23)
     return uvloop.new_event_loop if writes_at_once else None
 
 
