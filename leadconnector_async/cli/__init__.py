@@ -39,6 +39,7 @@ def main() -> None:
         sys.exit(f"leadconnector: {why}: make room, or send it elsewhere")
     finally:
         _is_lost(sys.stderr)
+        gc.freeze()  # or Python looks for cycles four times at its end, in what ends with it
 
 
 def _is_lost(stream: TextIO) -> bool:
