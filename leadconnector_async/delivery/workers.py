@@ -127,9 +127,11 @@ class WorkerPool:
 
     def wake_soon(self, now: float) -> None:
         """Do so once those that take a lane in this step have their slots, if anything is due."""
+        if self._is_waking:  # which arms too, where nothing is due by then
+            return
         if self.scheduler.next_at > now:
             self._arm()
-        elif not self._is_waking:
+        else:
             self._is_waking = True
             self._loop.call_soon(self.wake)
 

@@ -222,7 +222,8 @@ def loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it
         import uvloop  # noqa: PLC0415 - an extra
     except ImportError:
         return None
-    writes_at_once = tuple(map(int, uvloop.__version__.split(".")[:2])) >= (0, 23)
+    said: str = uvloop.__version__  # type: ignore[attr-defined] # which its stubs leave out
+    writes_at_once = tuple(map(int, said.split(".")[:2])) >= (0, 23)
     return uvloop.new_event_loop if writes_at_once else None
 
 

@@ -7,6 +7,7 @@ the requests that can be in flight at once.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -64,7 +65,6 @@ _RECORDS: Final = ") CROSS JOIN record ON seq = column1"
 _HELD: Final = """SELECT q.lane, q.date, q.seq, key, payload, attempts, late
     FROM record r JOIN queue q USING (location, lane, date, seq) WHERE r.seq IN ("""
 
-
 _UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
     FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
 
@@ -85,7 +85,7 @@ class ClaimIndex:
 
     def reload(self) -> None:
         """Read what is claimed and not settled, as after a crash."""
-        self.lanes: dict[int, dict[int, set[int]]] = {}
+        self.lanes = defaultdict[int, dict[int, set[int]]](lambda: defaultdict(set))
         """Claimed records by location and lane."""
         self._left: dict[int, int] = {}
         self._batch_of: dict[int, int] = {}
@@ -93,9 +93,8 @@ class ClaimIndex:
         self._last = 0
         for batch, seqs in self._connection.execute("SELECT batch, seqs FROM claimed").fetchall():
             self._last = max(self._last, batch)
-            listed = unpacked(seqs)
-            unsettled = list(fetch_rows(self._connection, _UNSETTLED, [(s,) for s in listed], ")"))
-            self._keep(batch, unsettled)
+            listed = [(seq,) for seq in unpacked(seqs)]
+            self._keep(batch, list(fetch_rows(self._connection, _UNSETTLED, listed, ")")))
             self._stale.add(batch)
         self.tidy()
 
@@ -117,9 +116,9 @@ class ClaimIndex:
 
     def _keep(self, batch: int, places: Sequence[tuple[int, int, int]]) -> None:
         self._left[batch] = len(places)
-        self._batch_of.update((seq, batch) for _, _, seq in places)
+        self._batch_of.update(dict.fromkeys([seq for _, _, seq in places], batch))
         for location, lane, seq in places:
-            self.lanes.setdefault(location, {}).setdefault(lane, set()).add(seq)
+            self.lanes[location][lane].add(seq)
 
     def drop(self, places: Iterable[tuple[int, int, int]]) -> None:
         """Note in memory that each (location, lane, seq) is not claimed any more."""
