@@ -120,6 +120,20 @@ def test_a_name_brings_only_what_it_needs() -> None:
     assert loaded == "[]"
 
 
+def test_json_is_read_without_what_reads_mails(tmp_path: Path) -> None:
+    """Few sources are mails, and each start would pay for them."""
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"type": "SMS"}\n', encoding="utf-8")
+    loaded = python(
+        "import sys\nfrom leadconnector_async.sources import open_source\n"
+        f"with open_source({str(path)!r}) as source:\n    list(source)\n"
+        "print([name for name in sys.modules if name.startswith('leadconnector_async.sources.m')])"
+    )
+    assert "sources.members" in loaded
+    assert "sources.mail" not in loaded
+    assert "sources.mbox" not in loaded
+
+
 @pytest.mark.slow
 def test_a_star_import_gives_all() -> None:
     """And nothing but."""
