@@ -39,6 +39,11 @@ _UNDATED: Final = Problem(
     "date", "is missing", 'write one, such as "2024-01-31T09:30:00Z", or give --undated now'
 )
 
+_UNTOLD: Final = Problem(
+    "direction", "is missing", "say inbound or outbound; the API would assume outbound"
+)
+"""As the rules of all types have it, which are tried on records without any other problem."""
+
 _NAME_ALONE: Final = Problem(
     "contact.name",
     "stands alone",
@@ -214,6 +219,8 @@ class RowCoercer:
             and not fields.is_known(values)
         ):
             problems.append(_NAME_ALONE)
+        if problems and "type" in made and values.get("direction") is None:
+            problems.append(_UNTOLD)
         return (None, tuple(problems)) if problems else self._settled(made, nested)
 
     def _settled(

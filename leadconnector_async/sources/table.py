@@ -229,9 +229,6 @@ class Table:
         if parsed.problems and self._lacking:
             is_call = "Call" in str(values.get("type"))  # which needs no text
             lacking = [one for one in self._lacking if one.field != "message" or not is_call]
-            if not (self._is_chat or "direction" in values):  # a column of the type may tell it
-                untold = Problem("direction", "is missing", _TELL_SIDES)
-                lacking = [*dict.fromkeys([*lacking, untold])]
             told_of = {one.field for one in lacking}
             others = [one for one in parsed.problems if one.field not in told_of]
             return parsed._replace(problems=(*lacking, *others))

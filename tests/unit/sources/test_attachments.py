@@ -179,7 +179,9 @@ def test_paths_start_at_the_folder_of_the_source(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_bytes(
         jsonl(record(attachments=["a.jpg"]), record(attachments=["b.jpg"]))
     )
-    (tmp_path / "history.csv").write_text("type,attachments\nSMS,a.jpg;a.jpg\nSMS,b.jpg\n")
+    (tmp_path / "history.csv").write_text(
+        "type,direction,attachments\nSMS,inbound,a.jpg;a.jpg\nSMS,inbound,b.jpg\n"
+    )
     url = (tmp_path / "a.jpg").resolve().as_uri()
     for name, urls in {"history.jsonl": [url], "history.csv": [url, url]}.items():
         with open_source(str(tmp_path / name), SourceOptions(undated="now")) as source:

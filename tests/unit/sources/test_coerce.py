@@ -73,6 +73,12 @@ def test_all_problems_of_a_record_are_told_at_once() -> None:
     assert [problem.field for problem in problems] == ["type", "message", "date"]
 
 
+def test_a_missing_direction_is_told_beside_what_cannot_be_read() -> None:
+    """The rules of the type, which tell it else, are not tried on such a record."""
+    _, problems = RowCoercer(SourceOptions()).row({"type": "SMS", "date": "31.13.2024"})
+    assert [problem.field for problem in problems] == ["date", "direction"]
+
+
 def test_a_missing_type_is_a_problem_beside_the_others() -> None:
     """No type is guessed; null is as good as nothing."""
     row, problems = RowCoercer(SourceOptions(undated="now")).row({"type": None, "message": 5})

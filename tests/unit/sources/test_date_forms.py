@@ -112,7 +112,9 @@ def test_json_lines_and_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("line", ['"date":null,', '"date":"",', '"date":0,', ""])
 def test_a_record_of_json_without_a_date_is_refused(line: str) -> None:
     """As in tables; or it takes the time of the import, if its owner says so."""
-    content = f'{{"type":"SMS",{line}"contactId":"c1","message":"hi"}}\n'.encode()
+    content = (
+        f'{{"type":"SMS",{line}"contactId":"c1","direction":"inbound","message":"hi"}}\n'.encode()
+    )
     (one,), _ = parse(content, ".jsonl", SourceOptions())
     assert [str(problem) for problem in one.problems] == [
         'date is missing: write one, such as "2024-01-31T09:30:00Z", or give --undated now'
