@@ -86,6 +86,11 @@ def _placed(values: Mapping[str, object]) -> dict[str, object]:
     return placed
 
 
+def _is_findable(values: Mapping[str, object]) -> bool:
+    found = any(values.get(name) is not None for name in fields.FINDERS)
+    return found or fields.is_known(values)
+
+
 def _given(value: object) -> object:
     if isinstance(value, WrongValueError):
         return value.given
@@ -210,14 +215,8 @@ class RowCoercer:
                 made[outer] = read
         if "type" not in made and not any(problem.field == "type" for problem in problems):
             problems.insert(0, _NO_TYPE)
-        if made.get("date") is None:
-            self._miss_date(problems)
-        if (
-            "contact" in nested
-            and self._people is None
-            and all(values.get(name) is None for name in fields.FINDERS)
-            and not fields.is_known(values)
-        ):
+        self._miss_date(made.get("date"), problems)
+        if "contact" in nested and self._people is None and not _is_findable(values):
             problems.append(_NAME_ALONE)
         if problems and "type" in made and values.get("direction") is None:
             problems.append(_UNTOLD)
@@ -239,7 +238,9 @@ class RowCoercer:
             row.contact = settled
         return row, ()
 
-    def _miss_date(self, problems: list[Problem]) -> None:
+    def _miss_date(self, date: object, problems: list[Problem]) -> None:
+        if date is not None:
+            return
         missed = [problem for problem in problems if problem.field == "date"]
         is_now = self._options.undated == "now"
         if is_now and all(problem.wrong == _UNDATED.wrong for problem in missed):

@@ -153,13 +153,16 @@ class NamedColumns(Columns):
         }
         if not wrong and "type" in feeds:
             return
-        if "type" not in feeds and not {*map(str.strip, self.names)}.isdisjoint(MESSAGE_TYPES):
+        known = feeds.keys() | wrong.keys()  # a column may be named Email
+        if len(known) < _FEWEST_KNOWN and not {*map(str.strip, self.names)}.isdisjoint(
+            MESSAGE_TYPES
+        ):
             raise SourceError(
                 f"{self._source}: holds a record: put a header above it, "
                 "such as type,contactId,direction,date,message"
             )
         told = [*wrong.values()][::-1]
-        lacking = [names[0] for names in _NEEDED if {*feeds, *wrong}.isdisjoint(names)]
+        lacking = [names[0] for names in _NEEDED if known.isdisjoint(names)]
         if lacking:
             columns = ", nor ".join(f'"{name}"' for name in lacking)
             maps = " ".join(f"--map {name}=COLUMN" for name in lacking)

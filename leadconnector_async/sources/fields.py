@@ -79,9 +79,20 @@ def table_of(file: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / file).read_text("utf-8"))
 
 
+_FORM: Final = re.compile(
+    r"\W*[(\[](?:e\.?164(?: format)?|international(?: format)?|(?:plain )?text|s|secs?|seconds?|"
+    r"(?:h+:)?m+:ss?|yes/no|y/n|true/false|in/out|(?:in|out)bound/(?:in|out)bound|"
+    r"incoming/outgoing|sent/received|optional|required)[)\]]\W*",
+    re.IGNORECASE,
+)
+"""What in a column's name says how its values are written, and nothing of what they are."""
+
+
 def folded(name: str) -> str:
-    """Spell a name without case, accents, spaces and separators."""
+    """Spell a name without case, accents, spaces and separators, and the form of its values."""
     plain = name if name.isascii() else unicodedata.normalize("NFKD", name)
+    if "(" in plain or "[" in plain:
+        plain = _FORM.sub("", plain)
     return re.sub(r"[\W_]", "", plain.casefold())
 
 

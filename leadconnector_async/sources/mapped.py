@@ -34,19 +34,8 @@ _NOTHING: Final = frozenset({"false", "PT0S"})
 
 _CALLS: Final = frozenset({"Call", "IVR_Call", "Campaign_Call", "Campaign_VoiceMail"})
 
-_UNTOLD: Final = WrongValueError(
-    "is missing, and the contact has an e-mail address alone",
-    "add a column Type in which each row says Email or SMS",
-)
 
 _CONTENT: Final = fields.BODY_FIELDS | {"attachments"}
-
-_KINDS: Final = {
-    "withheld": ("is withheld", "give the number, if you know it"),
-    "names": ("is a name in its own system", "give the telephone number of whom it stands for"),
-    "short-codes": ("is a short code", "give a whole number, if it has one"),
-    "service-numbers": ("is the number of a service", "give the number of a contact"),
-}
 
 
 class RowMapper:
@@ -156,16 +145,24 @@ class RowMapper:
     def _settle_kind(self, kind: object, row: Row, values: Values) -> None:
         """Take no guess for the type of what an address alone is with, nor for a call's state."""
         is_mail = PHONE not in values and "contact.email" in values
-        if is_mail and kind == "SMS" == self._type.default:
-            is_told = any(word_of(row, name) for name in as_list(self._type.column))
-            guess = "Email" if "subject" in values else _UNTOLD
-            values["type"] = kind if is_told else guess
+        if is_mail and kind == "SMS" == self._type.default and self._is_guess(row):
+            values["type"] = "Email" if "subject" in values else rules.UNTOLD
+        has_text = kind == "Call" and type(values.get("message")) is str
+        if has_text and self._type.present and self._is_guess(row, *self._type.present):
+            values["type"] = rules.CALL_OR_TEXT
         # What may be the status of a call is that of something else.
         state = None if kind in _CALLS else self._call_state
         if state is not None and self._cell(state.columns[None], row) is None:
             values.pop(state.field, None)
         is_lost = kind in _CALLS and "call.status" not in values
         self._is_stateless = is_lost and any(word_of(row, name) for name in self._states)
+
+    def _is_guess(self, row: Row, *filled: str) -> bool:
+        """Tell a type that no word of the row says, nor what it has in other columns."""
+        words = self._type.words
+        texts = (word_of(row, name) for name in (*as_list(self._type.column), *self._type.maybe))
+        said = any(rules.meant_by(words, text) if words else text for text in texts if text)
+        return not (said or any(word_of(row, name) for name in filled))
 
     def _note(self, row: Row, values: Values) -> None:
         """Put beneath the text of a call what the API has no field for."""
@@ -315,7 +312,7 @@ class RowMapper:
     def _made(self, plan: FieldPlan, text: str) -> object:
         for kind, words in plan.kinds:
             if words.match(text):
-                wrong, fix = _KINDS[kind]
+                wrong, fix = rules.KINDS[kind]
                 fix += f", or leave such out: --leave-out {kind}"
                 raise WrongValueError(wrong, fix, kind=kind)
         return text if plan.make is None else plan.make(text)

@@ -271,11 +271,30 @@ def amount_of(text: str, unit: str | None) -> str:
         return str(timedelta(hours=hours, minutes=minutes, seconds=seconds))
     if unit is None or not text.replace(".", "", 1).isdecimal():
         return text
-    return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
+    return str(timedelta(seconds=round(float(text) / _PARTS[unit])))
 
+
+_PARTS: Final = {"ms": 1000, "s": 1, "min": 1 / 60}
 
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
 """As ISO 8601 has it."""
+
+UNTOLD: Final = WrongValueError(
+    "is missing, and the contact has an e-mail address alone",
+    "add a column Type in which each row says Email or SMS",
+)
+
+CALL_OR_TEXT: Final = WrongValueError(
+    "is missing, and a row with a text and nothing of a call is among calls",
+    "add a column Type in which each row says Call or SMS",
+)
+
+KINDS: Final = {
+    "withheld": ("is withheld", "give the number, if you know it"),
+    "names": ("is a name in its own system", "give the telephone number of whom it stands for"),
+    "short-codes": ("is a short code", "give a whole number, if it has one"),
+    "service-numbers": ("is the number of a service", "give the number of a contact"),
+}
 
 SEVERAL: Final = (
     "mails to several people: each is with the first, and names the others in cc or bcc"

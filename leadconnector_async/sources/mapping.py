@@ -78,7 +78,7 @@ class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     unless: str | None = None
     alone: str | None = None
     note: str | None = None
-    unit: Literal["s", "ms"] | None = None
+    unit: Literal["s", "ms", "min"] | None = None
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):

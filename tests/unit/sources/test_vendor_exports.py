@@ -216,7 +216,10 @@ def test_a_column_that_says_utc_is_in_utc() -> None:
 
 
 def test_mails_and_addresses_in_place_of_numbers() -> None:
-    """A table of mails is one by its columns; a sender may be named by an address."""
+    """A table of mails is one by its columns; a sender may be named by an address.
+
+    Then a column says the channel: a Type that holds directions does not, nor is it guessed.
+    """
     (one,), _ = _read(
         "Id,TextBody,FromAddress,ToAddress,Incoming,MessageDate",
         "02s1,hello,Ann@example.org,shop@example.com,true,2024-03-29T15:06:41.000Z",
@@ -228,11 +231,16 @@ def test_mails_and_addresses_in_place_of_numbers() -> None:
         Contact(email="ann@example.org"),
     )
     (one,), _ = _read(
-        "Message Date,Type,Sender ID,Sender Name,Text",
-        "2024-03-01 09:08:06,Incoming,ann@example.com,Ann,from my mail",
+        "Message Date,Type,Service,Sender ID,Sender Name,Text",
+        "2024-03-01 09:08:06,Incoming,iMessage,ann@example.com,Ann,from my mail",
     )
     assert one.row is not None
-    assert one.row.contact == Contact(email="ann@example.com", name="Ann")
+    assert (one.row.type, one.row.contact) == ("SMS", Contact(email="ann@example.com", name="Ann"))
+    (one,), _ = _read(
+        "Message Date,Type,From,To,Text",
+        "2024-03-01 09:08:06,Incoming,ann@example.com,shop@example.com,a mail",
+    )
+    assert [problem.field for problem in one.problems] == ["type"]
 
 
 @pytest.mark.parametrize(
