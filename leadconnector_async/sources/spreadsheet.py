@@ -17,11 +17,13 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import needs
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
+from leadconnector_async.sources.days_of_1904 import is_of_1904, since_1900
 from leadconnector_async.sources.fields import listed, scalar_text, shown, stripped
 from leadconnector_async.sources.table import Table, is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import BytesIO
 
     from python_calamine import CalamineWorkbook
 
@@ -118,7 +120,8 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
     with needs(path, "python-calamine", "excel"):
         from python_calamine import CalamineError, load_workbook  # noqa: PLC0415 - an extra
     try:
-        book = _Book(load_workbook(file.whole("an Excel workbook", held=True)))
+        whole = file.whole("an Excel workbook", held=True)
+        book = _Book(load_workbook(whole), whole)
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError) as error:
         raise SourceError(
@@ -149,7 +152,8 @@ class SwappedDatesError(SourceError):
 class _Book:
     """The sheets of a workbook, of which the last one that was asked for is kept."""
 
-    def __init__(self, workbook: CalamineWorkbook) -> None:
+    def __init__(self, workbook: CalamineWorkbook, whole: str | BytesIO) -> None:
+        self.is_of_1904: bool = is_of_1904(whole)
         self._sheet = lru_cache(maxsize=1)(workbook.get_sheet_by_name)
         about = workbook.sheets_metadata  # its words are those of an enumeration without names
         self.names = [sheet.name for sheet in about if str(sheet.typ).endswith(".WorkSheet")]
@@ -229,6 +233,7 @@ def _grid(
         look for look in looks if look is main or (not look.hidden and look.columns == main.columns)
     ]
     several = len(read) > 1
+    counted: list[int] = []
 
     def rows() -> Iterator[GridRow]:
         before = 0
@@ -238,6 +243,8 @@ def _grid(
                 if number <= look.line:
                     continue
                 row = cells if places is None else [cells[n] if n >= 0 else "" for n in places]
+                for at in counted:
+                    row[at] = since_1900(row[at])
                 sheet = look.name if several else None
                 yield before + number, number, row if sheet is None else [*row, sheet], sheet
             before += look.height
@@ -249,8 +256,12 @@ def _grid(
     place = f"{file.name}: {where}line {main.line}"
     total = sum(look.height for look in read)
     spreadsheet = Spreadsheet(file, header, rows(), options, total=total, place=place)
-    for name in spreadsheet.table.columns.feeds.get("date", ()) if not options.date_format else ():
-        if book.is_swapped(main.name, spreadsheet.table.columns.names.index(name)):
+    columns = spreadsheet.table.columns
+    dates = [columns.names.index(name) for name in columns.feeds.get("date", ())]
+    counted += dates if book.is_of_1904 else []
+    for at in dates if not options.date_format else ():
+        name = columns.names[at]
+        if book.is_swapped(main.name, at):
             raise SwappedDatesError(f"{place}: {_SWAPPED.format(shown(name))}")
     spreadsheet.warnings += _warnings(book, looks, read)
     if several and added in spreadsheet.table.columns.unknown:

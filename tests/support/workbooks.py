@@ -44,14 +44,14 @@ def _cell(value: object) -> str:
     return f'<c t="inlineStr"><is><t>{escape(str(value))}</t></is></c>'
 
 
-def workbook(path: Path, *rows: list[object]) -> Path:
-    """Write a workbook as Excel does, with one sheet."""
+def workbook(path: Path, *rows: list[object], settings: str = "") -> Path:
+    """Write a workbook as Excel does, with one sheet, and ``settings`` before it."""
     cells = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
     space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("[Content_Types].xml", TYPES)
         archive.writestr("_rels/.rels", RELATION.format("officeDocument", "xl/workbook.xml"))
-        archive.writestr("xl/workbook.xml", BOOK)
+        archive.writestr("xl/workbook.xml", BOOK.replace("<sheets>", f"{settings}<sheets>"))
         sheet = RELATION.format("worksheet", "worksheets/sheet1.xml")
         archive.writestr("xl/_rels/workbook.xml.rels", sheet)
         archive.writestr(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from workbooks import workbook
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Call, Contact
 from leadconnector_async.sources import Parsed, SourceOptions, open_source, open_sources
+from leadconnector_async.sources.days_of_1904 import is_of_1904
 
 pytest.importorskip("python_calamine")
 
@@ -61,6 +63,34 @@ def test_dates_that_a_program_has_swapped_are_refused(tmp_path: Path) -> None:
     ):
         assert all(one.row for one in opened(*dates))
     assert all(one.row for one in opened(third, "03/13/2024", form="%m/%d/%Y"))
+
+
+def test_bare_counts_of_days_are_those_of_their_workbook(tmp_path: Path) -> None:
+    """Old Macs count from 1904: the same number is four years later than of 1900.
+
+    Other numbers, such as Unix time, and other columns stay.
+    """
+    for settings, serial in (
+        ("", 45380.5),
+        ('<workbookPr date1904="1" defaultThemeVersion="1"/>', 43918.5),
+        ('<workbookPr date1904="false"/>', 45380.5),
+    ):
+        rows: list[list[object]] = [["Phone", "Direction", "Date", "Text"]]
+        rows += [["12125550100", "in", date, 45380] for date in (serial, 1711724801)]
+        path = workbook(tmp_path / "a.xlsx", *rows, settings=settings)
+        with open_source(str(path), replace(OPTIONS, mapping_file="generic")) as source:
+            counted, unix = [one.row for one in source if one.row]
+        assert str(counted.date) == "2024-03-29 12:00:00+00:00"
+        assert counted.message == "45380"
+        assert str(unix.date) == "2024-03-29 15:06:41+00:00"
+
+
+def test_an_old_workbook_says_in_a_record_from_where_it_counts() -> None:
+    """The first such record is it: others of its bytes may come in what follows."""
+    for flag in (0, 1):
+        content = bytes([0x22, 0, 2, 0, flag, 0, 0x22, 0, 2, 0, 1 - flag, 0])
+        assert is_of_1904(BytesIO(b"\xd0\xcf\x11\xe0" + content)) == bool(flag)
+    assert not is_of_1904(BytesIO(b"\xd0\xcf\x11\xe0"))
 
 
 def test_what_is_no_workbook_is_refused(tmp_path: Path) -> None:
