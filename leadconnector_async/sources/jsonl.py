@@ -92,7 +92,7 @@ class JsonSource(StreamSource):
 
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())
-        common = self._beside()
+        common = {"path": self.name} | self._beside()
         found = False
         for line, raw in values:
             found = True

@@ -8,6 +8,7 @@ takes a tenth of the time of others; what it is given has no entities to expand 
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import PurePath
@@ -165,6 +166,9 @@ class TextLog(RowSource):
 FOLDER: Final = "folder"
 """The column with the name of the folder that a page lies in."""
 
+_END: Final = 1 << 14
+"""Bytes at the end of a page that are looked at before its first record."""
+
 _MAX_TAGS: Final = 1024
 """Bytes of what begins a record: a tag or two."""
 
@@ -206,7 +210,7 @@ class HtmlLog(RowSource):
         line = 1
         for line, kind, content in self._pieces():
             if kind is None:
-                tree = self._parser(content.decode(errors="replace"))
+                tree = self._parser((content + self._end()).decode(errors="replace"))
                 self._page = {name: self._cells(tree, name, page=True) for name in self._kinds}
                 continue
             found = True
@@ -219,6 +223,18 @@ class HtmlLog(RowSource):
             yield Parsed(line, b"{}", None, (self._stream.damage,))
         elif not found:
             raise SourceError(f"{self.name}: holds no record of the mapping: choose another")
+
+    def _end(self) -> bytes:
+        """Give the end of the page, from its last record on: it may say something of all."""
+        has_page = any(pick.page for kind in self._kinds.values() for pick in kind.picks.values())
+        if not has_page or self._stream.again is None:
+            return b""
+        end = b""
+        with closing(self._stream.again()) as stream:
+            for chunk in stream.chunks():
+                end = (end + chunk)[-_END:]
+        last = next(reversed([*self._begins.finditer(end)]), None)
+        return end if last is None else end[last.start() :]
 
     def _pieces(self) -> Iterator[tuple[int, str | None, bytes]]:
         """Cut the page: one record of a kind each, with its line, after what is before the first.

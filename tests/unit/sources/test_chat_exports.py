@@ -52,6 +52,27 @@ def test_telegram_tells_sides_by_the_id_of_the_chat(tmp_path: Path) -> None:
     assert warnings[0] == "its keys are those of --mapping telegram: read by it"
 
 
+@pytest.mark.parametrize("system", ["facebook", "instagram"])
+@pytest.mark.parametrize(
+    ("folder", "left_out"),
+    [
+        ("filtered_threads", "chats that Meta has filtered as spam, in filtered_threads"),
+        ("message_requests", None),
+        ("archived_threads", None),
+    ],
+)
+def test_what_meta_took_for_spam_is_left_out(
+    tmp_path: Path, system: str, folder: str, left_out: str | None
+) -> None:
+    """Its folder alone tells; requests and archived chats are messages like others."""
+    said = {"sender_name": NUMBER, "timestamp_ms": WHEN * 1000, "content": "hi"}
+    people = [{"name": NUMBER}, {"name": "The shop"}]
+    path = tmp_path / system / "messages" / folder / "kim_71" / "message_1.json"
+    content = {"participants": people, "messages": [said]}
+    (one,), _ = _read(path, content, mine=("The shop",))
+    assert (one.left_out, one.problems) == (left_out, ())
+
+
 def test_the_whole_export_of_telegram(tmp_path: Path) -> None:
     """Each chat has a head of its own; groups are left out, and the other lists told."""
     chats = [_chat(_said(text="one")), _chat(_said(text="two"), type="private_group")]

@@ -96,6 +96,31 @@ def test_a_page_with_ones_own_texts_alone_is_of_whom_its_file_names(tmp_path: Pa
     assert [problem.field for problem in one.problems] == ["contact.name"]
 
 
+@pytest.mark.parametrize(
+    ("end", "left_out"),
+    [
+        (
+            '<div class="deletedStatusContainer">User Deleted:\nTrue</div>',
+            "spam and what was deleted",
+        ),
+        (
+            '<div class="tags">Labels: <a rel="tag" href="http://x.example/voice#spam">Spam</a></div>',
+            "spam and what was deleted",
+        ),
+        ('<div class="deletedStatusContainer">User Deleted:\nFalse</div>', None),
+    ],
+)
+def test_what_was_deleted_in_google_voice_is_left_out(
+    tmp_path: Path, end: str, left_out: str | None
+) -> None:
+    """The page says it at its end, of all that is on it; a text that says it is none."""
+    said = "&lt;div class=deletedStatusContainer&gt; User Deleted: True"
+    texts = _texts(_message(text=said), _message(ME, "Me")).replace("</body>", f"{end}</body>")
+    call = _call("missed").replace("</body>", f"{end}</body>")
+    parsed = [*_read(tmp_path / "a.html", texts), *_read(tmp_path / "b.html", call)]
+    assert [one.left_out for one in parsed] == [left_out] * 3
+
+
 def test_a_group_is_told_by_its_participants(tmp_path: Path) -> None:
     """Also where one alone of them wrote."""
     people = f'<div class="participants">with: {_cite(KIM, "Kim")}, {_cite(BOB, "Bob")}</div>'
