@@ -43,7 +43,7 @@ from leadconnector_async.sources.coerce import PLACE, RowCoercer, as_given
 from leadconnector_async.sources.columns import LIST_SEPARATOR, Columns, NamedColumns
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.dates import Dates
-from leadconnector_async.sources.json_objects import Objects
+from leadconnector_async.sources.json_objects import Objects, repeated_key
 from leadconnector_async.sources.mapping import columns_of
 from leadconnector_async.sources.mapping_files import Choice
 from leadconnector_async.sources.members import member_at
@@ -67,9 +67,11 @@ def as_it_stands(raw: bytes) -> Record | str:
     record = None
     with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         record = msgspec.json.decode(raw)  # five times as fast, and exact in what it takes
-    if isinstance(record, dict):
+    if isinstance(record, dict) and repeated_key(raw, record) is None:
         return record
     text = raw.decode("utf-8", "surrogateescape")
+    if record is not None:  # one value of two would be lost
+        return text
     with suppress(ValueError, RecursionError):  # what nests too deeply, the reader refuses too
         record = json.loads(text)
     return record if isinstance(record, dict) else text

@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
 from leadconnector_async.models import Problem
@@ -169,6 +170,24 @@ class Objects:
             self._unused[plain] = None
 
 
+REPEATED: Final = "has one key with two values"
+
+
+def repeated_key(raw: bytes, value: object) -> str | None:
+    """Name a key that an object has twice, with different values: decoders take the last one."""
+    found: list[str] = []
+
+    def noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        taken = dict(pairs)
+        found.extend(key for key, inner in pairs if inner != taken[key])
+        return taken
+
+    # Nearly always as many are read as there are, which is known at once.
+    if raw.count(b'":') != msgspec.json.encode(value).count(b'":'):
+        json.loads(raw, object_pairs_hook=noted)
+    return next(iter(found), None)
+
+
 class _Pick(NamedTuple):
     """A path into those items of a list that say something: ``files[type=picture].url``."""
 
@@ -266,6 +285,8 @@ def read_object(
         value, notices = whole, [HALF]
     if type(value) is not dict:
         return Problem(field, fields.kind_of(value), fix), []
+    if not notices and (key := repeated_key(raw, value)) is not None:
+        return Problem(field, f"{REPEATED} ({fields.shown(key)})", "take one of them away"), []
     return value, notices
 
 

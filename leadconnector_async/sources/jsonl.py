@@ -21,7 +21,13 @@ from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
 from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
-from leadconnector_async.sources.json_objects import Objects, key_of, read_object
+from leadconnector_async.sources.json_objects import (
+    REPEATED,
+    Objects,
+    key_of,
+    read_object,
+    repeated_key,
+)
 from leadconnector_async.sources.json_values import JsonValues, loaded_value
 from leadconnector_async.sources.mapping import as_list
 from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
@@ -56,12 +62,12 @@ _FIX_RAW: Final = "mend it, or put the record itself, with this outboxKey, in pl
 class JsonSource(StreamSource):
     """Reads JSON Lines, or the objects of the lists that a layout names.
 
-    Of a key that occurs twice in an object, the last one counts. Where a text ends too early or is
-    no JSON, what came before is read.
+    Where a text ends too early or is no JSON, what came before is read.
 
-    A line goes straight from its bytes into a row. Only where that fails is it read field by
-    field, to say what is wrong, or to find that nothing is: other spellings of dates, fields that
-    are not known, integer ids.
+    A line goes straight from its bytes into a row, which takes the last one of a key that occurs
+    twice. Only where that fails is it read field by field, to say what is wrong, or to find that
+    nothing is: other spellings of dates, fields that are not known, integer ids; and where a key
+    occurs twice, which is looked for in the first lines and a sample of the others.
     """
 
     def __init__(
@@ -122,7 +128,8 @@ class JsonSource(StreamSource):
         mapped = self._options.mapping or self._options.people or self._objects.definition
         wait = sys.maxsize if mapped else 0
         for number, line in enumerate(self._lines, 1):
-            if wait == 0 and (row := self._fast(line)) is not None:
+            is_tried = wait == 0 and ((number > _FIRST and number & _SAMPLE) or _is_sound(line))
+            if is_tried and (row := self._fast(line)) is not None:
                 pause = 0
                 told = coercer.told() if dates.notices else ()
                 # Calling the class takes twice as long.
@@ -132,6 +139,8 @@ class JsonSource(StreamSource):
             coercer.told()
             if parsed is None:
                 continue
+            if parsed.problems and parsed.problems[0].wrong.startswith(REPEATED):
+                wait = sys.maxsize
             if wait:
                 wait -= 1
             elif parsed.row is not None:
@@ -220,6 +229,18 @@ class JsonSource(StreamSource):
             return Problem("file", wrong, 'name the lists to read in a mapping, as records = "…"')
         self.warnings.append(f"{wrong}: not read")
         return None
+
+
+_FIRST: Final = 1_000
+"""Lines in all of which a key that occurs twice is looked for: it costs a part of the reading."""
+
+_SAMPLE: Final = 0xFF
+"""After these it is in every 256th. If one has it, all lines from there on are looked at."""
+
+
+def _is_sound(line: bytes) -> bool:
+    value = loaded_value(line)
+    return type(value) is dict and repeated_key(line, value) is None
 
 
 _NO_LISTS: Final = (None,) * 4

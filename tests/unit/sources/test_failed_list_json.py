@@ -13,6 +13,7 @@ from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
         (b'{"a":"caf\xe9"}', {"a": "caf\udce9"}),
         (b'{"a":"\\ud800"}', {"a": "\ud800"}),
         (b'{"a":', '{"a":'),
+        (b'{"a":1,"a":2}', '{"a":1,"a":2}'),
         (b"[1]", "[1]"),
         (b"caf\xe9", "caf\udce9"),
         (b"[" * 100_000, "[" * 100_000),

@@ -161,9 +161,28 @@ def test_an_empty_list_is_none(name: str) -> None:
     assert (row.attachments, row.email_cc, row.email_bcc) == (None, None, None)
 
 
-def test_the_last_of_equal_keys_counts() -> None:
-    """As it does in every common parser."""
-    assert _rows(b'{"type":"Email","type":"SMS"}')[0].type == "SMS"
+def test_a_key_with_two_values_is_refused() -> None:
+    """Parsers take the last one, unsaid. Equal values are one, and a text may look like a key."""
+    plain = json.dumps(record(message='he said "x":"y"')).encode()
+    twice = plain.replace(b"}", b', "direction": "inbound"}')
+    odd = plain.replace(b"}", b', "direction": "outbound"}')
+    within = plain.replace(b"}", b', "call": {"to": "+1", "to": "+2"}}')
+    records, _ = parse(b"\n".join([plain, odd, twice, within]), ".jsonl")
+    assert [[str(one) for one in parsed.problems] for parsed in records] == [
+        [],
+        ['line has one key with two values ("direction"): take one of them away'],
+        [],
+        ['line has one key with two values ("to"): take one of them away'],
+    ]
+
+
+def test_keys_with_two_values_are_found_in_all_of_a_long_file_that_has_many() -> None:
+    """Each line is looked at in the beginning, and then one of many until one has it."""
+    plain = jsonl(record()).strip()
+    odd = plain.replace(b"}", b', "direction": "outbound"}')
+    records, _ = parse(b"\n".join([plain] * 1100 + [odd] * 1000), ".jsonl")
+    refused = [parsed.line for parsed in records if parsed.problems]
+    assert refused == [*range(1280, 2101)]
 
 
 def test_dotted_names_of_a_call_are_read() -> None:
