@@ -153,10 +153,10 @@ class NamedColumns(Columns):
         }
         if not wrong and "type" in feeds:
             return
-        known = feeds.keys() | wrong.keys()  # a column may be named Email
-        if len(known) < _FEWEST_KNOWN and not {*map(str.strip, self.names)}.isdisjoint(
-            MESSAGE_TYPES
-        ):
+        known = feeds.keys() | wrong.keys()
+        names = {*map(str.strip, self.names)}  # of which one may be Email
+        is_header = len(_shipped().intersection(map(folded, names))) > _FEWEST_KNOWN
+        if not (is_header or "type" in known or names.isdisjoint(MESSAGE_TYPES)):
             raise SourceError(
                 f"{self._source}: holds a record: put a header above it, "
                 "such as type,contactId,direction,date,message"

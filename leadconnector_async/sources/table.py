@@ -24,6 +24,7 @@ from leadconnector_async.sources.mapped_rules import Spelling
 from leadconnector_async.sources.mapping import FieldRule, as_list, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
+from leadconnector_async.sources.table_doubts import Doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -195,6 +196,7 @@ class Table:
             if self._definition is None
             else MappedColumns(place, header, self._definition, options.mapping, coercer.sides)
         )
+        self._doubts = Doubts(self.columns, options)
         self._rules = {} if self._definition is None else self._definition.fields
         self._lacking = [*self._lacks()]
         self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]
@@ -224,6 +226,7 @@ class Table:
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
         parsed = self._coercer.parsed(line, raw, values, told, reason)
+        parsed = self._doubts.settled(parsed, cells, identity_of(values) if values else None)
         if parsed.row is not None and (TIMELESS in parsed.notices or self._halves):
             return self._timed(parsed, cells, identity_of(values))
         if parsed.problems and self._lacking:
@@ -270,6 +273,7 @@ class Table:
         columns = self.columns
         undated = [] if columns.feeds.get("date") else [_UNDATED]
         foreign = [fields.foreign_id(name, field) for name, field in columns.foreign.items()]
+        foreign += self._doubts.warnings
         if isinstance(columns, NamedColumns):
             unused = [f"column {shown(name)} is not sent" for name in columns.unknown]
             return unused + undated + foreign

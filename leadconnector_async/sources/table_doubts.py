@@ -1,0 +1,93 @@
+"""What of a table may not be what its owner meant, though each cell can be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.columns import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadconnector_async.sources.base import Identity, Parsed, SourceOptions
+    from leadconnector_async.sources.columns import Columns
+
+_ERRORS: Final = frozenset(
+    ("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#N/A", "#CALC!", "#SPILL!")
+)
+
+_LOST_TEXT: Final = Problem(
+    "message",
+    "is an error of a spreadsheet, which took the text for a formula",
+    "export it again from where it comes, or write the text",
+)
+
+_MOST: Final = 32_767
+
+_MAY_BE_CUT: Final = (
+    f"text has {_MOST:,} characters, as many as a cell of Excel holds: it may be cut"
+)
+
+_FEWEST_NAMES: Final = 3
+
+_OTHER_TABLE: Final = Problem(
+    "row", "is the header of another table, or below it", "put that table into a file of its own"
+)
+
+_MANY_DAYS: Final = 60
+
+_MOST_NUMBERS: Final = 10
+
+_SWAPPED: Final = (
+    f"none of {_MANY_DAYS} days is after the 12th of its month: a program may have taken days for "
+    "months: see that the dates are right"
+)
+
+
+class Doubts:
+    """Refuses rows that are most likely none of the table, or whose text is lost.
+
+    ``warnings`` are those of the whole.
+    """
+
+    def __init__(self, columns: Columns, options: SourceOptions) -> None:
+        date = next((name for name in columns.feeds.get("date", ()) if name), None)
+        self._dated = None if date is None else columns.names.index(date)
+        self._days: set[str] = set()
+        self._options = options
+        self._has_ended = False
+
+    def settled(self, parsed: Parsed, cells: Sequence[str], identity: Identity | None) -> Parsed:
+        """Refuse a row, or let it be."""
+        self._has_ended = self._has_ended or (bool(parsed.problems) and self._is_header(cells))
+        if self._has_ended:
+            return parsed._replace(row=None, problems=(_OTHER_TABLE,), identity=identity)
+        self._note_day(cells)
+        text = None if parsed.row is None else parsed.row.message
+        if text in _ERRORS:
+            return parsed._replace(row=None, problems=(_LOST_TEXT,), identity=identity)
+        if text is not None and len(text) == _MOST:
+            return parsed._replace(notices=(*parsed.notices, _MAY_BE_CUT))
+        return parsed
+
+    def _is_header(self, cells: Sequence[str]) -> bool:
+        filled = {cell for cell in cells if cell.strip()}
+        return _FEWEST_NAMES <= len(filled) == Vocabulary(self._options).count([*filled])
+
+    def _note_day(self, cells: Sequence[str]) -> None:
+        """Note the days of ISO dates, until one of them can be no month."""
+        if self._dated is None:
+            return
+        day = cells[self._dated].strip()[:10]
+        if day[8:] > "12":
+            self._dated = None
+        elif day[4:5] == day[7:8] == "-" and len(self._days) < _MANY_DAYS:
+            self._days.add(day)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Say that days may be months: of so many days, of so many numbers, it is no chance."""
+        is_full = self._dated is not None and len(self._days) >= _MANY_DAYS
+        numbers = {day[8:] for day in self._days}
+        return [_SWAPPED] if is_full and len(numbers) >= _MOST_NUMBERS else []

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from bad_inputs import parse
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources import SourceOptions
+
+OPTIONS = SourceOptions(mapping_file="generic", region="US")
+HEADER = "Phone,Direction,Date,Text"
+GOOD = "(212) 555-0111,in,2024-01-31T09:30:00Z,"
+
+
+def _table(*rows: str) -> bytes:
+    return "\n".join([HEADER, *rows, ""]).encode()
+
+
+def test_rows_of_a_second_table_are_none_of_the_first() -> None:
+    """Of equal width they would be read by the columns of the first: a duration as a text."""
+    second = "Number,Direction,Date,Duration"
+    parsed, _ = parse(_table(f"{GOOD}hi", second, f"{GOOD}12"), ".csv", OPTIONS)
+    said = "row is the header of another table, or below it: put that table into a file of its own"
+    assert [[str(one) for one in row.problems] for row in parsed] == [[], [said], [said]]
+    parsed, _ = parse(_table("Text,,,", f"{GOOD}hi"), ".csv", OPTIONS)  # is no header
+    assert parsed[1].row is not None
+
+
+@pytest.mark.parametrize("error", ["#NAME?", "#REF!", "#VALUE!"])
+def test_an_error_of_a_spreadsheet_is_no_text(error: str) -> None:
+    """It stands where a text such as "=)" or "-ok" was."""
+    parsed, _ = parse(_table(GOOD + error, f"{GOOD}{error} it said"), ".csv", OPTIONS)
+    assert [problem.field for problem in parsed[0].problems] == ["message"]
+    assert parsed[1].row is not None
+
+
+def test_a_text_that_fills_a_cell_of_excel_may_be_cut() -> None:
+    """Which is told, and it is sent."""
+    parsed, _ = parse(_table(GOOD + "x" * 32_767, GOOD + "x" * 32_768), ".csv", OPTIONS)
+    assert [len(row.notices) for row in parsed] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("days", "months", "told"), [(12, 12, True), (13, 12, False), (5, 12, False), (12, 2, False)]
+)
+def test_days_that_may_be_months_are_told(
+    days: int,
+    months: int,
+    told: bool,  # noqa: FBT001 - what is expected
+) -> None:
+    """Where none of many is after the 12th, and nearly all to that occur."""
+    rows = [
+        f"(212) 555-0111,in,20{year}-{month:02}-{day:02}T09:30:00Z,hi"
+        for year in (22, 23)
+        for month in range(1, months + 1)
+        for day in range(1, days + 1)
+    ]
+    _, warnings = parse(_table(*rows), ".csv", OPTIONS)
+    assert any("may have taken days for months" in one for one in warnings) == told
+
+
+def test_a_column_of_mails_is_no_record() -> None:
+    """A type of message may be the name of a column, beside others that are known."""
+    with pytest.raises(SourceError, match="is spelled differently"):
+        parse(b"Email,Direction,Date,Message\n", ".csv")
