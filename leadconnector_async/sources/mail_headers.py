@@ -256,6 +256,7 @@ def states_of(head: Head) -> set[str]:
     """What a mail's headers say became of it."""
     states = set(states_of_labels(head.first("x-gmail-labels")))
     states |= {state for flag, state in _STATUS_FLAGS.items() if flag in head.first("x-status")}
+    states |= {"drafts"} if head.first("x-unsent").strip() == "1" else set()  # Outlook's
     with suppress(ValueError):  # no number
         if int(head.first("x-mozilla-status"), 16) & 0x0008:  # still there until it is compacted
             states.add("deleted")

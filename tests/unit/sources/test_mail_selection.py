@@ -52,11 +52,13 @@ def test_labels_say_what_became_of_a_mail(labels: str, left_out: str | None) -> 
         ("X-Mozilla-Status: 0001", None),
         ("X-Status: AD", "deleted mails"),
         ("X-Status: T", "drafts"),
+        ("X-Unsent: 1", "drafts"),
+        ("X-Unsent: 0", None),
         ("Status: RO\nX-Status: AF", None),
     ],
 )
 def test_flags_in_a_head_say_what_became_of_a_mail(headers: str, left_out: str | None) -> None:
-    """As Thunderbird, IMAP servers and Mutt keep them in an mbox."""
+    """As Thunderbird, IMAP servers, Mutt and Outlook keep them."""
     assert _parsed(headers).left_out == left_out
 
 
