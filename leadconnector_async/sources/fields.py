@@ -194,7 +194,10 @@ def flat(values: dict[str, object]) -> dict[str, object]:
         inner = values.get(name)
         if isinstance(inner, dict):
             del values[name]
-            values |= {f"{name}.{key}": value for key, value in inner.items()}
+            for key, value in inner.items():
+                path = f"{name}.{key}"
+                same = values.get(path) in (None, value)
+                values[path] = value if same else WrongValueError("has two values", "write one")
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.models import Problem
@@ -27,6 +28,12 @@ _MOST: Final = 32_767
 
 _MAY_BE_CUT: Final = (
     f"text has {_MOST:,} characters, as many as a cell of Excel holds: it may be cut"
+)
+
+_MARKUP: Final = re.compile(r"\s*<(?:!doctype|html|body|div|p|br|span|table)\b", re.IGNORECASE)
+
+_IS_MARKUP: Final = (
+    "text is HTML, and is sent as it stands: of mails give --map html=COLUMN and --map message="
 )
 
 _FEWEST_NAMES: Final = 3
@@ -67,9 +74,9 @@ class Doubts:
         text = None if parsed.row is None else parsed.row.message
         if text in _ERRORS:
             return parsed._replace(row=None, problems=(_LOST_TEXT,), identity=identity)
-        if text is not None and len(text) == _MOST:
-            return parsed._replace(notices=(*parsed.notices, _MAY_BE_CUT))
-        return parsed
+        told = [_MAY_BE_CUT] if text is not None and len(text) == _MOST else []
+        told += [_IS_MARKUP] if text is not None and _MARKUP.match(text) else []
+        return parsed._replace(notices=(*parsed.notices, *told)) if told else parsed
 
     def _is_header(self, cells: Sequence[str]) -> bool:
         filled = {cell for cell in cells if cell.strip()}

@@ -176,6 +176,15 @@ def test_a_key_with_two_values_is_refused() -> None:
     ]
 
 
+def test_a_field_has_one_value_however_it_is_spelled() -> None:
+    """In its object or by its dotted name: one of two was dropped, unsaid."""
+    contact = {"phone": "+12125550100"}
+    lines = [record(contact=contact, **{"contact.phone": f"+1212555010{n}"}) for n in (0, 1)]
+    (same, other), _ = parse(jsonl(*lines), ".jsonl")
+    assert same.row is not None
+    assert [str(one) for one in other.problems] == ["contact.phone has two values: write one"]
+
+
 def test_keys_with_two_values_are_found_in_all_of_a_long_file_that_has_many() -> None:
     """Each line is looked at in the beginning, and then one of many until one has it."""
     plain = jsonl(record()).strip()
