@@ -162,7 +162,8 @@ class RowMapper:
         words = self._type.words
         texts = (word_of(row, name) for name in (*as_list(self._type.column), *self._type.maybe))
         said = any(rules.meant_by(words, text) if words else text for text in texts if text)
-        return not (said or any(word_of(row, name) for name in filled))
+        others = {word_of(row, name).casefold() for name in filled}
+        return not said and others <= {"", "false", "no"}
 
     def _note(self, row: Row, values: Values) -> None:
         """Put beneath the text of a call what the API has no field for."""
