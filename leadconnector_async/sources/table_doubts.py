@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.models import Problem
@@ -80,7 +81,11 @@ class Doubts:
 
     def _is_header(self, cells: Sequence[str]) -> bool:
         filled = {cell for cell in cells if cell.strip()}
-        return _FEWEST_NAMES <= len(filled) == Vocabulary(self._options).count([*filled])
+        return _FEWEST_NAMES <= len(filled) == self._vocabulary.count([*filled])
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self._options)
 
     def _note_day(self, cells: Sequence[str]) -> None:
         """Note the days of ISO dates, until one of them can be no month."""
