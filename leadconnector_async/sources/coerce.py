@@ -21,14 +21,31 @@ from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError,
 from leadconnector_async.sources.members import Beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+
+def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
+    """Make the reader of a field that allows these words only."""
+    allowed = frozenset(choices)
+    known = ", ".join(choices[: fields.MAX_LISTED])
+
+    def read(value: object) -> str:
+        if type(value) is str and value in allowed:
+            return value
+        text = fields.read_text(value)
+        meant = fields.nearest(text, choices)
+        fix = f'write "{meant}"' if meant else f"write one of {known}"
+        raise WrongValueError(f"is {fields.quoted(text)}", fix)
+
+    return read
+
 
 _READERS: Final[dict[str, Callable[[object], object]]] = {
     **dict.fromkeys(fields.FIELDS, read_text),
     **dict.fromkeys(fields.LIST_FIELDS, fields.read_list),
     "id": fields.read_own_id,
     "altId": fields.read_own_id,
-    **{name: fields.reader_of(choices) for name, choices in CHOICES.items()},
+    **{name: reader_of(choices) for name, choices in CHOICES.items()},
 }
 
 _NO_TYPE: Final = Problem(

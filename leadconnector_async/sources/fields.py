@@ -16,7 +16,7 @@ from leadconnector_async.models import Call, Contact
 from leadconnector_async.sources.base import SourceRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 NESTED: Final[dict[str, type[Call | Contact]]] = {"call": Call, "contact": Contact}
 """Fields that are objects in JSON, and dotted names elsewhere."""
@@ -341,19 +341,3 @@ def read_list(value: object) -> list[str] | None:
 def quoted(text: str) -> str:
     """Show a word, but no text that could be a message."""
     return f'"{text}"' if _WORD.fullmatch(text) else f"text of {len(text)} characters"
-
-
-def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
-    """Make the reader of a field that allows these words only."""
-    allowed = frozenset(choices)
-    known = ", ".join(choices[:MAX_LISTED])
-
-    def read(value: object) -> str:
-        if type(value) is str and value in allowed:
-            return value
-        text = read_text(value)
-        meant = nearest(text, choices)
-        fix = f'write "{meant}"' if meant else f"write one of {known}"
-        raise WrongValueError(f"is {quoted(text)}", fix)
-
-    return read

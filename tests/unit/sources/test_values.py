@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leadconnector_async.models import MESSAGE_TYPES
+from leadconnector_async.sources.coerce import reader_of
 from leadconnector_async.sources.fields import (
     WrongValueError,
     kind_of,
     read_list,
     read_own_id,
     read_text,
-    reader_of,
 )
 
 if TYPE_CHECKING:
