@@ -20,7 +20,7 @@ from leadconnector_async.api.contacts import delete_contact, made_contact, make_
 from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages
 from leadconnector_async.doctor import Finding, Kind
 from leadconnector_async.errors import FateUnknownError, LeadConnectorError
-from leadconnector_async.models import Contact, Receipt, Refusal
+from leadconnector_async.models import Contact, Receipt
 from leadconnector_async.records.validation import RULES
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ class _Flight:
             return Finding("canary contact", "fault", found, "look for it, and remove it")
         self.contact = made_contact(response)
         if self.contact is None:
-            refusal = responses.read_refusal(response.status, response.body)
             what = f"no contact with {self._number} could be made (see that none was)"
-            return _refused("canary contact", what, refusal)
+            return _refused("canary contact", what, responses.words_of(response))
         return Finding("canary contact", "ok", f"made {self.contact} with {self._number}")
 
     async def write(self, kinds: list[Kind]) -> AsyncIterator[Finding]:
@@ -114,7 +113,8 @@ class _Flight:
         response = await self._api.exchange(self._location, request)
         answer = responses.classify(response.status, response.body)
         if not isinstance(answer, responses.Accepted):
-            return _refused(check, "the message was not stored", answer.refusal)
+            said = f"{answer.refusal.status} {answer.refusal.message}"
+            return _refused(check, "the message was not stored", said)
         trial.receipt = answer.receipt
         self._conversation = answer.receipt.conversation_id or self._conversation
         return Finding(check, "ok", "stored")
@@ -154,8 +154,8 @@ class _Flight:
             request = endpoints.list_messages(self._conversation)
             response = await self._api.exchange(self._location, request)
             if not responses.is_success(response):
-                refusal = responses.read_refusal(response.status, response.body)
-                yield _refused("canary read", "nothing could be read back", refusal)
+                said = responses.words_of(response)
+                yield _refused("canary read", "nothing could be read back", said)
                 return
             try:
                 listed = read_messages(response.body).messages
@@ -207,9 +207,9 @@ class _Flight:
 _OTHER: Final = "+12025550100"
 
 
-def _refused(check: str, what: str, refusal: Refusal) -> Finding:
+def _refused(check: str, what: str, said: str) -> Finding:
     fix = "give the token the scope, or the message's type the provider, that the answer asks for"
-    return Finding(check, "fault", f"{what}: {refusal.status} {refusal.message}", fix)
+    return Finding(check, "fault", f"{what}: {said}", fix)
 
 
 def _compared(trial: _Trial) -> Finding:

@@ -12,7 +12,7 @@ from leadconnector_async.api.enrichment import CALLS_NEED, enrich
 from leadconnector_async.auth.provider import FIX_TOKEN, NeedsTransport, StaticToken, TokenProvider
 from leadconnector_async.errors import FateUnknownError, InvalidMessageError, RefusedError
 from leadconnector_async.location_api import LocationApi
-from leadconnector_async.models import InboundMessage
+from leadconnector_async.models import Call, InboundMessage, Receipt
 from leadconnector_async.policy import Policy
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.quota.limits import RateLimit
@@ -20,7 +20,7 @@ from leadconnector_async.records.deferred import Deferred
 from leadconnector_async.records.draft import verified
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
-from leadconnector_async.transport.base import is_token, network_of
+from leadconnector_async.transport.base import Request, Response, is_token, network_of
 from leadconnector_async.transport.http1 import user_agent as agent_of
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from leadconnector_async.models import Call, Receipt
     from leadconnector_async.observer import Telemetry
-    from leadconnector_async.transport.base import Request, Response
 
 
 class LeadConnector(LocationApi):

@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.api import responses
-from leadconnector_async.api.endpoints import list_workflows, probes
+from leadconnector_async.api.endpoints import Probe, list_workflows, probes
 from leadconnector_async.api.listings import published_workflows, read_object
 from leadconnector_async.errors import LeadConnectorError, OutboxError
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
@@ -28,7 +28,6 @@ from leadconnector_async.records.deferred import Deferred, read_deferred
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from leadconnector_async.api.endpoints import Probe
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.transport.base import Response
@@ -188,7 +187,8 @@ async def _account(
             if number == 0:
                 yield clock_finding(response.headers.get("Date"), (sent_at + time.time()) / 2)
                 if responses.is_access_refused(response) and not responses.lacks_scope(response):
-                    found = f"the token is refused for location {location}: {words_of(response)}"
+                    words = responses.words_of(response)
+                    found = f"the token is refused for location {location}: {words}"
                     fix = "give the token and the id of one and the same location"
                     yield Finding("token", "fault", found, fix)
                     return
@@ -204,12 +204,6 @@ async def _account(
             own = "see Settings, Private Integrations"
             fix = f"give a token that is in force, of this location: {own}"
         yield Finding("api", "fault", str(error), fix)
-
-
-def words_of(response: Response) -> str:
-    """What the API answers to a request that it refuses: the status and its words."""
-    refusal = responses.read_refusal(response.status, response.body)
-    return f"{refusal.status} {refusal.message}"
 
 
 def sqlite_finding(version: tuple[int, ...]) -> Finding:
@@ -279,7 +273,7 @@ def clock_finding(date: str | None, now: float) -> Finding:
 def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Finding:
     """Whether the token has a scope, and whether it is the API that answers."""
     check = f"scope {probe.scope}"
-    is_needed, found = probe.is_needed, f"cannot tell: {words_of(response)}"
+    is_needed, found = probe.is_needed, f"cannot tell: {responses.words_of(response)}"
     fix = "try again; if it stays so, ask the API's support"
     if responses.is_permitted(response):
         try:
@@ -291,7 +285,7 @@ def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Findi
             return Finding(check, "ok", f"the token may {probe.used_for}")
     elif responses.lacks_scope(response):
         is_needed = is_needed and (by_handle or not probe.scope.startswith("contacts."))
-        found = f"the token may not {probe.used_for}: {words_of(response)}"
+        found = f"the token may not {probe.used_for}: {responses.words_of(response)}"
         fix = f"give the token {probe.scope}"
     return Finding(check, "fault" if is_needed else "warning", found, fix)
 

@@ -168,7 +168,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         ),
         partial(
             Importer,
-            api.session.with_policy(policy),
+            api.session.under(policy=policy),
             concurrency=concurrency,
             location=api.location_id,
             providers=lambda _: providers,

@@ -8,6 +8,7 @@ import math
 import time
 from collections import Counter
 from copy import copy
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from sys import exception
 from typing import TYPE_CHECKING, Final
@@ -52,6 +53,7 @@ _NOTHING_LEFT: Final = (AccessError, FileUnreadableError, WithheldError)
 """No request was begun."""
 
 
+@dataclass(eq=False, repr=False)
 class ApiSession:
     """One app's way to the API. Belongs to one event loop.
 
@@ -59,48 +61,33 @@ class ApiSession:
     is how long a request may take; ``network`` how others than the API are reached.
     """
 
-    def __init__(  # noqa: PLR0913 - two have defaults
-        self,
-        transport: Transport,
-        tokens: TokenProvider,
-        *,
-        policy: Policy,
-        limit: RateLimit | None,
-        limits: Mapping[str, RateLimit | None] = {},
-        request_limit_s: float = 60.0,
-        network: Network = Network(),  # noqa: B008 - frozen
-        observer: Observer | None = None,
-    ) -> None:
-        self.network = network
-        self.request_limit_s = request_limit_s
-        self.transport = transport
-        self.tokens = tokens
-        self.policy = policy
-        self.observer = observer
-        self.breaker: Breaker = Breaker()
-        self._limit = limit
-        self._limits = limits
-        self._quotas: dict[tuple[str, float], Quota] = {}
-        self._renewals: dict[str, asyncio.Task[str | None]] = {}
-        self._ended: dict[str, str] = {}
-        """Tokens that the API has refused, while the source of others is out of reach."""
-        self._slot_locks: dict[str, asyncio.Lock] = {}
-        self._in_line: Counter[str] = Counter()
-        """How many wait for a slot, by location."""
+    transport: Transport
+    tokens: TokenProvider
+    _: KW_ONLY
+    policy: Policy
+    limit: RateLimit | None
+    limits: Mapping[str, RateLimit | None] = field(default_factory=dict)
+    request_limit_s: float = 60.0
+    network: Network = Network()  # noqa: RUF009 - frozen
+    observer: Observer | None = None
+    breaker: Breaker = field(default_factory=Breaker, init=False)
+    _quotas: dict[tuple[str, float], Quota] = field(default_factory=dict, init=False)
+    _renewals: dict[str, asyncio.Task[str | None]] = field(default_factory=dict, init=False)
+    _ended: dict[str, str] = field(default_factory=dict, init=False)
+    """Tokens that the API has refused, while the source of others is out of reach."""
+    _slot_locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)
+    _in_line: Counter[str] = field(default_factory=Counter, init=False)
+    """How many wait for a slot, by location."""
 
-    def with_policy(self, policy: Policy) -> ApiSession:
-        """The same session under another policy, tokens and breaker included, and the quotas too.
+    def under(
+        self, *, policy: Policy | None = None, observer: Observer | None = None
+    ) -> ApiSession:
+        """The same session with another policy or observer, tokens, breaker and quotas included.
 
-        But who uses another share of them has quotas of its own.
+        But who uses another share of the quotas has some of its own.
         """
         other = copy(self)
-        other.policy = policy
-        return other
-
-    def observed_by(self, observer: Observer) -> ApiSession:
-        """The same session, quotas included, with another observer."""
-        other = copy(self)
-        other.observer = observer
+        other.policy, other.observer = policy or self.policy, observer or self.observer
         return other
 
     def quota(self, location: str, snapshot: QuotaSnapshot | None = None) -> Quota:
@@ -112,7 +99,7 @@ class ApiSession:
         quota = self._quotas.get(part)
         if quota is None:
             quota = self._quotas[part] = Quota(
-                self._limits.get(location, self._limit),
+                self.limits.get(location, self.limit),
                 snapshot=snapshot,
                 now=asyncio.get_running_loop().time(),
                 wall_ms=time.time_ns() // 1_000_000,
@@ -139,7 +126,7 @@ class ApiSession:
         try:
             async with self._slot_locks.setdefault(location, asyncio.Lock()):
                 while (ready_at := quota.ready_at(now := loop.time())) > now:
-                    if quota.day_spent:
+                    if quota.day.spent:
                         raise DailyQuotaSpentError(
                             Refusal(status=429, message="the day's quota is spent")
                         )

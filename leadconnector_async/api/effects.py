@@ -23,7 +23,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.api.responses import is_refusal, is_success, read_refusal
+from leadconnector_async.api.responses import is_refusal, is_success, words_of
 from leadconnector_async.transport.base import Request, Response
 
 T = TypeVar("T")
@@ -100,6 +100,5 @@ def unreadable(what: str) -> StepFailedError:
 
 def refused(response: Response, what: str) -> Exception:
     """The error that an unsuccessful answer to a step is."""
-    refusal = read_refusal(response.status, response.body)
-    text = f"{what}: {refusal.status} {refusal.message}"
-    return (StepRefusedError if is_refusal(response) else StepFailedError)(text)
+    kind = StepRefusedError if is_refusal(response) else StepFailedError
+    return kind(f"{what}: {words_of(response)}")

@@ -184,10 +184,10 @@ class Search:
     def _refused(self, response: Response) -> Finding:
         if (responses.says_absent if self._conversation is None else responses.is_absent)(response):
             return NotFound()
-        refusal = responses.read_refusal(response.status, response.body)
+        words = responses.words_of(response)
         if responses.is_refusal(response):
-            return Inconclusive(f"looking was refused: {refusal.status} {refusal.message}")
-        return LookupFailed(f"looking failed: {refusal.status} {refusal.message}")
+            return Inconclusive(f"looking was refused: {words}")
+        return LookupFailed(f"looking failed: {words}")
 
     def _take_page(self, page: MessagePage) -> dict[int, Finding] | None:
         self._pages += 1

@@ -273,6 +273,12 @@ def read_refusal(status: int, body: bytes) -> Refusal:
     )
 
 
+def words_of(response: Response) -> str:
+    """What the API answers to a request that it refuses: the status and its words."""
+    refusal = read_refusal(response.status, response.body)
+    return f"{refusal.status} {refusal.message}"
+
+
 def _words(found: dict[str, Any]) -> str | None:
     message = found.get("message")
     if isinstance(message, list):

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -180,6 +180,7 @@ class _CommandError(Exception):
     """Why a command gives no token, to be said after its name."""
 
 
+@dataclass(eq=False, repr=False)
 class CommandToken:
     """The first line that a command prints. It is run once, when the token is first needed.
 
@@ -188,19 +189,14 @@ class CommandToken:
     ``seconds`` how long one may take.
     """
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        what: str,
-        turns: asyncio.Semaphore,
-        *,
-        seconds: float = _MAX_COMMAND_S,
-    ) -> None:
-        self._argv = tuple(argv)
-        self._what = what
-        self._turns = turns
-        self._seconds = seconds
-        self._failure: str | None = None
+    _argv: Sequence[str]
+    _what: str
+    _turns: asyncio.Semaphore
+    _: KW_ONLY
+    seconds: float = _MAX_COMMAND_S
+    _failure: str | None = None
+
+    def __post_init__(self) -> None:
         self._cache = TokenCache(self._fetch, time.time)
 
     async def token(self, location_id: str) -> str:  # noqa: ARG002 - one location's own
@@ -235,11 +231,11 @@ class CommandToken:
             why = f"cannot be run ({error.strerror or type(error).__name__})"
             raise _CommandError(why) from None
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.seconds):
                 output = await _beginning(process)
                 status = await process.wait()
         except TimeoutError:
-            raise _CommandError(f"has not ended in {self._seconds:g} s") from None
+            raise _CommandError(f"has not ended in {self.seconds:g} s") from None
         finally:
             if process.returncode is None:
                 process.kill()

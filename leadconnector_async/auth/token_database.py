@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.postgres.connection import Connection
 
+
 T = TypeVar("T")
 
 _FAILURES: Final[tuple[type[Exception], ...]] = (OutboxError, *FAULTS)

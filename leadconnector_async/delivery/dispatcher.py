@@ -309,7 +309,7 @@ class Dispatcher:
                 lane.busy = False
                 if self._releasing:
                     self._lane_ended.set()
-            if state.quota.day_spent or state.error is not None:
+            if state.quota.day.spent or state.error is not None:
                 self._check_day(state)
             now = self._loop.time()
             if state.ready and state.queued_at == inf:
@@ -329,7 +329,7 @@ class Dispatcher:
         return not self._active
 
     def _check_day(self, state: LocationState) -> None:
-        if state.quota.day_spent:
+        if state.quota.day.spent:
             if not self._session.policy.wait_for_day:
                 self.close(state, day_spent(state))
         elif isinstance(state.error, DailyQuotaSpentError):

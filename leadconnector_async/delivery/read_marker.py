@@ -180,7 +180,7 @@ class ReadMarker:
         if self._session.policy.wait_for_day:
             self._tries[mark.name] -= 1
             now = asyncio.get_running_loop().time()
-            await self._rest(min(max(state.quota.day_ends - now, 0.0), LONGEST_SLEEP_S))
+            await self._rest(min(max(state.quota.day.ends - now, 0.0), LONGEST_SLEEP_S))
         else:
             self._barred.add(state.name)
 

@@ -291,8 +291,8 @@ class Scheduler:
 
         What waits for an answer of its own, as for the first one, goes on with its turn after it.
         """
-        if ready_at == math.inf and state.quota.day_spent:
-            ready_at = state.quota.day_ends
+        if ready_at == math.inf and state.quota.day.spent:
+            ready_at = state.quota.day.ends
         if ready_at < math.inf:
             state.turn = 0
             self.add(state, ready_at)

@@ -20,11 +20,10 @@ from dataclasses import KW_ONLY, InitVar, dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.quota.window import NEVER
+from leadconnector_async.quota.window import NEVER, Slot, Window
 
 if TYPE_CHECKING:
     from leadconnector_async.quota.limits import RateLimit
-    from leadconnector_async.quota.window import Slot, Window
 
 UNSEEN: Final = 1 / 3
 """The share of the limit left to others after a refusal, until an interval has shown what they

@@ -61,7 +61,8 @@ class Quota:
     """Requests per second that it allows."""
     _announced_day: int | None = field(init=False)
     _window: Window = field(init=False)
-    _day: Day = field(init=False)
+    day: Day = field(init=False)
+    """As it was when `ready_at` was last asked, and an answer has told."""
     _capacity: Capacity = field(init=False)
     _pacer: Pacer = field(init=False)
     _weight: float = 1.0
@@ -84,7 +85,7 @@ class Quota:
         self.limit = (assumed or UNLIMITED).shared(self.share)
         self.rate = self.limit.requests / self.limit.interval
         self._window = Window(self.limit.interval)
-        self._day = Day(self.limit.daily)
+        self.day = Day(self.limit.daily)
         if snapshot is not None:
             self._go_on(snapshot, now, wall_ms)
         wary = self._window.used > 0
@@ -96,28 +97,8 @@ class Quota:
     def __repr__(self) -> str:
         return (
             f"<Quota: {self._window.used} of {self.limit.requests} in {self.limit.interval:g} s, "
-            f"{self._window.in_flight} in flight, {self._day.used} of {self._day.limit} today>"
+            f"{self._window.in_flight} in flight, {self.day.used} of {self.day.limit} today>"
         )
-
-    @property
-    def day_spent(self) -> bool:
-        """Whether the day's budget was used up when `ready_at` was last asked."""
-        return self._day.spent
-
-    @property
-    def day_left(self) -> int | None:
-        """How many requests the day still has room for; None where it has no limit."""
-        return self._day.left
-
-    @property
-    def day_limit(self) -> int | None:
-        """The limit of a day in force: the server's, once it has announced one."""
-        return self._day.limit
-
-    @property
-    def day_ends(self) -> float:
-        """When the day ends; infinity before its first request."""
-        return self._day.ends
 
     def ready_at(self, now: float) -> float:
         """When a request may start. Not after ``now``: it may start now.
@@ -130,7 +111,7 @@ class Quota:
             self._wanted_at = now
         if now < self.paused_until:
             return self.paused_until
-        if self._day.is_spent(now):
+        if self.day.is_spent(now):
             return inf
         self._window.expire(now)
         share = self._capacity.share(now)
@@ -163,7 +144,7 @@ class Quota:
         self._ready = False
         if self._answered:  # the first goes alone, at any pace
             self._pacer.draw(self._weight)
-        self._day.count(now)
+        self.day.count(now)
         return self._window.take(now, self._capacity.mark(now), self._waited)
 
     def listens(self, now: float) -> bool:
@@ -185,7 +166,7 @@ class Quota:
         self._announced_day = seen.daily_limit or self._announced_day
         if self.share < 1:
             seen = self._within_share(seen, later)
-        self._day.learn(seen, later, now)
+        self.day.learn(seen, later, now)
         self._learn_limit(seen, now)
         most = self.limit.requests
         if seen.remaining is not None and seen.remaining <= most and seen.max in (None, most):
@@ -197,7 +178,7 @@ class Quota:
     def unused(self, slot: Slot) -> None:
         """The request provably never left: its slot and its unit of the day are free again."""
         self._window.unused(slot)
-        self._day.uncount()
+        self.day.uncount()
         if self._waiting:
             self._tell_waiting()
 
@@ -222,9 +203,9 @@ class Quota:
 
         Others are taken to be there, and given room. ``retry_after``: seconds, None where unsaid.
         """
-        if self._day.is_spent(now):
+        if self.day.is_spent(now):
             self.throttled_since = inf
-            return self._day.ends
+            return self.day.ends
         self.throttled_since = min(self.throttled_since, now)
         self._capacity.refused(now)
         wait = self.limit.interval * MIN_PAUSE if retry_after is None else retry_after
@@ -233,12 +214,12 @@ class Quota:
 
     def state(self, now: float, wall_ms: int) -> QuotaSnapshot:
         """What the next process needs to go on from here, in Unix milliseconds."""
-        self._day.is_spent(now)
+        self.day.is_spent(now)
         self._window.expire(now)
-        day_ends = self._day.ends if self._day.used else now
+        day_ends = self.day.ends if self.day.used else now
         free_at = self._window.evenly_free_at(now)
         return QuotaSnapshot(
-            day_used=self._day.used,
+            day_used=self.day.used,
             day_ends=wall_ms + round((day_ends - now) * 1000),
             window_used=self._window.used,
             window_ends=wall_ms + round((free_at - now) * 1000),
@@ -248,7 +229,7 @@ class Quota:
     def _go_on(self, snapshot: QuotaSnapshot, now: float, wall_ms: int) -> None:
         day_ends = now + min((snapshot.day_ends - wall_ms) / 1000, DAY_S)
         used, day_ends = (snapshot.day_used, day_ends) if day_ends > now else (0, inf)
-        self._day = Day(
+        self.day = Day(
             self.limit.daily,
             used,
             day_ends,
@@ -266,8 +247,8 @@ class Quota:
         """
         most = seen.max and part(seen.max, self.share)
         daily = seen.daily_limit and part(seen.daily_limit, self.share)
-        of_day = daily or self._day.limit
-        left = inf if of_day is None else max(0, of_day - self._day.used + later)
+        of_day = daily or self.day.limit
+        left = inf if of_day is None else max(0, of_day - self.day.used + later)
         return replace(
             seen,
             max=most,

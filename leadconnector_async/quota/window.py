@@ -219,10 +219,11 @@ _NEW_DAY: Final = 1 / 10
 
 @dataclass(slots=True, eq=False, repr=False)
 class Day:
-    """Counts a day's requests. The day ends when the server says, else 24 h after its first one.
+    """Counts a day's requests. It ``ends`` when the server says, else 24 h after the first one.
 
-    ``announced`` is the server's limit, where it has told one. ``inherited``: an earlier process
-    has counted, and so the day is not spent before an answer of now has confirmed it.
+    ``limit`` is the one in force, None for none: the server's (``announced``) once it has told one.
+    ``inherited``: an earlier process has counted, and so the day is not spent before an answer of
+    now has confirmed it.
     """
 
     limit: int | None

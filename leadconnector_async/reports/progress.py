@@ -266,9 +266,9 @@ class ProgressMeter:
         if self._breaker.is_open:
             wait = max(self._breaker.open_until - now, 0.0)
             return Notice("The API is out of reach: trying again", wait)
-        spent = [s for s in run.locations.values() if s.quota.day_spent and s.error is None]
+        spent = [s for s in run.locations.values() if s.quota.day.spent and s.error is None]
         if spent:
-            wait = min(state.quota.day_ends for state in spent) - now
+            wait = min(state.quota.day.ends for state in spent) - now
             of = "the location" if len(spent) == 1 else _counted(len(spent), "location")
             return Notice(f"The day's quota of {of} is spent: going on", wait)
         if stats.throttled > self._throttled:
@@ -307,11 +307,11 @@ def _needs(
 def budget_of(quota: Quota, seen: float, now: float) -> Budget:
     """The location's quota, at the rate that was seen (0: none yet) where that is lower."""
     allowed = quota.limit.requests / quota.limit.interval
-    day_ends_in = quota.day_ends - now
+    day_ends_in = quota.day.ends - now
     return Budget(
         rate=min(seen, allowed) if seen else allowed,
-        daily=quota.day_limit,
-        left_today=quota.day_left,
+        daily=quota.day.limit,
+        left_today=quota.day.left,
         day_ends_in=day_ends_in if 0 <= day_ends_in < DAY else DAY,
     )
 

@@ -98,7 +98,7 @@ class StatisticsMeter(Observer):
 
     def __init__(self, session: ApiSession) -> None:
         self._next: Observer = session.observer or Observer()
-        self.session: ApiSession = session.observed_by(self)
+        self.session: ApiSession = session.under(observer=self)
         self._run: WatchedSender | None = None
         self.is_open: bool = True
         self._own: Callable[[], dict[str, Any]] = dict
@@ -273,7 +273,7 @@ def _location(
     quota, lanes = state.quota, state.lanes.values()
     seen, limit = quota.state(now, 0), quota.limit
     is_known = limit.requests < UNLIMITED.requests
-    ends_in = quota.day_ends - now
+    ends_in = quota.day.ends - now
     reason, until = _pause_of(state, breaker, now)
     return LocationStatistics(
         pending=max(state.claimed if left is None else left, 0),
@@ -286,9 +286,9 @@ def _location(
         quota_interval=limit.interval,
         quota_used=seen.window_used,
         quota_left=max(limit.requests - seen.window_used, 0) if is_known else None,
-        day_limit=quota.day_limit,
+        day_limit=quota.day.limit,
         day_used=seen.day_used,
-        day_left=quota.day_left,
+        day_left=quota.day.left,
         day_ends_in=ends_in if ends_in < math.inf else None,
         paused=reason,
         paused_for=max(until - now, 0.0) if until < math.inf else None,
@@ -301,9 +301,9 @@ def _pause_of(state: LocationState, breaker: Breaker, now: float) -> tuple[str |
     quota = state.quota
     if state.error is not None:
         reason = REASONS.get(type(state.error), TAKEN_OVER)
-        return reason, quota.day_ends if reason == "day_spent" else math.inf
-    if quota.day_spent:
-        return "day_spent", quota.day_ends
+        return reason, quota.day.ends if reason == "day_spent" else math.inf
+    if quota.day.spent:
+        return "day_spent", quota.day.ends
     if breaker.is_open:
         return "out_of_reach", breaker.open_until
     if quota.paused_until > now:

@@ -7,15 +7,15 @@ reading its answer cost. Here a request is one write to a connection, and its an
 
 All of it rests on what is documented: a middleware is given a `ClientRequest` that says where it
 leads, a connector's `connect` makes a connection of it, that has a `transport` and a `close`; and
-asyncio lets a transport change its protocol. But `connect` takes more than its documentation says,
-and middlewares came with 3.12: before, the request is made here. What a release has otherwise is
-noticed before anything has left, and then its session sends.
+asyncio lets a transport change its protocol. But `connect` takes more than its documentation says.
+What a release has otherwise is noticed before anything has left, and then its session sends.
 """
 
 from __future__ import annotations
 
 import inspect
 from asyncio import get_running_loop
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -24,7 +24,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from leadconnector_async.errors import FateUnknownError
-from leadconnector_async.transport.connection_ends import never_came, not_connected
+from leadconnector_async.transport.connection_ends import Connections, never_came, not_connected
 from leadconnector_async.transport.connections import ConnectionPool, KeptConnection, MovedError
 from leadconnector_async.transport.http1 import Heads
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from leadconnector_async.transport.base import MaySend, Request, Response
-    from leadconnector_async.transport.connection_ends import Connections
 
 
+@dataclass(eq=False, repr=False)
 class Direct:
     """Sends requests over a connector's connections. Belongs to one event loop.
 
@@ -43,30 +43,23 @@ class Direct:
     AttributeError or TypeError.
     """
 
-    def __init__(  # noqa: PLR0913 - each is part of where it leads, or of its limits
-        self,
-        session: aiohttp.ClientSession,
-        base_url: str,
-        known: Connections,
-        *,
-        seconds: float,
-        connect: float,
-        connections: int,
-        ssl: SSLContext | bool,
-        agent: str,
-        otherwise: Callable[
-            [Exception, Request, str, MaySend | None], Coroutine[Any, Any, Response]
-        ],
-    ) -> None:
+    _session: aiohttp.ClientSession
+    base_url: InitVar[str]
+    _known: Connections
+    _: KW_ONLY
+    seconds: float
+    connect: InitVar[float]
+    connections: InitVar[int]
+    ssl: SSLContext | bool
+    agent: InitVar[str]
+    otherwise: Callable[[Exception, Request, str, MaySend | None], Coroutine[Any, Any, Response]]
+
+    def __post_init__(self, base_url: str, connect: float, connections: int, agent: str) -> None:
         self._loop = get_running_loop()
-        self._session = session
         self._connector = TCPConnector(limit=0, ttl_dns_cache=60)
-        self._known = known
         self._timeout = aiohttp.ClientTimeout(sock_connect=connect)
-        self._seconds = seconds
         self._heads = Heads(base_url, agent)
-        self._url, self._ssl = URL(base_url), ssl
-        self._otherwise = otherwise
+        self._url = URL(base_url)
         self._pool = ConnectionPool(self._connect, connections)
         inspect.signature(self._connector.connect).bind(None, [], self._timeout)
 
@@ -77,7 +70,7 @@ class Direct:
         if get_running_loop() is not loop:
             raise RuntimeError("the client was used in another event loop: make one for each")
         now = loop.time()
-        due = now + self._seconds
+        due = now + self.seconds
         connection: KeptConnection | None = None
         try:
             while True:
@@ -90,7 +83,7 @@ class Direct:
             left = connection is not None and connection.unwritten is None
             error = (never_came if left else not_connected)(exc)
         except MovedError as moved:
-            return await self._otherwise(moved, request, token, may_send)
+            return await self.otherwise(moved, request, token, may_send)
         else:
             pool.give_back(connection, loop.time())
             connection = None
@@ -113,7 +106,7 @@ class Direct:
         return await self.send(request, token, may_send)
 
     async def _connect(self) -> KeptConnection:
-        destination = await _destination(self._session, self._url, ssl=self._ssl)
+        destination = await _destination(self._session, self._url, ssl=self.ssl)
         given = await self._connector.connect(destination, [], self._timeout)
         connection = KeptConnection(given, self._pool)
         self._known.add(connection.transport)

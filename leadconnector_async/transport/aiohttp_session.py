@@ -108,7 +108,7 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 class _GuardedBody(aiohttp.BytesPayload):
     """A body that asks ``may_send`` once it has its connection, at the first byte.
 
-    aiohttp keeps the headers back for it; before 3.12 they have left, and alone ask for nothing.
+    aiohttp keeps the headers back for it.
     """
 
     def __init__(self, body: bytes, may_send: MaySend | None, known: Connections) -> None:
@@ -134,11 +134,6 @@ class _GuardedBody(aiohttp.BytesPayload):
             self._connections.discard(self._protocol)
             if abort:
                 self._leaving_by.abort()
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write it, as releases before 3.12 ask."""
-        self._begin(writer)
-        await super().write(writer)
 
     async def write_with_length(self, writer: AbstractStreamWriter, length: int | None) -> None:
         """Write it."""

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 
 from leadconnector_async.errors import FateUnknownError, NotSentError
-from leadconnector_async.transport.base import WITHHELD, WithheldError
+from leadconnector_async.transport.base import WITHHELD, MaySend, Response, WithheldError
 from leadconnector_async.transport.connection_ends import KEEP_ALIVE, not_connected
 from leadconnector_async.transport.http1 import AnswerReader
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from aiohttp.connector import Connection
 
-    from leadconnector_async.transport.base import MaySend, Response
 
 FEW: Final = 64
 """Connections that are opened without further question when requests wait."""

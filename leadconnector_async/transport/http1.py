@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -19,14 +19,11 @@ from yarl import URL
 
 from leadconnector_async.errors import AccessError, FateUnknownError
 from leadconnector_async.models import Refusal
-from leadconnector_async.transport.base import Response
+from leadconnector_async.transport.base import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from aiohttp import StreamReader
 
-    from leadconnector_async.transport.base import Request
 
 MAX_TOKENS: Final = 4096
 

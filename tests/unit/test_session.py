@@ -22,6 +22,7 @@ from leadconnector_async import (
     RateLimit,
 )
 from leadconnector_async.models import Refusal
+from leadconnector_async.quota.window import Day
 from leadconnector_async.sandbox import Sandbox, SandboxConfig
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.base import Request
@@ -222,7 +223,7 @@ def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
     """Not when the clock has merely moved on since the quota was asked."""
 
     class Soon:
-        day_spent = False
+        day: ClassVar = Day(None)
         answers: ClassVar = [1e-9, 0.0]
         free_at = -1.0
 
@@ -245,7 +246,7 @@ def test_whoever_comes_later_does_not_overtake_those_who_wait_for_a_slot() -> No
     """First come, first served: not even where a slot is free before the first in line asks."""
 
     class Full:
-        day_spent = False
+        day: ClassVar = Day(None)
         free = False
 
         def ready_at(self, now: float) -> float:
@@ -279,7 +280,7 @@ def test_a_location_may_have_its_own_limit() -> None:
     async def scenario() -> None:
         low = RateLimit(25, 10.0, 10_000)
         async with LeadConnector("t", limits={"low": low, "free": None}) as api:
-            assert api.session._limits == {"low": low, "free": None}
+            assert api.session.limits == {"low": low, "free": None}
             assert repr(api.session.quota("low")) != repr(api.session.quota("usual"))
 
     asyncio.run(scenario())

@@ -23,6 +23,7 @@ from leadconnector_async.delivery.scheduler import (
 )
 from leadconnector_async.errors import LeadConnectorError
 from leadconnector_async.outbox.base import Claim, Lease
+from leadconnector_async.quota.window import Day
 from leadconnector_async.session import ApiSession
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ class StandInQuota:
     def __init__(self, rate: float, opens_at: float) -> None:
         self.rate = rate
         self.opens_at = opens_at
-        self.day_spent = False
-        self.day_ends = math.inf
+        self.day: Day = Day(None)
 
     def ready_at(self, now: float) -> float:
         """Now, or later."""
@@ -405,11 +405,11 @@ def test_a_location_whose_day_is_spent_comes_back_with_the_next() -> None:
     """No slot that is given back can wake it before."""
     scheduler, spent = Scheduler(), full(location_state(opens_at=math.inf), 1, 1)
     quota = cast("StandInQuota", spent.quota)
-    quota.day_spent, quota.day_ends = True, 9.0
+    quota.day = Day(0, ends=9.0)
     scheduler.add(spent, 0.0)
     assert scheduler.pop(1.0) is None
     assert scheduler.next_at == 9.0
-    quota.day_ends = math.inf
+    quota.day.ends = math.inf
     assert scheduler.pop(9.0) is None
     assert scheduler.next_at == math.inf
 

@@ -112,9 +112,9 @@ async def test_what_never_left_costs_nothing() -> None:
     """Neither a slot nor a request of the day."""
     quota = make(RateLimit(1, 10.0, daily=1))
     quota.unused(await one(quota))
-    assert quota.day_left == 1
+    assert quota.day.left == 1
     quota.give_back(await one(quota), time(), SILENT)
-    assert quota.day_left == 0
+    assert quota.day.left == 0
 
 
 @virtually
@@ -133,7 +133,7 @@ async def test_no_limit_is_none_until_one_is_announced() -> None:
     quota = make()
     quota = Quota(None, now=time(), wall_ms=WALL)
     await exchange(quota, SILENT, 10_000)
-    assert quota.day_left is None
+    assert quota.day.left is None
     await exchange(quota, RateLimitHeaders(max=25, interval_ms=10_000, daily_limit=10_000))
     assert quota.limit.requests == 25
     assert quota.rate == 2.5
@@ -251,13 +251,13 @@ async def test_a_spent_day_ends_when_the_server_says() -> None:
     seen = RateLimitHeaders(daily_limit=1000, daily_remaining=0, daily_reset_ms=3_600_000)
     await exchange(quota, seen)
     assert quota.ready_at(time()) == inf
-    assert quota.day_spent
-    assert quota.day_ends == pytest.approx(time() + 3600.0, abs=1e-3)
-    assert quota.throttled(time()) == quota.day_ends
+    assert quota.day.spent
+    assert quota.day.ends == pytest.approx(time() + 3600.0, abs=1e-3)
+    assert quota.throttled(time()) == quota.day.ends
     await asyncio.sleep(3600.0)
     assert quota.ready_at(time()) == time()
-    assert not quota.day_spent
-    assert quota.day_left == 1000
+    assert not quota.day.spent
+    assert quota.day.left == 1000
 
 
 @virtually
@@ -268,10 +268,10 @@ async def test_a_day_goes_on_in_the_next_process() -> None:
     state = quota.state(time(), WALL)
     assert state.day_used == 40
     heir = make(RateLimit(100, 10.0, daily=1000), state, WALL + 3_600_000)
-    assert heir.day_left == 960
-    assert heir.day_ends == pytest.approx(time() + 3600.0, abs=0.01)
+    assert heir.day.left == 960
+    assert heir.day.ends == pytest.approx(time() + 3600.0, abs=0.01)
     tomorrow = make(RateLimit(100, 10.0, daily=1000), state, WALL + 7_300_000)
-    assert tomorrow.day_left == 1000
+    assert tomorrow.day.left == 1000
 
 
 @virtually
@@ -326,7 +326,7 @@ def test_a_wall_clock_that_jumped_stops_nothing_for_long(jump_ms: int) -> None:
         quota = make()
         await consistent(quota, 100)
         heir = make(snapshot=quota.state(time(), WALL), wall_ms=WALL + jump_ms)
-        assert heir.day_ends <= time() + 86_400.0 or heir.day_left == 200_000
+        assert heir.day.ends <= time() + 86_400.0 or heir.day.left == 200_000
         await asyncio.sleep(10.0)
         assert heir.ready_at(time()) <= time()
 
@@ -340,7 +340,7 @@ async def test_a_state_that_says_nothing_changes_nothing() -> None:
     assert fresh == QuotaSnapshot(0, WALL, 0, WALL)
     heir = make(snapshot=QuotaSnapshot(500, WALL - 1, 100, WALL - 1))
     assert heir.ready_at(time()) == time()
-    assert heir.day_left == 200_000
+    assert heir.day.left == 200_000
 
 
 @pytest.mark.slow
@@ -371,14 +371,14 @@ async def test_an_announced_day_is_handed_on() -> None:
     quota = make()
     await exchange(quota, RateLimitHeaders(daily_limit=5, daily_remaining=0))
     assert quota.ready_at(time()) == inf
-    assert quota.day_spent
+    assert quota.day.spent
     heir = make(snapshot=quota.state(time(), WALL))
-    assert (heir.day_limit, heir.day_spent) == (5, False)
+    assert (heir.day.limit, heir.day.spent) == (5, False)
     await exchange(heir, SILENT)
     assert heir.ready_at(time()) == inf
-    assert heir.day_spent
+    assert heir.day.spent
     later = make(snapshot=quota.state(time(), WALL), wall_ms=WALL + 25 * 3_600_000)
-    assert (later.day_limit, later.day_left) == (5, 5)
+    assert (later.day.limit, later.day.left) == (5, 5)
 
 
 def shared(share: float, snapshot: QuotaSnapshot | None = None) -> Quota:
@@ -393,7 +393,7 @@ async def test_a_share_is_a_share_of_what_is_announced() -> None:
     assert quota.limit == RateLimit(50, 10.0, 100_000)
     seen = RateLimitHeaders(max=25, remaining=24, interval_ms=10_000, daily_limit=10_000)
     await exchange(quota, seen)
-    assert (quota.limit.requests, quota.day_limit) == (12, 5_000)
+    assert (quota.limit.requests, quota.day.limit) == (12, 5_000)
     assert quota.state(time(), WALL).day_limit == 10_000
 
 
@@ -422,11 +422,11 @@ async def test_a_day_keeps_its_share_over_restarts() -> None:
     """What this import has used counts, and what others have left does not give it back."""
     used = QuotaSnapshot(99_990, WALL + 3_600_000, 0, WALL, 200_000)
     quota = shared(0.5, used)
-    assert quota.day_left == 10
+    assert quota.day.left == 10
     plenty = RateLimitHeaders(daily_limit=200_000, daily_remaining=100_000)
     await exchange(quota, plenty, 10)
     assert quota.ready_at(time()) == inf
-    assert quota.day_spent
+    assert quota.day.spent
 
 
 @virtually
@@ -434,7 +434,7 @@ async def test_a_day_that_others_use_up_is_up() -> None:
     """Nobody has a share of nothing."""
     quota = shared(0.5)
     await exchange(quota, RateLimitHeaders(daily_limit=200_000, daily_remaining=3))
-    assert quota.day_left == 3
+    assert quota.day.left == 3
 
 
 @virtually
