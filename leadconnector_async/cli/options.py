@@ -239,30 +239,41 @@ outbox_option: Final = option(
     help="The file in which the import keeps what became of each record, or the URL of a database.",
 )
 
-ONE_SOURCE_OF_TOKENS: Final = (  # an explanation, no secret
-    "give --token or --locations, not both: unset LEADCONNECTOR_TOKEN to use the file's tokens"
-)
 
-
-def read_access(given: dict[str, Any], *, otherwise: str = "") -> None:
-    """Read the file of locations where one is given; without one a token is needed.
-
-    ``otherwise`` ends the advice where there is neither.
+def read_access(given: dict[str, Any], *, is_needed: bool = True) -> None:
+    """Read the file of locations where one is given; without one a token may be needed.
 
     Raises:
         click.UsageError: both or neither is given. LocationsError: the file cannot be read.
     """
-    if given["token"] and given["locations"]:
-        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
-    if not (given["token"] or given["locations"] or given.get("sandbox")):
+    sandbox = given.get("sandbox")
+    if given["token"] and given["locations"] and not sandbox:
         raise click.UsageError(
-            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's" + otherwise
+            "give --token or --locations, not both: unset LEADCONNECTOR_TOKEN to use the file's "
+            "tokens"
+        )
+    if is_needed and not (given["token"] or given["locations"] or sandbox):
+        or_try = "" if sandbox is None else ", or try it with --sandbox"
+        raise click.UsageError(
+            f"give the token in LEADCONNECTOR_TOKEN, or --locations with each location's{or_try}"
         )
     if given["locations"]:
         from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
 
         given["locations"] = read_locations(given["locations"])
 
+
+token_option: Final = option(
+    "--token TEXT",
+    help="The private integration token. Better given in the environment: the command line can be "
+    "seen in the list of processes.",
+)
+
+provider_option: Final = option(
+    "--provider ID",
+    help="The conversation provider of calls and custom messages that name none: exports of other "
+    "systems do not know it.",
+)
 
 source_token_option: Final = option(
     "--source-token TOKEN",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -118,14 +118,9 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
     }
     return ImportSummary(
         **stated,
-        read=stats.read,
-        staged=stats.staged,
-        skipped=stats.skipped,
+        **{name: getattr(stats, name) for name in _OF_RUN},
         sent_before=status.sent - sent,
-        requests=stats.requests,
-        throttled=stats.throttled,
         elapsed_s=round(elapsed_s, 3),
-        found=stats.found,
         looks=stats.searches,
         errands=stats.enrichments,
         marked_read=stats.marked,
@@ -134,6 +129,10 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
         ended=ending.ended,
         error=ending.error,
     )
+
+
+_OF_RUN: Final = ("read", "staged", "skipped", "requests", "throttled", "found")
+"""What `RunStats` calls so too."""
 
 
 def _fault(stats: RunStats, account: Tallied, ending: Ending) -> str | None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.config import Limits
 
 
+# Of each window, `left` is asked first at a moment: the other two go on from there.
+
+
 class FixedWindow:
     """So many requests between two ticks of the clock, however they are spread."""
 
@@ -25,26 +28,20 @@ class FixedWindow:
         self._ends = -math.inf
         self._used = 0
 
-    def _roll(self, now: float) -> None:
-        if now < self._ends:
-            return
-        since = 0.0 if self._phase is None else (now - self._phase) % self._interval
-        self._ends = now - since + self._interval
-        self._used = 0
-
     def left(self, now: float) -> int:
         """What this window has not used yet."""
-        self._roll(now)
+        if now >= self._ends:
+            since = 0.0 if self._phase is None else (now - self._phase) % self._interval
+            self._ends = now - since + self._interval
+            self._used = 0
         return self._size - self._used
 
-    def take(self, now: float) -> None:
-        """Count one request in the window of this moment."""
-        self._roll(now)
+    def take(self, _: float) -> None:
+        """Count one request."""
         self._used += 1
 
     def wait(self, now: float) -> float:
         """Seconds to the end of the window."""
-        self._roll(now)
         return self._ends - now
 
 
@@ -89,14 +86,12 @@ class Bucket:
         # Refilling adds up to a hair less than a whole request: 1e-9 is no request's worth.
         return int(self._level + 1e-9)
 
-    def take(self, now: float) -> None:
+    def take(self, _: float) -> None:
         """Take one request out."""
-        self.left(now)
         self._level -= 1.0
 
-    def wait(self, now: float) -> float:
+    def wait(self, _: float) -> float:
         """Seconds until one whole request is in the bucket."""
-        self.left(now)
         return max(0.0, (1.0 - self._level) / self._rate)
 
 

@@ -38,7 +38,7 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
     type=OUTBOX,
     help="The outbox that the import is to have: its room, its server and its state are looked at.",
 )
-@option("--token", help="The private integration token. Better given in the environment.")
+@options.token_option
 @options.api_options
 @option("--sandbox", is_flag=True, help="Examine a stand-in for the API inside this program.")
 @option(
@@ -48,7 +48,7 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
     "the files use, read each back, say what the account did with it, and remove the contact.",
 )
 @options.source_options
-@option("--provider ID", help="The conversation provider of calls and custom messages.")
+@options.provider_option
 @options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
@@ -75,7 +75,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
 
 def _check(given: dict[str, Any]) -> None:
-    options.read_access(given, otherwise=", or try it with --sandbox")
+    options.read_access(given)
     if given["locations"]:
         given["location"] = given["location"] or given["locations"].only
     if given["sandbox"]:

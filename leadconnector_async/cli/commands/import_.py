@@ -8,7 +8,7 @@ import click
 
 from leadconnector_async.cli import options
 from leadconnector_async.cli.option_types import OUTBOX
-from leadconnector_async.cli.options import option, options_of
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.sending_options import piece_options, sending_options
 
 SANDBOX_LOCATION: Final = "sandbox"
@@ -27,12 +27,10 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
         The file in which the import keeps what became of each record, or the URL of a database,
         postgresql://USER@HOST/DATABASE?schema=NAME. Give the same one to go on. Required, but for
         --sandbox ({SANDBOX_OUTBOX}).
-    --token TEXT
-        The private integration token. Better given in the environment: the command line can be seen
-        in the list of processes.
     """,
     outbox={"type": OUTBOX},
 )
+@options.token_option
 @options.source_token_option
 @options.api_options
 @options_of(
@@ -48,11 +46,7 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     """,
 )
 @options.source_options
-@option(
-    "--provider ID",
-    help="The conversation provider of calls and custom messages that name none: exports of other "
-    "systems do not know it.",
-)
+@options.provider_option
 @piece_options
 @sending_options
 @options.output_options
@@ -105,23 +99,14 @@ def _fill_in(given: dict[str, Any]) -> None:
             "an import needs --outbox FILE, such as --outbox history.db: there it keeps what "
             "became of each record, so that the same command can go on later"
         )
-    elif not (given["token"] or given["locations"] or given["dry_run"] or given["stage_only"]):
-        raise click.UsageError(
-            "an import needs a token: set LEADCONNECTOR_TOKEN to your private integration token, "
-            "or try it with --sandbox"
-        )
-    elif given["stage_only"] and not given["locations"]:
+    options.read_access(given, is_needed=not (given["dry_run"] or given["stage_only"]))
+    if given["stage_only"] and not given["locations"]:
         given["token"] = given["token"] or "not-sent"  # a client wants one, and nothing is sent
-    elif given["token"] and given["locations"]:
-        raise click.UsageError(options.ONE_SOURCE_OF_TOKENS)
     if given["stage_only"] and given["mark_read"]:
         raise click.UsageError("--mark-read is for the import that sends, not for --stage-only")
     if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):
         raise click.UsageError("name at least one SOURCE: a file, or - for standard input")
     if given["locations"]:
-        from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
-
-        given["locations"] = read_locations(given["locations"])
         given["location"] = given["location"] or given["locations"].only
     elif given["sandbox"]:
         given["location"] = given["location"] or SANDBOX_LOCATION

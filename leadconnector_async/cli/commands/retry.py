@@ -37,10 +37,9 @@ def command(outbox: str, *, as_json: bool) -> None:
     if retried.pending or retried.unknown:
         say("The same import again does so.")
     if retried.refused:
-        one, more = "is wrong itself, and stays", "are wrong themselves, and stay"
-        wrong = (
-            f"{counted(retried.refused, 'record')} {one if retried.refused == 1 else more} failed"
-        )
-        say(f"{wrong}: leadconnector failed --outbox {shlex.quote(shown_place(outbox))} -o FILE")
+        one, more = "record is wrong itself, and stays", "records are wrong themselves, and stay"
+        wrong = counted(retried.refused, one, more)
+        place = shlex.quote(shown_place(outbox))
+        say(f"{wrong} failed: leadconnector failed --outbox {place} -o FILE")
     if retried.left:
         say(f"{counted(retried.left, 'record')} more stay unresolved until the next retry.")

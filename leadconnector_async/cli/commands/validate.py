@@ -90,11 +90,7 @@ class RowChecker:
 @click.command("validate")
 @options.sources(required=True)
 @options.source_options
-@option(
-    "--provider ID",
-    help="The conversation provider of calls and custom messages that name none, as import takes "
-    "it.",
-)
+@options.provider_option
 @options.json_option
 @option("--quiet", "-q", is_flag=True, help="Print the counts, and not every line.")
 @click.pass_context
@@ -175,9 +171,8 @@ class Check:
         for note in (*self.warnings, *note_lines(self.notes)):
             say(f"Note: {note}")
         if self.without_location:
-            name = "names" if self.without_location == 1 else "name"
-            homeless = f"{counted(self.without_location, 'record')} {name} no location"
-            say(f"Note: {homeless}: import needs --location for them")
+            name = counted(self.without_location, "record names", "records name")
+            say(f"Note: {name} no location: import needs --location for them")
 
     def print_json(self) -> None:
         """Print the same for programs."""

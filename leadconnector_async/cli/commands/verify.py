@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @click.command("verify")
 @options.outbox_option
-@option("--token", help="The private integration token. Better given in the environment.")
+@options.token_option
 @options.source_token_option
 @options.api_options
 @option("--location ID", help="Compare this location alone.")

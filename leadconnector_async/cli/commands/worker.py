@@ -31,7 +31,7 @@ COUNTED_S: Final = 2.0
     help="The outbox, in a PostgreSQL database: postgresql://USER@HOST/DATABASE?schema=NAME. "
     "Better given in the environment, if it holds a password.",
 )
-@option("--token", help="The private integration token. Better given in the environment.")
+@options.token_option
 @options.api_options
 @sending_options
 @option(

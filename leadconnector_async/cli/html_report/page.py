@@ -142,8 +142,8 @@ def _time_line(report: HistoryReport) -> dict[str, Any] | None:
     series = series_of(sum((found.types for found in bins), Counter[str]()))
     note = f"Messages per {unit(bins)} by the date they were written, whatever became of them."
     if undated := report.undated:
-        verb = "has no date and is" if undated == 1 else "have no date and are"
-        note += f" {counted(undated, 'message')} {verb} not shown."
+        has = counted(undated, "message has no date and is", "messages have no date and are")
+        note += f" {has} not shown."
     types = [name for of in series for name in of.types]
     told = {"unit": unit(bins), "note": note, "series": series}
     return told | {"chart": chart(bins, series), "figures": _by_month(bins, types)}

@@ -66,9 +66,8 @@ def headline(counts: StateCounts) -> str:
 def remainder(counts: StateCounts) -> Iterator[str]:
     """What became of the others, a sentence each."""
     if counts.pending:
-        verb = "is" if counts.pending == 1 else "are"
-        waiting = counted(counts.pending, "message")
-        yield f"The import is not finished: {waiting} {verb} still waiting."
+        waiting = counted(counts.pending, "message is", "messages are")
+        yield f"The import is not finished: {waiting} still waiting."
     if counts.failed:
         yield f"{counted(counts.failed, 'message')} could not be imported."
     if counts.unresolved:
