@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from itertools import product
 from typing import Any, Final
 
 from msgspec import Struct
@@ -80,11 +79,8 @@ def _normal(field: str, value: str) -> str:
     return normal_phone(value) if field == "phone" else value.strip().lower()
 
 
-_LETTERS: Final = string.ascii_letters + string.digits
-
-_PAIRS: Final = ["".join(pair) for pair in product(_LETTERS, repeat=2)]
-
-_SPACE: Final = len(_PAIRS) ** 5
+_LETTERS: Final = ((string.ascii_letters + string.digits) * 5)[:256].encode()
+"""What each byte of a digest becomes in an id."""
 
 _FORM: Final = re.compile(r"[0-9A-Za-z]{20}")
 
@@ -101,43 +97,10 @@ def is_provider_form(text: str) -> bool:
     return _FORM_OF_PROVIDERS.fullmatch(text) is not None
 
 
-def _spell(number: int) -> str:
-    """Ten letters for a number below `_SPACE`."""
-    pairs, base = _PAIRS, len(_PAIRS)
-    text = ""
-    for _ in range(5):
-        number, index = divmod(number, base)
-        text += pairs[index]
-    return text
-
-
-def _numbers(*parts: object) -> tuple[int, int]:
-    digest = blake2b("\0".join(map(str, parts)).encode(), digest_size=16).digest()
-    return int.from_bytes(digest[:8]) % _SPACE, int.from_bytes(digest[8:]) % _SPACE
-
-
 def derived_id(*parts: object) -> str:
     """The id that belongs to these parts."""
-    first, second = _numbers(*parts)
-    return _spell(first) + _spell(second)
-
-
-class IdSequence:
-    """A seeded sequence of ids without a repetition.
-
-    Their second half is the same for all; the first walks through all its values, since the step
-    shares no factor with 62.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._at, tail = _numbers("ids", seed)
-        self._tail = _spell(tail)
-        self._step = _numbers("step", seed)[0] // 62 * 62 + 1
-
-    def __call__(self) -> str:
-        """The next id."""
-        self._at = (self._at + self._step) % _SPACE
-        return _spell(self._at) + self._tail
+    digest = blake2b("\0".join(map(str, parts)).encode(), digest_size=20).digest()
+    return digest.translate(_LETTERS).decode()
 
 
 # Without an offset, since the API writes Z where Python would write +00:00.

@@ -5,12 +5,9 @@ The numbers of types follow the order of the API's list of them.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import Conversation, Stored, iso
@@ -250,7 +247,7 @@ def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
         "total": len(matching),
     }
     if len(rest) > limit:
-        content["nextCursor"] = urlsafe_b64encode(msgspec.json.encode(key(page[-1]))).decode()
+        content["nextCursor"] = "{}.{}".format(*key(page[-1]))
     return replies.json_reply(200, content)
 
 
@@ -283,7 +280,7 @@ def _cursor(request: ApiRequest) -> PageCursor | None:
     if not cursor:
         return None
     try:
-        last: PageCursor = msgspec.json.decode(urlsafe_b64decode(cursor), type=PageCursor)
-    except (ValueError, msgspec.MsgspecError):
+        moment, seq = map(int, cursor.split("."))
+    except ValueError:
         raise replies.invalid("cursor is not valid") from None
-    return last
+    return moment, seq

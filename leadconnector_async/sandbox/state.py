@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import datetime
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,9 +19,9 @@ from leadconnector_async.sandbox.api_request import AccessControl, parse_ms
 from leadconnector_async.sandbox.faults import FaultPlan
 from leadconnector_async.sandbox.message_store import (
     ContactBook,
-    IdSequence,
     MessageStore,
     Stored,
+    derived_id,
     is_own_form,
     is_provider_form,
     iso,
@@ -177,7 +178,7 @@ class SandboxState:
         self.config: SandboxConfig = config
         self.clock = clock
         self.url = ""
-        self.ids: IdSequence = IdSequence(config.seed)
+        self._given_ids = count()
         self.store: MessageStore = MessageStore(seed=config.seed, keep=config.keep_messages)
         self.contacts: ContactBook = ContactBook()
         self.access: AccessControl = AccessControl(config)
@@ -203,6 +204,10 @@ class SandboxState:
             self.access = AccessControl(self.config)
         if "faults" in changes:
             self.faults.set(self.config.faults)
+
+    def ids(self) -> str:
+        """The next id, of a seeded sequence."""
+        return derived_id("ids", self.config.seed, next(self._given_ids))
 
     @property
     def closed(self) -> bool:
