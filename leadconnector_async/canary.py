@@ -77,7 +77,6 @@ class _Flight:
         self._conversation: str | None = None
 
     async def make(self) -> Finding:
-        """Make the contact."""
         tag = secrets.token_hex(4)
         who = Contact(self._number, f"canary-{tag}@example.com", f"leadconnector doctor {tag}")
         try:

@@ -14,8 +14,6 @@ from typing import Final
 
 from leadconnector_async.errors import OutboxBusyError
 
-_SUFFIX: Final = ".lock"
-
 _FAR: Final = 1 << 30
 """Windows bars others from reading a locked byte, so this one is not where the pid stands."""
 
@@ -34,7 +32,7 @@ class OwnerLock:
     """
 
     def __init__(self, outbox: str) -> None:
-        self.path: Path = Path(os.path.realpath(outbox) + _SUFFIX)
+        self.path: Path = Path(os.path.realpath(outbox) + ".lock")
         self._descriptor = self._take(outbox)
         self.note(os.read(self._descriptor, 99).decode("ascii", "replace").partition(" ")[2])
 
@@ -68,9 +66,6 @@ class OwnerLock:
         if sys.platform != "win32" and not self.noted:
             self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
-
-    def __repr__(self) -> str:
-        return f"<OwnerLock {self.path}>"
 
 
 def _busy(outbox: str, said: str) -> str:

@@ -175,11 +175,11 @@ class ApiSession:
                     raise _without_token(error) from error
                 raise
             finally:
-                if self.observer is not None:
-                    self._tell(
-                        *(location, request, slot, response),
-                        trace=trace,
-                        resends=resends + renewals,
+                why = exception() if response is None else None
+                if self.observer is not None and not isinstance(why, _NOTHING_LEFT):
+                    now, times = asyncio.get_running_loop().time(), resends + renewals
+                    self.observer.requested(
+                        Exchange(location, request, slot, now, response, why, trace, times)
                     )
             if (refusal := self._observe(quota, slot, response)) is None:
                 return response
@@ -201,24 +201,6 @@ class ApiSession:
             quota.unused(slot)
         else:
             quota.give_back(slot, now, None)
-
-    def _tell(  # noqa: PLR0913 - what an exchange is made of
-        self,
-        location: str,
-        request: Request,
-        slot: Slot,
-        response: Response | None,
-        *,
-        trace: TraceContext | None,
-        resends: int,
-    ) -> None:
-        """Tell the observer of a request, unless none was begun."""
-        why = exception() if response is None else None
-        if self.observer is not None and not isinstance(why, _NOTHING_LEFT):
-            now = asyncio.get_running_loop().time()
-            self.observer.requested(
-                Exchange(location, request, slot, now, response, why, trace, resends)
-            )
 
     def _observe(self, quota: Quota, slot: Slot, response: Response) -> Refusal | None:
         """Tell quota and circuit breaker of an answer. Returns why its token has to be renewed."""
@@ -293,9 +275,6 @@ class ApiSession:
             self.observer.paused(location, "throttled")
         _log.warning("429: location %s pauses for %.1f s", location, goes_on - now)
         return goes_on
-
-    def __repr__(self) -> str:
-        return f"<ApiSession {self.transport!r} {len(self._quotas)} locations>"
 
 
 def _raise_if_elsewhere(error: asyncio.CancelledError) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
@@ -36,11 +36,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.batch_reader import SourceReader
 
     Fetched = list[str] | WrongValueError
-
-_FIX: Final = "put the file beside the source and name it, or take it out of the list"
-
-
-_KEPT: Final = "attachments that could not be fetched: their URLs are sent as they are"
 
 
 class _AttachmentFetcher:
@@ -99,7 +94,9 @@ class _AttachmentFetcher:
                 said = Identity(row.id, row.location_id, row.outbox_key)
                 return parsed._replace(row=None, problems=(problem,), identity=said)
             else:
-                told.append(_KEPT)
+                told.append(
+                    "attachments that could not be fetched: their URLs are sent as they are"
+                )
                 found.append(item)
         row.attachments = found or None
         return parsed._replace(notices=(*parsed.notices, *told)) if told else parsed
@@ -112,7 +109,8 @@ class _AttachmentFetcher:
         try:
             came = await self._downloads.fetch(url, largest(type_))
         except DownloadError as error:
-            return WrongValueError(f"could not be fetched ({error})", _FIX)
+            fix = "put the file beside the source and name it, or take it out of the list"
+            return WrongValueError(f"could not be fetched ({error})", fix)
         file = named_for(came.name, came.kind, came.content, warn)
         kept = self._files.keep([file] if file else [], type_, warn)
         if not isinstance(kept, WrongValueError) and kept:

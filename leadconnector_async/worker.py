@@ -331,12 +331,7 @@ class Worker:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
 
-    def __repr__(self) -> str:
-        owned = 0 if self.share is None else len(self.share.locations)
-        return f"<Worker tenure {self.tenures}, {owned} locations>"
-
 
 async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task, and wait for its end."""
     task.cancel()
     await asyncio.wait([task])

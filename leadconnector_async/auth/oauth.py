@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 _PACE: Final = (4, 0.5)
 """Location tokens asked for, in seconds: 84 at most in any 10 s, of the 100 that an app may."""
 
-_REMEDY: Final = "install the app there again, and give OAuth its new refresh token"
-
 
 @dataclass(slots=True, eq=False, repr=False)
 class OAuthApplication:
@@ -262,7 +260,8 @@ class OAuth:
         cache = self._caches.get((kind, id_))
         if cache is None:
             company = self._company_of(id_) if kind == "Location" else None
-            remedy = self._remedies.get(id_, _REMEDY)
+            again = "install the app there again, and give OAuth its new refresh token"
+            remedy = self._remedies.get(id_, again)
             own = Installation(self._app, kind, id_, self._first.get(id_), remedy)
             fetch = own.fetch if company is None else partial(self._derived, company, id_, own)
             cache = self._caches[kind, id_] = TokenCache(fetch, self._app.clock)

@@ -222,7 +222,6 @@ class CommandToken:
         raise AccessError(Refusal(status=401, message=f"{message}: run it by hand to see why"))
 
     async def _first_line(self) -> str:
-        """Run the command."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL

@@ -60,17 +60,26 @@ class LineDisplay(NoDisplay):
             say(line(progress), err=True)
 
 
+def figures(progress: ImportProgress, of: str) -> tuple[str, int, int | None, list[str]]:
+    """What is under way, how much is done of how much, and that in words, with speed and time.
+
+    ``of`` stands between how many are sent and all.
+    """
+    read, done, whole = counted(progress.read, "record"), progress.bytes_read, progress.bytes_total
+    if progress.sending:
+        speed, left = progress.rate, progress.seconds_left
+        words = [f"{progress.done:,}{of}{progress.total:,}", "" if speed is None else rate(speed)]
+        words.append("" if left is None else f"{remaining(left)} left")
+        return "Sending", progress.done, progress.total, words
+    if progress.is_read:
+        return "Putting in order", 0, None, [read]
+    return "Reading", done, whole, [f"{size(done)} of {size(whole)}" if whole else size(done), read]
+
+
 def line(progress: ImportProgress) -> str:
     """Progress in words."""
-    if progress.sending:
-        speed = "" if progress.rate is None else f", {rate(progress.rate)}"
-        left = progress.seconds_left
-        wait = "" if left is None else f", {remaining(left)} left"
-        return f"Sending: {progress.done:,} of {progress.total:,}{speed}{wait}"
-    if progress.is_read:
-        return f"Putting in order: {counted(progress.read, 'record')}"
-    of = f" of {size(progress.bytes_total)}" if progress.bytes_total else ""
-    return f"Reading: {size(progress.bytes_read)}{of}, {counted(progress.read, 'record')}"
+    what, _, _, words = figures(progress, " of ")
+    return f"{what}: {', '.join(filter(None, words))}"
 
 
 def choose_display(*, quiet: bool, color: bool) -> NoDisplay | BarDisplay:

@@ -111,8 +111,6 @@ AUTOMATIONS: Final = (
     '"customer replied" and AI replies. Pause those first.'
 )
 
-_NOWHERE: Final = " It went into the sandbox: nothing has left this machine."
-
 HEADINGS: Final = {
     "done": "The import is finished.",
     "error": "The import was stopped by an error.",
@@ -129,7 +127,8 @@ def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str
     """The whole report, line by line."""
     is_piece = summary.ended == "done" and summary.later
     heading = HEADINGS["selected" if is_piece else summary.ended]
-    yield heading + (_NOWHERE if options.sandbox else "")
+    nowhere = " It went into the sandbox: nothing has left this machine."
+    yield heading + (nowhere if options.sandbox else "")
     yield ""
     yield from figures(_figures(summary))
     yield ""

@@ -11,7 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from leadconnector_async.cli.format import counted, rate, remaining, size
+from leadconnector_async.cli.format import remaining
+from leadconnector_async.cli.progress_display import figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,29 +41,13 @@ class BarDisplay:
 
 def picture(progress: ImportProgress) -> RenderableType:
     """One bar with its figures, and the notice below."""
-    if not progress.sending:
-        if progress.is_read:
-            return _row("Putting in order", 0, None, counted(progress.read, "record"))
-        done, whole = progress.bytes_read, progress.bytes_total
-        of = f"{size(done)} of {size(whole)}" if whole else size(done)
-        return _row("Reading", done, whole, of, counted(progress.read, "record"))
-    per_second, left, notice = progress.rate, progress.seconds_left, progress.notice
-    figures = [
-        f"{progress.done:,}/{progress.total:,}",
-        "" if per_second is None else rate(per_second),
-        "" if left is None else f"{remaining(left)} left",
-    ]
-    row = _row("Sending", progress.done, progress.total, *figures)
-    if notice is None:
+    what, done, total, words = figures(progress, "/")
+    row, notice = Table.grid(padding=(0, 2)), progress.notice
+    row.add_row(what, ProgressBar(total, done, width=32, pulse=total is None), *words)
+    if notice is None or not progress.sending:
         return row
     again = f" in {remaining(notice.seconds)}" if notice.seconds is not None else ""
     return Group(row, Text(f"{notice.text}{again}", style="yellow"))
-
-
-def _row(name: str, done: int, total: int | None, *figures: str) -> Table:
-    row = Table.grid(padding=(0, 2))
-    row.add_row(name, ProgressBar(total, done, width=32, pulse=total is None), *figures)
-    return row
 
 
 @contextmanager

@@ -185,7 +185,6 @@ class _RecordCounter:
         self._periods: defaultdict[str, Period] = defaultdict(Period)
 
     def add(self, records: Iterable[HistoryRecord]) -> None:
-        """Take a page of records in."""
         alike, dated, periods = self._alike, self._dated, self._periods
         for location, type_, direction, date, state, found in records:
             alike[location, type_, direction, state, found] += 1
@@ -194,7 +193,6 @@ class _RecordCounter:
                 periods[location].add(date, date)
 
     def add_up(self, report: HistoryReport) -> None:
-        """Add what was counted to a report."""
         for (location, type_, direction, state, found), n in self._alike.items():
             place = report.locations.setdefault(
                 location, (StateCounts(), self._periods.get(location, Period()))

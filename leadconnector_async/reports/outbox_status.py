@@ -127,7 +127,6 @@ class WorkerStatus(Struct, kw_only=True):
 
 
 async def _workers_of(found: OutboxSummary, reader: OutboxReader) -> list[WorkerStatus]:
-    """Say of each process what it owns."""
     if not found.owners:
         return []
     quotas, now_ms = await reader.quotas(), time.time_ns() // 1_000_000

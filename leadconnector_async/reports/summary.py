@@ -136,7 +136,6 @@ _OF_RUN: Final = ("read", "staged", "skipped", "requests", "throttled", "found")
 
 
 def _fault(stats: RunStats, account: Tallied, ending: Ending) -> str | None:
-    """Say that the account does not add up."""
     is_cut = ending.ended == "interrupted"  # perhaps amid a batch that was read, and is not counted
     if account.adds_up and (is_cut or stats.read == stats.staged + stats.skipped):
         return None

@@ -48,26 +48,16 @@ __all__ = [
     "serve",
 ]
 
-_HOME_OF = dict.fromkeys(__all__, "config") | {
-    "FAULT_KINDS": "faults",
-    "Fault": "faults",
-    "MessageCall": "state",
-    "Sandbox": "server",
-    "SandboxThread": "server",
-    "Stored": "message_store",
-    "StoredMessages": "state",
-    "config_from_options": "program",
-    "parse_fault": "program",
-    "serve": "program",
-}
+_HOMES = ("config", "faults", "message_store", "state", "server", "program")
+"""The modules of these names, those first that import least."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+    for home in _HOMES if name in __all__ else ():
+        found = vars(import_module(f"{__name__}.{home}"))
+        if name in found:
+            return globals().setdefault(name, found[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

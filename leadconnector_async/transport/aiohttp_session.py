@@ -136,7 +136,6 @@ class _GuardedBody(aiohttp.BytesPayload):
                 self._leaving_by.abort()
 
     async def write_with_length(self, writer: AbstractStreamWriter, length: int | None) -> None:
-        """Write it."""
         self._begin(writer)
         await super().write_with_length(writer, length)
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 MAX_REASONS: Final = 100
 
-_HEADING: Final = "Message history in LeadConnector"
-
 _FEW: Final = 3
 
 _MEANINGS: Final = {
@@ -63,7 +61,7 @@ def page(report: HistoryReport, *, title: str | None, made_ms: int) -> str:
     )
     return environment.get_template("report.html.j2").render(
         title=title,
-        heading=_HEADING,
+        heading="Message history in LeadConnector",
         facts=list(_facts(report, made_ms)),
         headline=wording.headline(report.counts),
         remainder=" ".join(wording.remainder(report.counts)),

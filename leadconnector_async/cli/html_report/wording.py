@@ -132,16 +132,13 @@ _SENTENCES: Final = tuple(
     )
 )
 
-_OTHER: Final = "It could not be used as it stands in the file."
-
-_UNRESOLVED: Final = "LeadConnector gave no clear answer, and it could not be found out later."
-
 
 def plain(why: ReasonCount) -> str:
     """A reason without the words of files and interfaces. Of several the first one counts."""
     if why.unresolved:
-        return _UNRESOLVED
-    return next((said for rule, said in _SENTENCES if rule.match(why.reason)), _OTHER)
+        return "LeadConnector gave no clear answer, and it could not be found out later."
+    other = "It could not be used as it stands in the file."
+    return next((said for rule, said in _SENTENCES if rule.match(why.reason)), other)
 
 
 def in_plain_words(reasons: Iterable[ReasonCount]) -> list[tuple[str, int]]:
