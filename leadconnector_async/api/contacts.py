@@ -21,15 +21,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.api import effects, endpoints
+from leadconnector_async.api import effects, endpoints, responses
 from leadconnector_async.api.listings import conversation_of, text_of
-from leadconnector_async.api.responses import (
-    exists_already,
-    is_absent,
-    is_refusal,
-    is_success,
-    json_object,
-)
 from leadconnector_async.models import Contact, FoundContact, UpsertedContact
 from leadconnector_async.transport.base import Request, Response
 
@@ -99,8 +92,8 @@ def find_contact(
             _OTHER if others else "no contact has this number or address, and none is created"
         )
     response: Response = yield make_contact(location, person)
-    if is_refusal(response):
-        known = _id_in(json_object(response.body).get("meta"), "contactId")
+    if responses.is_refusal(response):
+        known = _id_in(responses.json_object(response.body).get("meta"), "contactId")
         if known in others:
             raise effects.StepRefusedError(_OTHER)
         if not known:
@@ -169,7 +162,7 @@ def _look(
         query = urlencode({"locationId": location, field: value})  # a bare + would become a space
         path = f"/contacts/search/duplicate?{query}"
         response: Response = yield Request("GET", path, endpoints.CONTACTS_VERSION)
-        if is_absent(response):
+        if responses.is_absent(response):
             continue
         found = effects.content_of(response, _ContactReply, "the contact could not be looked up")
         given = [*_listed(found.contact), *_listed(found.contacts)]
@@ -217,7 +210,11 @@ def _normal(text: str) -> str:
 
 def made_contact(response: Response) -> str | None:
     """The id of the contact that was made, where one was: also by an answer that says otherwise."""
-    return _id_in(json_object(response.body).get("contact")) if is_success(response) else None
+    return (
+        _id_in(responses.json_object(response.body).get("contact"))
+        if responses.is_success(response)
+        else None
+    )
 
 
 def delete_contact(contact: str) -> Request:
@@ -239,7 +236,7 @@ _FIND: Final = "the conversation could not be found"
 def open_conversation(location: str, contact: str) -> Flow[str]:
     """Learn the id of a contact's conversation."""
     response: Response = yield endpoints.open_conversation(location, contact)
-    if exists_already(response):
+    if responses.exists_already(response):
         response = yield endpoints.search_conversations(location, contactId=contact)
         try:
             known = conversation_of(effects.body_of(response, _FIND), contact)

@@ -10,15 +10,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from leadconnector_async.auth.store import (
-    ASK,
-    ASK_AGAIN_S,
-    KEEP,
-    NOTHING,
-    READ,
-    StoredTokens,
-    digest,
-)
+from leadconnector_async.auth import store
 from leadconnector_async.errors import NotSentError, OutboxError, TokenStoreError
 from leadconnector_async.outbox.postgres.connection import WRITING, check_server, opened
 from leadconnector_async.outbox.postgres.faults import FAULTS, explained
@@ -56,10 +48,10 @@ class TokenDatabase:
         self._held: dict[str, Connection] = {}
         """The installations that are refreshed here, and the connection that holds each's lock."""
 
-    async def read(self, name: str) -> StoredTokens:
+    async def read(self, name: str) -> store.StoredTokens:
         """See `TokenStore.read`."""
-        row = await self._run(lambda connection: connection.fetchrow(READ, name))
-        return NOTHING if row is None else StoredTokens(**dict(row))
+        row = await self._run(lambda connection: connection.fetchrow(store.READ, name))
+        return store.NOTHING if row is None else store.StoredTokens(**dict(row))
 
     async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
         """See `TokenStore.ask`.
@@ -71,19 +63,19 @@ class TokenDatabase:
         async def note(connection: Connection) -> None:
             if name not in self._held or self._held[name] is not connection:
                 raise NotSentError(f"the connection to {self._place.shown} was lost")
-            await connection.execute(ASK, name, asked, asked_at)
+            await connection.execute(store.ASK, name, asked, asked_at)
 
         await self._run(note)
 
-    async def keep(self, name: str, kept: StoredTokens) -> None:
+    async def keep(self, name: str, kept: store.StoredTokens) -> None:
         """See `TokenStore.keep`."""
         values = kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed
-        await self._run(lambda connection: connection.execute(KEEP, name, *values))
+        await self._run(lambda connection: connection.execute(store.KEEP, name, *values))
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
         """See `TokenStore.alone`."""
-        key = self._place.lock_key(LOCK_TOKENS, int.from_bytes(digest(name)[:3], "big"))
+        key = self._place.lock_key(LOCK_TOKENS, int.from_bytes(store.digest(name)[:3], "big"))
 
         async def lock(connection: Connection) -> bool:
             if name in self._held:
@@ -94,7 +86,7 @@ class TokenDatabase:
             return True
 
         while not await self._run(lock):  # noqa: ASYNC110 - it may be another process's
-            await asyncio.sleep(ASK_AGAIN_S)
+            await asyncio.sleep(store.ASK_AGAIN_S)
         try:
             yield
         finally:

@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.option_types import (
-    OUTBOX,
-    delimiter,
-    file_format,
-    kinds,
-    mapping,
-    zone,
-)
+from leadconnector_async.cli import option_types as types
 from leadconnector_async.leave_out import LEAVE_OUT, NUMBERLESS
 
 if TYPE_CHECKING:
@@ -167,13 +160,13 @@ source_options: Final = options_of(
     --repair-text
         Mend text that was decoded wrongly before, such as Ã© for é.
     """,
-    map={"type": mapping, "multiple": True},
-    timezone={"type": zone},
-    format={"type": file_format},
-    delimiter={"type": delimiter},
+    map={"type": types.mapping, "multiple": True},
+    timezone={"type": types.zone},
+    format={"type": types.file_format},
+    delimiter={"type": types.delimiter},
     mappings={"multiple": True, "type": click.Path(exists=True, file_okay=False)},
     mine={"multiple": True},
-    leave_out={"type": kinds, "multiple": True},
+    leave_out={"type": types.kinds, "multiple": True},
     no_number={"choices": ("fail", "leave-out")},
     numbers={"choices": ("valid", "possible")},
     groups={"choices": ("each", "first", "leave-out")},
@@ -235,7 +228,7 @@ api_options: Final = options_of(
 outbox_option: Final = option(
     "--outbox FILE|URL",
     required=True,
-    type=OUTBOX,
+    type=types.OUTBOX,
     help="The file in which the import keeps what became of each record, or the URL of a database.",
 )
 

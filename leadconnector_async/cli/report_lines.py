@@ -19,12 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from leadconnector_async.cli.import_options import ImportOptions
-    from leadconnector_async.reports.outbox_status import (
-        LocationCounts,
-        Notes,
-        Reason,
-        StatedOutbox,
-    )
+    from leadconnector_async.reports import outbox_status
     from leadconnector_async.reports.summary import ImportSummary, LocationPlan
 
 
@@ -47,7 +42,7 @@ def figures(rows: Sequence[tuple[str, int, str]]) -> Iterator[str]:
         yield f"  {name:<14}{count:>{_COUNT},}{'  ' + remark if remark else ''}"
 
 
-def reason_sections(found: StatedOutbox) -> Iterator[str]:
+def reason_sections(found: outbox_status.StatedOutbox) -> Iterator[str]:
     """The reasons of what is not sent, by what became of it, each under its heading."""
     reasons = [*found.by_reason, *found.left_out_by_reason, *found.dismissed_by_reason]
     for state in ("failed", "unresolved", "left out", "dismissed"):
@@ -57,7 +52,7 @@ def reason_sections(found: StatedOutbox) -> Iterator[str]:
             yield from reason_lines(group)
 
 
-def set_aside(found: StatedOutbox) -> list[tuple[str, int, str]]:
+def set_aside(found: outbox_status.StatedOutbox) -> list[tuple[str, int, str]]:
     """What was not to be sent, as rows of a table."""
     return [
         ("copies", found.copies, f"equal others: {places(found.copies_lines, found.copies)}"),
@@ -66,7 +61,7 @@ def set_aside(found: StatedOutbox) -> list[tuple[str, int, str]]:
     ]
 
 
-def reason_lines(reasons: Sequence[Reason]) -> Iterator[str]:
+def reason_lines(reasons: Sequence[outbox_status.Reason]) -> Iterator[str]:
     """Each reason with its count and, under it, the first places of it."""
     indent = " " * (_COUNT + 2)
     for reason in reasons[:MAX_REASONS]:
@@ -80,14 +75,14 @@ def reason_lines(reasons: Sequence[Reason]) -> Iterator[str]:
         yield f"{count:>{_COUNT},}  for {len(hidden)} other reasons"
 
 
-def note_lines(notes: Notes) -> Iterator[str]:
+def note_lines(notes: outbox_status.Notes) -> Iterator[str]:
     """What was left out, and what else is to be known of the records, the most frequent first."""
     for words, reasons in ((" left out", notes.left_out), ("", notes.notices)):
         for of in reasons.most_frequent():
             yield f"{of.count:,}{words}: {of.reason} ({places(of.lines, of.count)})"
 
 
-def location_lines(locations: Sequence[LocationCounts]) -> Iterator[str]:
+def location_lines(locations: Sequence[outbox_status.LocationCounts]) -> Iterator[str]:
     """A table of the locations, where there are several: those with the most to do first."""
     if len(locations) < 2:  # noqa: PLR2004 - one location is the total
         return

@@ -13,15 +13,11 @@ import time
 from operator import gt, lt
 from typing import TYPE_CHECKING, Any, Final
 
+from leadconnector_async.sandbox import read_endpoints as reads
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.api_request import ApiRequest, Grant
 from leadconnector_async.sandbox.config import OAuthApp, OAuthInstallation
 from leadconnector_async.sandbox.message_store import Conversation, iso
-from leadconnector_async.sandbox.read_endpoints import (
-    conversation_view,
-    known_conversation,
-    visible,
-)
 
 if TYPE_CHECKING:
     from leadconnector_async.sandbox.state import SandboxState
@@ -159,7 +155,7 @@ def create_conversation(state: SandboxState, request: ApiRequest) -> replies.Rep
 
 def get_conversation(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/{id}``."""
-    return replies.json_reply(200, _single(known_conversation(state, request)))
+    return replies.json_reply(200, _single(reads.known_conversation(state, request)))
 
 
 def _single(conversation: Conversation) -> dict[str, Any]:
@@ -179,7 +175,7 @@ def update_conversation(state: SandboxState, request: ApiRequest) -> replies.Rep
     """``PUT /conversations/{id}``: of what the API lets be set, the count of unread messages."""
     fields = request.json()
     request.location(fields.get("locationId"))
-    conversation = known_conversation(state, request)
+    conversation = reads.known_conversation(state, request)
     count = fields.get("unreadCount", conversation.unread)
     if type(count) is not int or count < 0:
         raise replies.invalid("unreadCount must be a number")
@@ -230,8 +226,8 @@ def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list
 
 
 def _seen(state: SandboxState, conversation: Conversation, request: ApiRequest) -> dict[str, Any]:
-    messages = visible(state, conversation.timeline.by_date(), request.now)
-    return conversation_view(state, conversation, messages[-1] if messages else None)
+    messages = reads.visible(state, conversation.timeline.by_date(), request.now)
+    return reads.conversation_view(state, conversation, messages[-1] if messages else None)
 
 
 def refresh(state: SandboxState, request: ApiRequest) -> replies.Reply:
