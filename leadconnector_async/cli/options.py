@@ -256,6 +256,8 @@ def read_access(given: dict[str, Any], *, is_needed: bool = True) -> None:
         given["locations"] = read_locations(given["locations"])
 
 
+SANDBOX_LOCATION: Final = "sandbox"
+
 token_option: Final = option(
     "--token TEXT",
     help="The private integration token. Better given in the environment: the command line can be "

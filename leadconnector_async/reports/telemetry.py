@@ -21,15 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
-    from opentelemetry.metrics import (
-        CallbackOptions,
-        Counter,
-        Histogram,
-        Meter,
-        MeterProvider,
-        Observation,
-    )
-    from opentelemetry.trace import Tracer, TracerProvider
+    from opentelemetry import metrics, trace
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 
@@ -87,8 +79,8 @@ class OpenTelemetry:
     def __init__(
         self,
         *,
-        tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
         locations: bool = False,
     ) -> None:
         try:
@@ -102,31 +94,31 @@ class OpenTelemetry:
         self.propagator: TraceContextTextMapPropagator = (
             tracecontext.TraceContextTextMapPropagator()
         )
-        self.tracer: Tracer = trace.get_tracer(NAME, tracer_provider=tracer_provider)
+        self.tracer: trace.Tracer = trace.get_tracer(NAME, tracer_provider=tracer_provider)
         self.locations = locations
-        self._observation: Callable[..., Observation] = metrics.Observation
+        self._observation: Callable[..., metrics.Observation] = metrics.Observation
         self._watched: WeakSet[Watched] = WeakSet()
         self._make_instruments(metrics.get_meter(NAME, meter_provider=meter_provider))
 
-    def _make_instruments(self, meter: Meter) -> None:
-        def seconds(name: str, description: str) -> Histogram:
+    def _make_instruments(self, meter: metrics.Meter) -> None:
+        def seconds(name: str, description: str) -> metrics.Histogram:
             return meter.create_histogram(
                 name, "s", description, explicit_bucket_boundaries_advisory=BUCKETS
             )
 
-        self.duration: Histogram = seconds(
+        self.duration: metrics.Histogram = seconds(
             "http.client.request.duration", "Duration of HTTP client requests."
         )
-        self.records: Counter = meter.create_counter(
+        self.records: metrics.Counter = meter.create_counter(
             "leadconnector.records", "{record}", "Records that came to an end."
         )
-        self.reconciliations: Counter = meter.create_counter(
+        self.reconciliations: metrics.Counter = meter.create_counter(
             "leadconnector.reconciliations", "{look}", "Looks for records in doubt."
         )
-        self.quota_wait: Histogram = seconds(
+        self.quota_wait: metrics.Histogram = seconds(
             "leadconnector.quota.wait", "How long requests waited for the quota."
         )
-        self.commit: Histogram = seconds(
+        self.commit: metrics.Histogram = seconds(
             "leadconnector.outbox.commit.duration", "How long groups of ends took to be durable."
         )
         for name, unit, read in (
@@ -146,7 +138,7 @@ class OpenTelemetry:
 
     def _gauge(
         self, field: str, together: Callable[[list[int]], int], **attributes: str
-    ) -> Iterator[Observation]:
+    ) -> Iterator[metrics.Observation]:
         """Of each location, or of all together."""
         found: dict[str, list[int]] = {}
         watched = list(self._watched)
@@ -159,7 +151,7 @@ class OpenTelemetry:
             place = {_LOCATION: name} if self.locations else {}
             yield self._observation(together(values), attributes | place)
 
-    def _quota_remaining(self, _: CallbackOptions) -> Iterator[Observation]:
+    def _quota_remaining(self, _: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
         for period, field in (("window", "quota_left"), ("day", "day_left")):
             yield from self._gauge(field, min, **{"leadconnector.quota.period": period})
 

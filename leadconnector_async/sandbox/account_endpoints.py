@@ -141,15 +141,8 @@ def create_conversation(state: SandboxState, request: ApiRequest) -> replies.Rep
         raise replies.refused(400, f"Conversation with the contact id:{contact_id} already exists!")
     opened = state.store.open(location, contact_id, request.now)
     moment = iso(time.time_ns() // 1_000_000)
-    view = {
-        "id": opened.id,
-        "dateAdded": moment,
-        "dateUpdated": moment,
-        "lastMessageDate": moment,
-        "deleted": False,
-        "contactId": contact_id,
-        "locationId": location,
-    }
+    dates = dict.fromkeys(("dateAdded", "dateUpdated", "lastMessageDate"), moment)
+    view = reads.ids_of(opened) | dates | {"deleted": False}
     return replies.json_reply(201, {"success": True, "conversation": view})
 
 
@@ -159,16 +152,8 @@ def get_conversation(state: SandboxState, request: ApiRequest) -> replies.Reply:
 
 
 def _single(conversation: Conversation) -> dict[str, Any]:
-    return {
-        "id": conversation.id,
-        "contactId": conversation.contact_id,
-        "locationId": conversation.location_id,
-        "deleted": False,
-        "inbox": True,
-        "type": 1,
-        "unreadCount": conversation.unread,
-        "starred": False,
-    }
+    own = {"deleted": False, "inbox": True, "type": 1, "starred": False}
+    return reads.ids_of(conversation) | own | {"unreadCount": conversation.unread}
 
 
 def update_conversation(state: SandboxState, request: ApiRequest) -> replies.Reply:

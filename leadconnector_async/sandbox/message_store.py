@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import Struct
@@ -248,10 +249,8 @@ class MessageStore:
 
     def numbered(self, seq: int) -> Stored | None:
         """The message that arrived as this one, where it is among the last."""
-        for stored in reversed(self.by_id.values()):
-            if stored.seq <= seq:
-                return stored if stored.seq == seq else None
-        return None
+        last = islice(reversed(self.by_id.values()), 2)  # it, or an answer to it
+        return next((stored for stored in last if stored.seq == seq), None)
 
     def messages(self) -> list[Stored]:
         """All that is kept, in the order of arrival."""

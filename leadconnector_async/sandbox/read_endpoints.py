@@ -126,16 +126,19 @@ def email_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
     return view
 
 
+def ids_of(conversation: Conversation) -> dict[str, Any]:
+    """What every view of a conversation begins with."""
+    place = {"contactId": conversation.contact_id, "locationId": conversation.location_id}
+    return {"id": conversation.id} | place
+
+
 def conversation_view(
     state: SandboxState, conversation: Conversation, last: Stored | None
 ) -> dict[str, Any]:
     """A conversation as the search shows it, with the last message that is visible."""
     contact = state.contacts.get(conversation.location_id, conversation.contact_id) or {}
     name = contact.get("name") or ""
-    return {
-        "id": conversation.id,
-        "contactId": conversation.contact_id,
-        "locationId": conversation.location_id,
+    return ids_of(conversation) | {
         "lastMessageBody": (last.fields.get("message") or "") if last else "",
         "lastMessageType": message_type(last)[0] if last else "TYPE_SMS",
         "lastMessageDate": last.date if last else 0,

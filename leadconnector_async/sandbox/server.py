@@ -163,9 +163,7 @@ class Sandbox(SandboxBase):
         self.state: SandboxState = SandboxState(config or SandboxConfig(), clock)
         self._host = host
         self._port = port
-        self._delays: Delays | None = None
-        if self.config.latency != type(self.config.latency)():
-            self._delays = Delays(self.config.latency, self.config.seed)
+        self._delays = Delays(self.config.latency, self.config.seed)
         self._pauses = Pauses()
         self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None
@@ -243,14 +241,11 @@ class Sandbox(SandboxBase):
             body = await request.content.read()
         except web.RequestPayloadError:
             return response(error(400, "the body cannot be decoded"))
-        delays = self._delays
-        if delays is not None:
-            await self._pauses.wait(delays.up())
+        await self._pauses.wait(self._delays.up())
         exchange = respond(self.state, request.method, request.raw_path, request.headers, body)
         reply, wire = exchange.reply, exchange.wire
         self.state.requests[exchange.endpoint, exchange.status] += 1
-        if delays is not None:
-            await self._pauses.wait(delays.down())
+        await self._pauses.wait(self._delays.down())
         if wire is None:
             return response(reply)
         return await spoil(request, reply, wire, self._pauses, self._go_down_soon)

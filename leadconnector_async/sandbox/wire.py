@@ -37,6 +37,8 @@ class Pauses:
         Raises:
             ConnectionAbortedError: the server stops.
         """
+        if not seconds:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()

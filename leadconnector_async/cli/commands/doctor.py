@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox import SandboxThread
     from leadconnector_async.sources import SourceOptions
 
-SANDBOX_LOCATION: Final = "sandbox"
-
 _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAULT"}
 
 
@@ -79,7 +77,7 @@ def _check(given: dict[str, Any]) -> None:
     if given["locations"]:
         given["location"] = given["location"] or given["locations"].only
     if given["sandbox"]:
-        given["location"] = given["location"] or SANDBOX_LOCATION
+        given["location"] = given["location"] or options.SANDBOX_LOCATION
     if not (given["location"] or given["locations"]):
         raise click.UsageError("give --location ID: the one to import into")
     if given["canary"] and not given["sources"]:

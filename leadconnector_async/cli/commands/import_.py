@@ -11,8 +11,6 @@ from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.sending_options import piece_options, sending_options
 
-SANDBOX_LOCATION: Final = "sandbox"
-
 SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 
 
@@ -109,4 +107,4 @@ def _fill_in(given: dict[str, Any]) -> None:
     if given["locations"]:
         given["location"] = given["location"] or given["locations"].only
     elif given["sandbox"]:
-        given["location"] = given["location"] or SANDBOX_LOCATION
+        given["location"] = given["location"] or options.SANDBOX_LOCATION
