@@ -12,17 +12,10 @@ from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
+from leadconnector_async import errors
 from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import export_messages, with_missing_scope
 from leadconnector_async.api.listings import ListedMessage, MessagePage, read_messages
-from leadconnector_async.errors import (
-    AccessError,
-    FateUnknownError,
-    NotSentError,
-    RefusedError,
-    ThrottledError,
-    TransportError,
-)
 from leadconnector_async.models import Refusal
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.transport.base import FileUnreadableError, Request, Response
@@ -88,7 +81,7 @@ class Requester:
         def read(response: Response) -> _T:
             if responses.is_success(response):
                 return parse(response.body)
-            raise RefusedError(responses.read_refusal(response.status, response.body))
+            raise errors.RefusedError(responses.read_refusal(response.status, response.body))
 
         return await self.answered(location, request, read)
 
@@ -110,8 +103,8 @@ class Requester:
             last = attempt == self.policy.attempts
             try:
                 response = await self.exchange(location, request, attempt - 1)
-            except TransportError as error:
-                again = repeatable or isinstance(error, NotSentError)
+            except errors.TransportError as error:
+                again = repeatable or isinstance(error, errors.NotSentError)
                 if last or not again or isinstance(error, FileUnreadableError):
                     raise
                 await asyncio.sleep(self.policy.delay(attempt, self.random))
@@ -120,14 +113,14 @@ class Requester:
             match None if is_done else responses.classify(response.status, response.body):
                 case responses.Throttled(refusal):
                     if last:
-                        raise ThrottledError(refusal)
+                        raise errors.ThrottledError(refusal)
                     self.pause(location, response)
                     continue
                 case responses.Forbidden(refusal):
-                    raise AccessError(with_missing_scope(request, refusal))
+                    raise errors.AccessError(with_missing_scope(request, refusal))
                 case responses.Indeterminate(refusal):
                     if not repeatable:
-                        raise FateUnknownError(str(refusal))
+                        raise errors.FateUnknownError(str(refusal))
                     unusable = f": answered {refusal}"
                 case _:
                     try:
@@ -135,7 +128,9 @@ class Requester:
                     except ValueError as error:
                         unusable = f": answered {response.status} with {error}"
             await asyncio.sleep(self.policy.delay(attempt, self.random))
-        raise TransportError(f"no usable answer in {self.policy.attempts} attempts{unusable}")
+        raise errors.TransportError(
+            f"no usable answer in {self.policy.attempts} attempts{unusable}"
+        )
 
     async def run(
         self,
@@ -156,9 +151,9 @@ class Requester:
                 return await self._walked(location, flow(), known, repeatable=repeatable)
             except effects.StepFailedError as error:  # what was answered cannot be used
                 if not repeatable:
-                    raise FateUnknownError(str(error)) from None
+                    raise errors.FateUnknownError(str(error)) from None
                 if attempt == self.policy.attempts:
-                    raise TransportError(f"{error}, in {attempt} attempts") from None
+                    raise errors.TransportError(f"{error}, in {attempt} attempts") from None
             await asyncio.sleep(self.policy.delay(attempt, self.random))
         raise AssertionError
 
@@ -174,7 +169,9 @@ class Requester:
                 value: _T = end.value
                 return value
             except effects.StepRefusedError as error:
-                raise RefusedError(refusal or Refusal(status=200, message=str(error))) from None
+                raise errors.RefusedError(
+                    refusal or Refusal(status=200, message=str(error))
+                ) from None
             result = None
             match step:
                 case Request():
@@ -259,7 +256,7 @@ async def exported(
                 break
             if met & {mark, cursor}:
                 if page.total is None or given < page.total:
-                    raise TransportError(f"the export goes round after {given:,} messages")
+                    raise errors.TransportError(f"the export goes round after {given:,} messages")
                 break
             met |= {mark, cursor}
 

@@ -15,14 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from leadconnector_async import errors
 from leadconnector_async.api import responses
 from leadconnector_async.breaker import Breaker
-from leadconnector_async.errors import (
-    AccessError,
-    DailyQuotaSpentError,
-    NotSentError,
-    TransportError,
-)
 from leadconnector_async.models import Refusal
 from leadconnector_async.observer import Exchange
 from leadconnector_async.quota.quota import Quota
@@ -49,7 +44,7 @@ RECHECK: Final = 0.05
 
 PAGE: Final = "a page comes in its place: see the proxy, and the base URL"
 
-_NOTHING_LEFT: Final = (AccessError, FileUnreadableError, WithheldError)
+_NOTHING_LEFT: Final = (errors.AccessError, FileUnreadableError, WithheldError)
 """No request was begun."""
 
 
@@ -127,7 +122,7 @@ class ApiSession:
             async with self._slot_locks.setdefault(location, asyncio.Lock()):
                 while (ready_at := quota.ready_at(now := loop.time())) > now:
                     if quota.day.spent:
-                        raise DailyQuotaSpentError(
+                        raise errors.DailyQuotaSpentError(
                             Refusal(status=429, message="the day's quota is spent")
                         )
                     await asyncio.sleep(min(ready_at - now, RECHECK))
@@ -171,7 +166,7 @@ class ApiSession:
                 response = await self.transport.send(request, token, may_send)
             except BaseException as error:
                 self._unanswered(quota, slot, error)
-                if isinstance(error, AccessError):
+                if isinstance(error, errors.AccessError):
                     raise _without_token(error) from error
                 raise
             finally:
@@ -186,18 +181,18 @@ class ApiSession:
             renewals += 1
             renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
             if renewed is None or renewed == token:
-                raise AccessError(refusal)
+                raise errors.AccessError(refusal)
             token = renewed
             slot = await self.acquire_slot(location, quota)
 
     def _unanswered(self, quota: Quota, slot: Slot, error: BaseException) -> None:
         """Give the slot of a request back that has no answer, and tell the circuit breaker."""
         now = asyncio.get_running_loop().time()
-        if isinstance(error, TransportError) and not isinstance(error, _NOTHING_LEFT):
+        if isinstance(error, errors.TransportError) and not isinstance(error, _NOTHING_LEFT):
             self.breaker.failed(now, str(error))
         else:  # others' get through; or a cancellation, or a provider's own, which proves nothing
             self.breaker.abandoned()
-        if isinstance(error, NotSentError | AccessError):
+        if isinstance(error, errors.NotSentError | errors.AccessError):
             quota.unused(slot)
         else:
             quota.give_back(slot, now, None)
@@ -231,9 +226,9 @@ class ApiSession:
         try:
             current = await self._token(location)
             return current if current != refused else await self._renewal(location, refused)
-        except AccessError as error:
+        except errors.AccessError as error:
             raise _without_token(error) from error
-        except TransportError as error:
+        except errors.TransportError as error:
             self._ended[location] = refused
             self.breaker.failed(asyncio.get_running_loop().time(), str(error))
             raise
@@ -284,9 +279,9 @@ def _raise_if_elsewhere(error: asyncio.CancelledError) -> None:
     """
     task = asyncio.current_task()
     if task is not None and not task.cancelling():
-        raise NotSentError("what gives the token was cancelled") from error
+        raise errors.NotSentError("what gives the token was cancelled") from error
 
 
-def _without_token(error: AccessError) -> AccessError:
+def _without_token(error: errors.AccessError) -> errors.AccessError:
     """What a provider says for want of a token, told apart from the API's own words."""
-    return AccessError(replace(error.refusal, message=f"no token: {error.refusal.message}"))
+    return errors.AccessError(replace(error.refusal, message=f"no token: {error.refusal.message}"))
