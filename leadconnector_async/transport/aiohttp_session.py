@@ -18,14 +18,7 @@ from yarl import URL
 
 from leadconnector_async.errors import CLOSED, ClosedError
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.transport.base import (
-    WITHHELD,
-    FileUnreadableError,
-    Response,
-    WithheldError,
-    check_base_url,
-    proxy_from_environment,
-)
+from leadconnector_async.transport import base
 from leadconnector_async.transport.connection_ends import KEEP_ALIVE, Connections, translated
 from leadconnector_async.transport.http1 import check_target, headers_of, read_body, user_agent
 
@@ -37,13 +30,12 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
     from leadconnector_async.transport.aiohttp_direct import Direct
-    from leadconnector_async.transport.base import FileUpload, MaySend, Request
 
 SLOWEST: Final = 64 * 1024
 """Bytes a second that a file is given time for: a slow line has no more."""
 
 
-def seconds_for(upload: FileUpload | None) -> float:
+def seconds_for(upload: base.FileUpload | None) -> float:
     """How much longer than other requests an upload may take."""
     if upload is None:
         return 0.0
@@ -54,7 +46,7 @@ def seconds_for(upload: FileUpload | None) -> float:
 
 
 @contextmanager
-def multipart_body(upload: FileUpload) -> Iterator[aiohttp.FormData]:
+def multipart_body(upload: base.FileUpload) -> Iterator[aiohttp.FormData]:
     """The body of an upload, whose file is open as long as the context is.
 
     Raises:
@@ -64,7 +56,7 @@ def multipart_body(upload: FileUpload) -> Iterator[aiohttp.FormData]:
         file = upload.path.open("rb")
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or type(exc).__name__
-        raise FileUnreadableError(f"the file cannot be read ({reason})") from exc
+        raise base.FileUnreadableError(f"the file cannot be read ({reason})") from exc
     with file:
         # Unquoted, as browsers send names: percent-encoded ones would be shown so.
         form = aiohttp.FormData(quote_fields=False)
@@ -111,7 +103,7 @@ class _GuardedBody(aiohttp.BytesPayload):
     aiohttp keeps the headers back for it.
     """
 
-    def __init__(self, body: bytes, may_send: MaySend | None, known: Connections) -> None:
+    def __init__(self, body: bytes, may_send: base.MaySend | None, known: Connections) -> None:
         super().__init__(body)
         self._may_send = may_send
         self._connections = known
@@ -126,7 +118,7 @@ class _GuardedBody(aiohttp.BytesPayload):
             self._connections.add(self._leaving_by)
         if self._may_send is not None and not self._may_send():
             self.withheld = True
-            raise WithheldError(WITHHELD)
+            raise base.WithheldError(base.WITHHELD)
 
     def end(self, *, abort: bool) -> None:
         """Leave its connection to the session, or let nothing more of it leave."""
@@ -156,9 +148,9 @@ class AiohttpTransport:
         agent: str | None = None,
     ) -> None:
         self.version = version
-        self._base = check_base_url(base_url)
+        self._base = base.check_base_url(base_url)
         self._timeouts = timeouts
-        self._proxy = proxy or proxy_from_environment(base_url)
+        self._proxy = proxy or base.proxy_from_environment(base_url)
         self._ssl = ssl if ssl is not None else True
         self._agent = agent or user_agent()
         self._connections = connections
@@ -169,8 +161,8 @@ class AiohttpTransport:
         self._closed = False
 
     def send(
-        self, request: Request, token: str, may_send: MaySend | None = None
-    ) -> Coroutine[Any, Any, Response]:
+        self, request: base.Request, token: str, may_send: base.MaySend | None = None
+    ) -> Coroutine[Any, Any, base.Response]:
         """See `Transport.send`."""
         if self._closed:
             raise ClosedError(CLOSED)
@@ -186,10 +178,10 @@ class AiohttpTransport:
     async def _through(
         self,
         session: aiohttp.ClientSession,
-        request: Request,
+        request: base.Request,
         token: str,
-        may_send: MaySend | None,
-    ) -> Response:
+        may_send: base.MaySend | None,
+    ) -> base.Response:
         """Send by the session's own means: it may be the application's, or know a proxy.
 
         Reads and files, which store no message, ask ``may_send`` before they have a connection.
@@ -203,7 +195,7 @@ class AiohttpTransport:
         if request.body is not None:
             guard = _GuardedBody(request.body, may_send, self._known)
         elif may_send is not None and not may_send():
-            raise WithheldError(WITHHELD)
+            raise base.WithheldError(base.WITHHELD)
         with multipart_body(upload) if upload else nullcontext(guard) as body:
             response: aiohttp.ClientResponse | None = None
             try:
@@ -220,13 +212,13 @@ class AiohttpTransport:
                     proxy=self._proxy,
                     ssl=self._ssl,
                 )
-                return Response(
+                return base.Response(
                     response.status, response.headers, await read_body(response.content)
                 )
             except (aiohttp.ClientError, TimeoutError, OSError) as exc:
                 error = translated(exc)
                 if guard is not None and guard.withheld:
-                    error = WithheldError(WITHHELD)
+                    error = base.WithheldError(base.WITHHELD)
             finally:
                 # Read to its end, an answer has given its connection back; any other must not.
                 ended = response is not None and response.content.is_eof()
@@ -279,8 +271,8 @@ class AiohttpTransport:
         return self._session
 
     async def _otherwise(
-        self, error: Exception, request: Request, token: str, may_send: MaySend | None
-    ) -> Response:
+        self, error: Exception, request: base.Request, token: str, may_send: base.MaySend | None
+    ) -> base.Response:
         """Send through the session, from now on: a connection showed what has moved."""
         if self._direct is not None:
             _warn(error)
