@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from msgspec import Struct
 
-from leadconnector_async.api import endpoints, responses
+from leadconnector_async.api import effects, endpoints, responses
 from leadconnector_async.api.contacts import delete_contact, made_contact, make_contact
 from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages
 from leadconnector_async.doctor import Finding, Kind
@@ -88,7 +88,7 @@ class _Flight:
         self.contact = made_contact(response)
         if self.contact is None:
             what = f"no contact with {self._number} could be made (see that none was)"
-            return _refused("canary contact", what, responses.words_of(response))
+            return _refused("canary contact", what, effects.words_of(response))
         return Finding("canary contact", "ok", f"made {self.contact} with {self._number}")
 
     async def write(self, kinds: list[Kind]) -> AsyncIterator[Finding]:
@@ -153,7 +153,7 @@ class _Flight:
             request = endpoints.list_messages(self._conversation)
             response = await self._api.exchange(self._location, request)
             if not responses.is_success(response):
-                said = responses.words_of(response)
+                said = effects.words_of(response)
                 yield _refused("canary read", "nothing could be read back", said)
                 return
             try:

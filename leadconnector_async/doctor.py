@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadconnector_async.api import responses
+from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import Probe, list_workflows, probes
 from leadconnector_async.api.listings import published_workflows, read_object
 from leadconnector_async.errors import LeadConnectorError, OutboxError
@@ -187,7 +187,7 @@ async def _account(
             if number == 0:
                 yield clock_finding(response.headers.get("Date"), (sent_at + time.time()) / 2)
                 if responses.is_access_refused(response) and not responses.lacks_scope(response):
-                    words = responses.words_of(response)
+                    words = effects.words_of(response)
                     found = f"the token is refused for location {location}: {words}"
                     fix = "give the token and the id of one and the same location"
                     yield Finding("token", "fault", found, fix)
@@ -273,7 +273,7 @@ def clock_finding(date: str | None, now: float) -> Finding:
 def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Finding:
     """Whether the token has a scope, and whether it is the API that answers."""
     check = f"scope {probe.scope}"
-    is_needed, found = probe.is_needed, f"cannot tell: {responses.words_of(response)}"
+    is_needed, found = probe.is_needed, f"cannot tell: {effects.words_of(response)}"
     fix = "try again; if it stays so, ask the API's support"
     if responses.is_permitted(response):
         try:
@@ -285,7 +285,7 @@ def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Findi
             return Finding(check, "ok", f"the token may {probe.used_for}")
     elif responses.lacks_scope(response):
         is_needed = is_needed and (by_handle or not probe.scope.startswith("contacts."))
-        found = f"the token may not {probe.used_for}: {responses.words_of(response)}"
+        found = f"the token may not {probe.used_for}: {effects.words_of(response)}"
         fix = f"give the token {probe.scope}"
     return Finding(check, "fault" if is_needed else "warning", found, fix)
 

@@ -23,7 +23,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.api.responses import is_refusal, is_success, words_of
+from leadconnector_async.api.responses import is_refusal, is_success, read_refusal
 from leadconnector_async.transport.base import Request, Response
 
 T = TypeVar("T")
@@ -102,3 +102,9 @@ def refused(response: Response, what: str) -> Exception:
     """The error that an unsuccessful answer to a step is."""
     kind = StepRefusedError if is_refusal(response) else StepFailedError
     return kind(f"{what}: {words_of(response)}")
+
+
+def words_of(response: Response) -> str:
+    """What the API answers to a request that it refuses: the status and its words."""
+    refusal = read_refusal(response.status, response.body)
+    return f"{refusal.status} {refusal.message}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from leadconnector_async.api import endpoints, responses
+from leadconnector_async.api import effects, endpoints, responses
 from leadconnector_async.api.listings import MessagePage, conversation_of, date_ms, read_messages
 from leadconnector_async.models import InboundMessage
 from leadconnector_async.records.validation import RULES
@@ -184,7 +184,7 @@ class Search:
     def _refused(self, response: Response) -> Finding:
         if (responses.says_absent if self._conversation is None else responses.is_absent)(response):
             return NotFound()
-        words = responses.words_of(response)
+        words = effects.words_of(response)
         if responses.is_refusal(response):
             return Inconclusive(f"looking was refused: {words}")
         return LookupFailed(f"looking failed: {words}")

@@ -155,8 +155,7 @@ def is_access_refused(response: Response) -> bool:
 
 def lacks_scope(response: Response) -> bool:
     """Whether the token may not do this, whatever the request says."""
-    words = read_refusal(response.status, response.body).message.lower()
-    return is_access_refused(response) and "scope" in words
+    return is_access_refused(response) and "scope" in _said(response)
 
 
 def is_permitted(response: Response) -> bool:
@@ -212,9 +211,7 @@ _ABSENT: Final = re.compile(
 
 def says_absent(response: Response) -> bool:
     """Whether it says that there is no such contact or conversation: 404, or 400 (live reports)."""
-    if response.status not in (400, 404):
-        return False
-    return bool(_ABSENT.search(read_refusal(response.status, response.body).message.lower()))
+    return response.status in (400, 404) and bool(_ABSENT.search(_said(response)))
 
 
 def is_absent(response: Response) -> bool:
@@ -227,14 +224,12 @@ _LACKS: Final = re.compile(r"\bconversation([ _]?id)?\b")
 
 def lacks_conversation(response: Response) -> bool:
     """Whether it refuses a request for want of a conversation, and not for its provider."""
-    words = read_refusal(response.status, response.body).message.lower()
-    return response.status in (400, 404, 422) and bool(_LACKS.search(words))
+    return response.status in (400, 404, 422) and bool(_LACKS.search(_said(response)))
 
 
 def exists_already(response: Response) -> bool:
     """Whether it refuses to make what is there already."""
-    refusal = read_refusal(response.status, response.body)
-    return response.status == 400 and "already exists" in refusal.message.lower()
+    return response.status == 400 and "already exists" in _said(response)
 
 
 def retry_after(response: Response, cap: float) -> float | None:
@@ -273,10 +268,8 @@ def read_refusal(status: int, body: bytes) -> Refusal:
     )
 
 
-def words_of(response: Response) -> str:
-    """What the API answers to a request that it refuses: the status and its words."""
-    refusal = read_refusal(response.status, response.body)
-    return f"{refusal.status} {refusal.message}"
+def _said(response: Response) -> str:
+    return read_refusal(response.status, response.body).message.lower()
 
 
 def _words(found: dict[str, Any]) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,7 +24,8 @@ from leadconnector_async.outbox.reader import FailedRecord, gist
 from leadconnector_async.records.deferred import read_deferred, with_contact
 from leadconnector_async.records.draft import key_from_text, key_text
 from leadconnector_async.reports.outbox_status import Reason, status_of
-from leadconnector_async.sources.failed_list import FailedRow, write_failed
+from leadconnector_async.sources.failed_list import FailedRow, as_it_stands, write_failed
+from leadconnector_async.sources.fields import OUTBOX_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -126,8 +126,6 @@ def _reason(record: FailedRecord) -> str:
     return f"unresolved: {reason}" if record.state is State.UNRESOLVED else reason
 
 
-_KEY: Final = "outboxKey"
-
 _DELIMITERS: Final = ",;\t|"
 
 
@@ -171,26 +169,24 @@ def _keys_of(path: str) -> Iterator[tuple[bytes, str]]:
     text = Path(path).read_text("utf-8-sig", errors="surrogateescape")
     rows = _objects(text) if text.lstrip().startswith("{") else _table(text)
     for row in rows:
-        key, location = row.get(_KEY), row.get("locationId")
+        key, location = row.get(OUTBOX_KEY), row.get("locationId")
         if isinstance(key, str) and key:
             yield key_from_text(key), location if isinstance(location, str) else ""
 
 
 def _objects(text: str) -> Iterator[Mapping[str, object]]:
-    for line in text.split("\n"):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                wrong = "the list has a line that is no JSON: write it anew"
-                raise click.UsageError(wrong) from error
-            if isinstance(row, dict):
-                yield row
+    for line in filter(str.strip, text.split("\n")):
+        row = as_it_stands(line.encode("utf-8", "surrogateescape"))
+        if isinstance(row, str):
+            raise click.UsageError("the list has a line that is no JSON: write it anew")
+        yield row
 
 
 def _table(text: str) -> Iterable[Mapping[str, object]]:
     for delimiter in _DELIMITERS:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-        if _KEY in (reader.fieldnames or ()):
+        if OUTBOX_KEY in (reader.fieldnames or ()):
             return reader
-    raise click.UsageError(f'the file has no column "{_KEY}": give a list that failed -o wrote')
+    raise click.UsageError(
+        f'the file has no column "{OUTBOX_KEY}": give a list that failed -o wrote'
+    )
