@@ -115,8 +115,7 @@ class _ReadingPass:
         self, kind: str, ids: Iterable[str], get: Callable[[str], Awaitable[None]]
     ) -> None:
         """Ask for single things, several at a time, and for each once."""
-        new = [id_ for id_ in ids if (kind, id_) not in self.failed]
-        waiting = iter(new)
+        waiting = iter([id_ for id_ in ids if (kind, id_) not in self.failed])
 
         async def work() -> None:
             for id_ in waiting:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager, nullcontext
+from dataclasses import KW_ONLY, InitVar, dataclass
 from math import inf
 from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any, Final
@@ -132,33 +133,28 @@ class _GuardedBody(aiohttp.BytesPayload):
         await super().write_with_length(writer, length)
 
 
+@dataclass(eq=False, repr=False)
 class AiohttpTransport:
     """A `Transport` over one session: its own lean one, or one that the application hands in."""
 
-    def __init__(  # noqa: PLR0913 - each is one of aiohttp's usual means
-        self,
-        base_url: str,
-        *,
-        timeouts: Timeouts,
-        connections: int,
-        session: aiohttp.ClientSession | None = None,
-        proxy: str | None = None,
-        ssl: SSLContext | None = None,
-        version: str | None = None,
-        agent: str | None = None,
-    ) -> None:
-        self.version = version
+    base_url: InitVar[str]
+    _: KW_ONLY
+    timeouts: Timeouts
+    connections: int
+    session: InitVar[aiohttp.ClientSession | None] = None
+    proxy: str | None = None
+    ssl: SSLContext | None = None
+    version: str | None = None
+    agent: str | None = None
+    _direct: Direct | None = None
+    _closed: bool = False
+
+    def __post_init__(self, base_url: str, session: aiohttp.ClientSession | None) -> None:
         self._base = base.check_base_url(base_url)
-        self._timeouts = timeouts
-        self._proxy = proxy or base.proxy_from_environment(base_url)
-        self._ssl = ssl if ssl is not None else True
-        self._agent = agent or user_agent()
-        self._connections = connections
-        self._session = session
-        self._owned = session is None
-        self._known = Connections(timeouts.read)
-        self._direct: Direct | None = None
-        self._closed = False
+        self._session, self._owned = session, session is None
+        self.proxy = self.proxy or base.proxy_from_environment(base_url)
+        self._ssl, self._agent = self.ssl or True, self.agent or user_agent()
+        self._known = Connections(self.timeouts.read)
 
     def send(
         self, request: base.Request, token: str, may_send: base.MaySend | None = None
@@ -190,7 +186,7 @@ class AiohttpTransport:
             raise ClosedError("the session is closed: close it after the client")
         check_target(request)
         headers, upload = headers_of(request, token, self._agent), request.upload
-        timeouts = self._timeouts
+        timeouts = self.timeouts
         guard = None
         if request.body is not None:
             guard = _GuardedBody(request.body, may_send, self._known)
@@ -209,7 +205,7 @@ class AiohttpTransport:
                     timeout=aiohttp.ClientTimeout(
                         total=timeouts.read + seconds_for(upload), sock_connect=timeouts.connect
                     ),
-                    proxy=self._proxy,
+                    proxy=self.proxy,
                     ssl=self._ssl,
                 )
                 return base.Response(
@@ -246,12 +242,12 @@ class AiohttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=self._connections, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60
+            limit=self.connections, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60
         )
         self._session = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
         )
-        if self._proxy is None:  # go round the session, unless aiohttp has moved what that needs
+        if self.proxy is None:  # go round the session, unless aiohttp has moved what that needs
             try:
                 from leadconnector_async.transport.aiohttp_direct import Direct  # noqa: PLC0415 - it may fail
 
@@ -259,9 +255,9 @@ class AiohttpTransport:
                     self._session,
                     self._base,
                     self._known,
-                    seconds=self._timeouts.read,
-                    connect=self._timeouts.connect,
-                    connections=self._connections,
+                    seconds=self.timeouts.read,
+                    connect=self.timeouts.connect,
+                    connections=self.connections,
                     ssl=self._ssl,
                     agent=self._agent,
                     otherwise=self._otherwise,

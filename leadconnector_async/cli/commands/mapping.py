@@ -104,8 +104,7 @@ def _record(parsed: Parsed) -> dict[str, object]:
     record: dict[str, object] = {}
     if parsed.row is not None:
         made = msgspec.to_builtins(parsed.row, builtin_types=(), enc_hook=str)
-        record = flat({name: value for name, value in made.items() if value is not None})
-        record = {name: value for name, value in record.items() if value is not None}
+        record = {name: value for name, value in flat(made).items() if value is not None}
     elif parsed.left_out is not None:
         record["left_out"] = parsed.left_out
     else:
