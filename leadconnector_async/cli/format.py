@@ -15,6 +15,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from leadconnector_async.reports.progress import ImportProgress
+
 _UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 _MAX_PLACES: Final = 5
@@ -75,6 +77,22 @@ def size(count: int) -> str:
     if count < 1_000_000_000:  # noqa: PLR2004 - a change of unit
         return f"{count / 1_000_000:.1f} MB"
     return f"{count / 1_000_000_000:.1f} GB"
+
+
+def figures(progress: ImportProgress, of: str) -> tuple[str, int, int | None, list[str]]:
+    """What is under way, how much is done of how much, and that in words, with speed and time.
+
+    ``of`` stands between how many are sent and all.
+    """
+    read, done, whole = counted(progress.read, "record"), progress.bytes_read, progress.bytes_total
+    if progress.sending:
+        speed, left = progress.rate, progress.seconds_left
+        words = [f"{progress.done:,}{of}{progress.total:,}", "" if speed is None else rate(speed)]
+        words.append("" if left is None else f"{remaining(left)} left")
+        return "Sending", progress.done, progress.total, words
+    if progress.is_read:
+        return "Putting in order", 0, None, [read]
+    return "Reading", done, whole, [f"{size(done)} of {size(whole)}" if whole else size(done), read]
 
 
 def places(found: Sequence[str], count: int) -> str:

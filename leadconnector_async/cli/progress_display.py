@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.format import counted, rate, remaining, say, size
+from leadconnector_async.cli.format import counted, figures, remaining, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -58,22 +58,6 @@ class LineDisplay(NoDisplay):
         if now >= self._due:
             self._due = now + LINE_EVERY
             say(line(progress), err=True)
-
-
-def figures(progress: ImportProgress, of: str) -> tuple[str, int, int | None, list[str]]:
-    """What is under way, how much is done of how much, and that in words, with speed and time.
-
-    ``of`` stands between how many are sent and all.
-    """
-    read, done, whole = counted(progress.read, "record"), progress.bytes_read, progress.bytes_total
-    if progress.sending:
-        speed, left = progress.rate, progress.seconds_left
-        words = [f"{progress.done:,}{of}{progress.total:,}", "" if speed is None else rate(speed)]
-        words.append("" if left is None else f"{remaining(left)} left")
-        return "Sending", progress.done, progress.total, words
-    if progress.is_read:
-        return "Putting in order", 0, None, [read]
-    return "Reading", done, whole, [f"{size(done)} of {size(whole)}" if whole else size(done), read]
 
 
 def line(progress: ImportProgress) -> str:

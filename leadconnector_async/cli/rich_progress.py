@@ -11,8 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from leadconnector_async.cli.format import remaining
-from leadconnector_async.cli.progress_display import figures
+from leadconnector_async.cli.format import figures, remaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
