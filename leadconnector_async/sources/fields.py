@@ -80,9 +80,9 @@ def table_of(file: str) -> dict[str, Any]:
 
 
 _FORM: Final = re.compile(
-    r"\W*[(\[](?:e\.?164(?: format)?|international(?: format)?|(?:plain )?text|s|secs?|seconds?|"
+    r"[(\[](?:e\.?164(?: format)?|international(?: format)?|(?:plain )?text|s|secs?|seconds?|"
     r"(?:h+:)?m+:ss?|yes/no|y/n|true/false|in/out|(?:in|out)bound/(?:in|out)bound|"
-    r"incoming/outgoing|sent/received|optional|required)[)\]]\W*",
+    r"incoming/outgoing|sent/received|optional|required)[)\]]",
     re.IGNORECASE,
 )
 """What in a column's name says how its values are written, and nothing of what they are."""
