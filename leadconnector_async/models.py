@@ -33,7 +33,11 @@ CallStatus = Literal[
 
 CALL_STATUSES: Final[tuple[CallStatus, ...]] = get_args(CallStatus)
 
-CHOICES: Final = {"type": MESSAGE_TYPES, "direction": DIRECTIONS, "call.status": CALL_STATUSES}
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "type": MESSAGE_TYPES,
+    "direction": DIRECTIONS,
+    "call.status": CALL_STATUSES,
+}
 """Fields that allow some words only, by the API's names."""
 
 

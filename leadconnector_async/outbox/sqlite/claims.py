@@ -85,7 +85,7 @@ class ClaimIndex:
 
     def reload(self) -> None:
         """Read what is claimed and not settled, as after a crash."""
-        self.lanes = defaultdict[int, dict[int, set[int]]](lambda: defaultdict(set))
+        self.lanes: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
         """Claimed records by location and lane."""
         self._left: dict[int, int] = {}
         self._batch_of: dict[int, int] = {}
