@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
 import struct
@@ -224,9 +225,13 @@ def _statement(head: str, width: int, rows: int, tail: str) -> str:
     return f"{head} VALUES {','.join([row] * rows)}{tail}"
 
 
+_PLACE: Final = re.compile(r"\$(\d+)")
+
+
 @lru_cache(maxsize=128)
-def _numbered(query: str) -> str:
-    return query.replace("$", "?")
+def _in_order(query: str) -> tuple[str, Sequence[int]]:
+    """Mark values by their order, as Python wants them; and tell which one goes to each mark."""
+    return _PLACE.sub("?", query), [int(number) - 1 for number in _PLACE.findall(query)]
 
 
 @lru_cache(maxsize=128)
@@ -245,7 +250,9 @@ class FileDatabase:
 
     async def fetch(self, query: str, *values: Any) -> Sequence[Any]:  # noqa: ANN401 - what SQLite takes
         """See `Database.fetch`."""
-        return self._connection.execute(_numbered(query), values).fetchall()
+        marked, order = _in_order(query)
+        given = [values[at] for at in order] if order else values  # of its own SQL, as it stands
+        return self._connection.execute(marked, given).fetchall()
 
     async def fetch_for(self, query: str, types: str, rows: Rows) -> Sequence[Any]:  # noqa: ARG002 - for others
         """See `Database.fetch_for`."""
