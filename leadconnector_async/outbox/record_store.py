@@ -238,10 +238,7 @@ class RecordStore(ABC):
 
     async def _note_former(self, seq: int, raw: bytes) -> None:
         """Note that a record was a line which is not kept."""
-        rows = [(seq, line_key(raw))]
-        await self._database.write(
-            "INSERT INTO former (seq, line)", rows, " ON CONFLICT DO NOTHING"
-        )
+        await self._database.write(_FORMER, [(seq, line_key(raw))], " ON CONFLICT DO NOTHING")
         self._has_former = True
 
     async def reused(self, seq: int) -> bytes | None:
