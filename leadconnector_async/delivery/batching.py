@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.observer import Observer
-    from leadconnector_async.outbox.base import Claim, Lease, Outbox, Submission
+    from leadconnector_async.outbox.base import Claim, Outbox, Submission, Wants
     from leadconnector_async.records.draft import Draft
 
-    _Wants = Sequence[tuple[Lease, int]]
 
 T = TypeVar("T")
 
@@ -218,7 +217,7 @@ class OutboxBatcher:
         return submitted
 
     async def _ask(
-        self, drafts: Sequence[Draft], wants: _Wants, room: int
+        self, drafts: Sequence[Draft], wants: Wants, room: int
     ) -> tuple[list[Submission] | Exception, list[list[Claim]]]:
         """Claim; and submit in the same commit, whose error is for who submits alone."""
         submitted: list[Submission] | Exception = []

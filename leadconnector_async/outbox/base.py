@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -147,6 +147,13 @@ class Claim(Struct, gc=False, eq=False):
         return f"Claim({place}, attempts={self.attempts})"
 
 
+Wants: TypeAlias = "Sequence[tuple[Lease, int]]"
+"""How many records to claim, of each location."""
+
+Quotas: TypeAlias = "Sequence[tuple[Lease, QuotaSnapshot]]"
+"""How much of its quota each location has used."""
+
+
 class StoredOutcome(NamedTuple):
     """What became of a record, as the store keeps it."""
 
@@ -235,7 +242,7 @@ class Outbox(Protocol):
     async def take_in(
         self,
         drafts: Sequence[Draft],
-        wants: Sequence[tuple[Lease, int]] = (),
+        wants: Wants = (),
         room: int = NO_BOUND,
     ) -> tuple[list[Submission], list[list[Claim]]]:
         """`submit` all or none, and `claim`: in one commit, where there are commits."""
@@ -262,9 +269,7 @@ class Outbox(Protocol):
         """
         return None
 
-    async def claim(
-        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
-    ) -> list[list[Claim]]:
+    async def claim(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
         """For each (lease, at most how many): the next records, spread over lanes.
 
         Durable when this returns. A lane's records come in date order, over all calls. Fewer than
@@ -272,9 +277,7 @@ class Outbox(Protocol):
         rest is left for another call. A store in memory, which holds them anyway, weighs nothing.
         """
 
-    async def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
+    async def settle(self, settlements: Sequence[Settlement], quotas: Quotas) -> None:
         """Write fates and quotas down. Durable when this returns."""
 
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.source_pass import SourcePass
 
+    Keys = Iterable[tuple[bytes, str]]
+    """Keys of records, each with its location, or "" where it is of any."""
+
 DESTINATION: Final = "destination "
 """The API is kept among the names of sources after this word, as one that has no records."""
 
@@ -146,9 +149,7 @@ class DurableOutbox(Outbox, Protocol):
     async def requeue(self) -> Requeued:
         """Put failed records back: rejected ones to be sent, unresolved ones to be looked for."""
 
-    async def dismiss(
-        self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
-    ) -> int:
+    async def dismiss(self, *, keys: Keys = (), gists: Iterable[str] = ()) -> int:
         """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
 
     async def forget_texts(self) -> int:

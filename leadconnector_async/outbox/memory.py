@@ -30,7 +30,7 @@ from leadconnector_async.records.deferred import content_digest, numbered, reuse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.outbox.base import Quotas, Settlement, Wants
     from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
@@ -220,16 +220,14 @@ class MemoryOutbox(Outbox):
 
     async def claim(
         self,
-        wants: Sequence[tuple[Lease, int]],
+        wants: Wants,
         room: int = NO_BOUND,  # noqa: ARG002 - they are in memory already
     ) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         places = [self._held(lease) for lease, _ in wants]
         return [place.take(at_most) for place, (_, at_most) in zip(places, wants, strict=True)]
 
-    async def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
+    async def settle(self, settlements: Sequence[Settlement], quotas: Quotas) -> None:
         """See `Outbox.settle`."""
         self._check(settlements)
         spent = [(self._held(lease), snapshot) for lease, snapshot in quotas]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from leadconnector_async.outbox.database import Database
+    from leadconnector_async.outbox.durable import Keys
     from leadconnector_async.outbox.lookups import Lookups
 
     FailedRow = Sequence[Any]
@@ -61,9 +62,7 @@ async def in_lots(seqs: Sequence[int], work: Callable[[Sequence[int]], Awaitable
     return [await work(seqs[at : at + RETRIES]) for at in range(0, len(seqs), RETRIES)]
 
 
-async def chosen(
-    database: Database, keys: Iterable[tuple[bytes, str]], gists: Collection[str]
-) -> list[int]:
+async def chosen(database: Database, keys: Keys, gists: Collection[str]) -> list[int]:
     """The numbers of the records of these keys and locations ("" for any), or of these reasons."""
     fetch = database.fetch
     seqs = [seq for key, name in keys for (seq,) in await fetch(_OF_KEY, database.text(name), key)]

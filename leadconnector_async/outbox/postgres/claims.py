@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
+    from leadconnector_async.outbox.base import Wants
     from leadconnector_async.outbox.postgres.connection import Connection
 
     QueueEntry = tuple[int, int, int, int]
@@ -149,9 +150,7 @@ class Claims:
             claims[-1].trace = traced(parent, state)
         return claims
 
-    async def choose(
-        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
-    ) -> list[list[Claim]]:
+    async def choose(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
         """Find the next records of each (lease, at most how many), and note them as held.
 
         What comes after some that weigh ``room`` is left.
@@ -231,7 +230,7 @@ class Claims:
             claims.append(of_location)
         return claims
 
-    def took(self, wants: Sequence[tuple[Lease, int]], claims: Sequence[Sequence[Claim]]) -> None:
+    def took(self, wants: Wants, claims: Sequence[Sequence[Claim]]) -> None:
         """Note in memory what was claimed, once it is committed; and where to go on."""
         for (lease, _), of in zip(wants, claims, strict=True):
             self.hold(lease.number, [(claim.lane, claim.seq) for claim in of])

@@ -37,7 +37,7 @@ from leadconnector_async.quota.limits import QuotaSnapshot
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from leadconnector_async.outbox.base import Claim, Settlement
+    from leadconnector_async.outbox.base import Claim, Quotas, Settlement, Wants
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 
 SHARDS: Final = 64
@@ -201,7 +201,7 @@ class Leases:
             if self._tokens.get(lease.number) != lease.token:
                 raise _lost([lease])
 
-    async def claim(self, wants: Sequence[tuple[Lease, int]], room: int) -> list[list[Claim]]:
+    async def claim(self, wants: Wants, room: int) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         leases = [lease for lease, _ in wants]
         self._check(leases)
@@ -213,9 +213,7 @@ class Leases:
         self.runner.committed.append(lambda: self.claims.took(wants, claims))
         return claims
 
-    async def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
+    async def settle(self, settlements: Sequence[Settlement], quotas: Quotas) -> None:
         """See `Outbox.settle`."""
         used = dict(quotas)
         leases = list({fate.claim.lease for fate in settlements} | used.keys())

@@ -41,8 +41,9 @@ from leadconnector_async.outbox.requeueing import RETRIES, chosen, in_lots
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+    from leadconnector_async.outbox.base import Quotas, Wants
+    from leadconnector_async.outbox.durable import Keys
     from leadconnector_async.outbox.selection import Selection
-    from leadconnector_async.quota.limits import QuotaSnapshot
 
     T = TypeVar("T")
 
@@ -209,15 +210,11 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             raise RuntimeError("join the outbox first")
         return self._tenure
 
-    async def claim(
-        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
-    ) -> list[list[Claim]]:
+    async def claim(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         return await self._under_lease(lambda leases: leases.claim(wants, room), begin=ALONE)
 
-    async def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
+    async def settle(self, settlements: Sequence[Settlement], quotas: Quotas) -> None:
         """See `Outbox.settle`."""
         begin = ALONE if writes_once(settlements) else "BEGIN"
         await self._under_lease(lambda leases: leases.settle(settlements, quotas), begin=begin)
@@ -264,9 +261,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         """
         return await requeue(await self._held())
 
-    async def dismiss(
-        self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
-    ) -> int:
+    async def dismiss(self, *, keys: Keys = (), gists: Iterable[str] = ()) -> int:
         """See `DurableOutbox.dismiss`."""
         run, reasons = self._runner.run, set(gists)
         seqs = await run(lambda connection: chosen(ServerDatabase(connection), keys, reasons))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.base import Lease
+    from leadconnector_async.outbox.base import Lease, Wants
 
     QueueEntry = tuple[int, ...]
     """Lane, date, seq and attempts of a record in the queue."""
@@ -187,7 +187,7 @@ class Claims:
         claims = [Claim(lease, *row) for row in fetch_rows(self._connection, _HELD, held, ")")]
         return sorted(claims, key=lambda claim: (claim.lane, claim.date, claim.seq))
 
-    def claim(self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND) -> list[list[Claim]]:
+    def claim(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
         """Take the next records of each (lease, at most how many), until they weigh ``room``."""
         waiting, held = self._waiting, self.index.count
         new = [(lease.number,) for lease, _ in wants if lease.number not in waiting]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.base import Staged, Submission
+    from leadconnector_async.outbox.base import Quotas, Staged, Submission, Wants
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.outbox.sqlite.connection import Connect
@@ -144,7 +144,7 @@ class SqliteStore:
             if self._token(lease.number) != lease.token:
                 raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
 
-    def claim(self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND) -> list[list[Claim]]:
+    def claim(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         self._check(lease for lease, _ in wants)
         batches = self.claims.claim(wants, room)
@@ -161,9 +161,7 @@ class SqliteStore:
                 claim.trace = traces.get(claim.seq)
         return claims
 
-    def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
+    def settle(self, settlements: Sequence[Settlement], quotas: Quotas) -> None:
         """See `Outbox.settle`. Each claim has its end, or is given back unsent."""
         self._check({fate[0].lease for fate in settlements}.union(lease for lease, _ in quotas))
         check_settled(settlements, self.claims.index.held)
@@ -243,7 +241,7 @@ class SqliteStore:
     def take_in(
         self,
         drafts: Sequence[Draft],
-        wants: Sequence[tuple[Lease, int]] = (),
+        wants: Wants = (),
         room: int = NO_BOUND,
     ) -> tuple[list[Submission], list[list[Claim]]]:
         """See `Outbox.take_in`."""

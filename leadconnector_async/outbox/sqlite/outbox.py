@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from leadconnector_async.outbox.base import Acquired, Lease, Submission
-    from leadconnector_async.outbox.durable import ReadMark
+    from leadconnector_async.outbox.durable import Keys, ReadMark
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.records.draft import Draft
 
@@ -131,9 +131,7 @@ class SqliteOutbox(DurableOutbox):
         )
         return Requeued(*map(sum, zip(Requeued(left=left), *done, strict=True)))
 
-    async def dismiss(
-        self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
-    ) -> int:
+    async def dismiss(self, *, keys: Keys = (), gists: Iterable[str] = ()) -> int:
         """See `DurableOutbox.dismiss`."""
         reasons = frozenset(gists)
         seqs = await self._writer.run(
