@@ -12,6 +12,7 @@ import logging
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async import errors
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.outcomes import (
     REASONS,
@@ -26,12 +27,6 @@ from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.scheduler import LocationState, Scheduler
 from leadconnector_async.delivery.sender import Sender
 from leadconnector_async.delivery.workers import WorkerPool
-from leadconnector_async.errors import (
-    AccessError,
-    DailyQuotaSpentError,
-    LeadConnectorError,
-    OutboxError,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -61,7 +56,7 @@ class Dispatcher:
         *,
         concurrency: int | None,
         deliver: Callable[[list[Settlement]], None],
-        closed: Callable[[LocationState, LeadConnectorError], None],
+        closed: Callable[[LocationState, errors.LeadConnectorError], None],
         awaited: Callable[[], bool] = lambda: True,
     ) -> None:
         self._session, self._patience = session, session.policy.patience
@@ -158,7 +153,7 @@ class Dispatcher:
 
     def retry(self, state: LocationState) -> None:
         """Go on with a location that has stopped: its cause may be mended."""
-        if isinstance(state.error, AccessError):
+        if isinstance(state.error, errors.AccessError):
             state.failing = None
         state.error = None
         self.move(state)
@@ -175,7 +170,7 @@ class Dispatcher:
         if state is None:
             return
         # Whatever stopped it before may pass, as a day does: this does not.
-        state.error = OutboxError(f"location {location} was let go of")
+        state.error = errors.OutboxError(f"location {location} was let go of")
         self._releasing += 1
         try:
             async with asyncio.timeout(None if within == inf else within):
@@ -218,7 +213,7 @@ class Dispatcher:
                             self.move(state)
                         self._batcher.wants_claims(state)
                 self._batcher.finish()
-        except* LeadConnectorError as group:
+        except* errors.LeadConnectorError as group:
             raise first_of(group) from None
         finally:
             self._pool.end()
@@ -237,7 +232,7 @@ class Dispatcher:
         state.rest(lane)
         self._loop.call_later(seconds, self._rested, state, lane)
 
-    def close(self, state: LocationState, error: LeadConnectorError) -> None:
+    def close(self, state: LocationState, error: errors.LeadConnectorError) -> None:
         """See `LaneControl.close`."""
         if state.error is None:
             state.error, state.stopped_at = error, self._loop.time()
@@ -332,7 +327,7 @@ class Dispatcher:
         if state.quota.day.spent:
             if not self._session.policy.wait_for_day:
                 self.close(state, day_spent(state))
-        elif isinstance(state.error, DailyQuotaSpentError):
+        elif isinstance(state.error, errors.DailyQuotaSpentError):
             state.error = None
 
     def _rested(self, state: LocationState, lane: Lane) -> None:

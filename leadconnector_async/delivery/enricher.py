@@ -5,16 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.api.effects import (
-    Effect,
-    FetchFile,
-    GetLookups,
-    HashFile,
-    PutLookups,
-    StepFailedError,
-    StepLagsError,
-    StepRefusedError,
-)
+from leadconnector_async.api import effects
 from leadconnector_async.api.enrichment import contact_lookup, enrich
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.lane import Enrichment
@@ -122,9 +113,11 @@ class Enricher:
             enrichment.completed = end.value
             enrichment.drop_file()
             return None
-        except StepFailedError as error:
-            return self.failed(enrichment, str(error), lags=isinstance(error, StepLagsError))
-        except StepRefusedError as error:
+        except effects.StepFailedError as error:
+            return self.failed(
+                enrichment, str(error), lags=isinstance(error, effects.StepLagsError)
+            )
+        except effects.StepRefusedError as error:
             contact = enrichment.deferred.contact
             if contact is not None and contact_lookup(contact) not in lane.lookups:
                 if len(state.unreachable) >= MAX_UNREACHABLE:
@@ -133,21 +126,21 @@ class Enricher:
             return decisions.Settle(State.REJECTED, reason=str(error))
 
     async def _carry_out(
-        self, state: LocationState, lane: Lane, enrichment: Enrichment, step: Effect
+        self, state: LocationState, lane: Lane, enrichment: Enrichment, step: effects.Effect
     ) -> object:
         match step:
-            case GetLookups(names):
+            case effects.GetLookups(names):
                 return lane.lookups | await self._get_lookups(state, lane, enrichment, names)
-            case PutLookups(lookups):
+            case effects.PutLookups(lookups):
                 await self._lookups.put_lookups(state, lookups)
                 lane.lookups |= _of_whom(lookups)
                 enrichment.learning = None
-            case HashFile(path):
+            case effects.HashFile(path):
                 try:
                     return await asyncio.to_thread(current_digest, path)
                 except OSError:
                     return None
-            case FetchFile(digest):
+            case effects.FetchFile(digest):
                 enrichment.drop_file()
                 enrichment.fetched = await self._lookups.fetch_file(digest)
                 return enrichment.fetched

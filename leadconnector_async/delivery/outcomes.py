@@ -13,17 +13,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
 
+from leadconnector_async import errors
 from leadconnector_async.api.responses import read_refusal, retry_after
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.lane import InDoubt
-from leadconnector_async.errors import (
-    AccessError,
-    DailyQuotaSpentError,
-    LeadConnectorError,
-    LeaseLostError,
-    RefusedError,
-    ThrottledError,
-)
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import Settlement, State
 from leadconnector_async.transport.base import WithheldError
@@ -63,7 +56,7 @@ class LaneControl(LookupStore, Protocol):
     def rest(self, state: LocationState, lane: Lane, seconds: float) -> None:
         """Consider the lane when some time has passed."""
 
-    def close(self, state: LocationState, error: LeadConnectorError) -> None:
+    def close(self, state: LocationState, error: errors.LeadConnectorError) -> None:
         """Stop a location alone."""
 
     def settle(self, settlement: Settlement) -> None:
@@ -90,17 +83,17 @@ async def undisturbed(work: Coroutine[None, None, None]) -> None:
         raise cancelled
 
 
-def day_spent(state: LocationState) -> DailyQuotaSpentError:
+def day_spent(state: LocationState) -> errors.DailyQuotaSpentError:
     """Why a location has to stop when its day is used up."""
     message = f"the day's quota of location {state.name} is spent"
-    return DailyQuotaSpentError(Refusal(status=429, message=message))
+    return errors.DailyQuotaSpentError(Refusal(status=429, message=message))
 
 
-REASONS: Final[Mapping[type[LeadConnectorError], str]] = MappingProxyType(
+REASONS: Final[Mapping[type[errors.LeadConnectorError], str]] = MappingProxyType(
     {
-        AccessError: "no_access",
-        DailyQuotaSpentError: "day_spent",
-        ThrottledError: "given_up",
+        errors.AccessError: "no_access",
+        errors.DailyQuotaSpentError: "day_spent",
+        errors.ThrottledError: "given_up",
     }
 )
 """Words for why a location cannot go on; `TAKEN_OVER` is any other one."""
@@ -108,15 +101,15 @@ REASONS: Final[Mapping[type[LeadConnectorError], str]] = MappingProxyType(
 TAKEN_OVER: Final = "taken_over"
 
 
-def shown(error: LeadConnectorError) -> str:
+def shown(error: errors.LeadConnectorError) -> str:
     """Name an error without the API's own words, which may quote a person's number."""
-    if not isinstance(error, RefusedError):
+    if not isinstance(error, errors.RefusedError):
         return type(error).__name__
     code = f" {error.canonical_code}" if error.canonical_code else ""
     return f"{type(error).__name__} ({error.status}{code})"
 
 
-def first_of(group: BaseExceptionGroup[LeadConnectorError]) -> LeadConnectorError:
+def first_of(group: BaseExceptionGroup[errors.LeadConnectorError]) -> errors.LeadConnectorError:
     """One cause out of a tree of them: the workers share their fate."""
     for error in group.exceptions:
         return first_of(error) if isinstance(error, BaseExceptionGroup) else error
@@ -233,20 +226,22 @@ class OutcomeHandler:
                 f"location {state.name} answers 429 to everything since {began:%Y-%m-%d %H:%M:%S} "
                 f"UTC: {refusal.message}. Another program may use up its quota: run again later"
             )
-            self.control.close(state, ThrottledError(replace(refusal, message=message)))
+            self.control.close(state, errors.ThrottledError(replace(refusal, message=message)))
 
     def hold_back(
-        self, state: LocationState, lane: Lane, error: RefusedError | WithheldError
+        self, state: LocationState, lane: Lane, error: errors.RefusedError | WithheldError
     ) -> None:
         """No request may be made: without a token, or a lease, the location stops.
 
         Where the day is spent, the dispatcher decides.
         """
         state.ready.insert(0, lane)
-        if isinstance(error, AccessError):
+        if isinstance(error, errors.AccessError):
             self.control.close(state, error)
         elif isinstance(error, WithheldError):
-            self.control.close(state, LeaseLostError(f"location {state.name} was taken over"))
+            self.control.close(
+                state, errors.LeaseLostError(f"location {state.name} was taken over")
+            )
 
     def check_provider(self, state: LocationState, claim: Claim) -> None:
         """Stop the location where all records of the claim's provider fail, as this one has."""
@@ -257,12 +252,12 @@ class OutcomeHandler:
                 "stored none: correct the id, or give the token of the app that owns the "
                 "provider, and run again"
             )
-            self.control.close(state, AccessError(Refusal(status=500, message=message)))
+            self.control.close(state, errors.AccessError(Refusal(status=500, message=message)))
 
     def stop_location(self, state: LocationState, lane: Lane, refusal: Refusal) -> None:
         """Stop the location."""
         state.ready.insert(0, lane)
-        self.control.close(state, AccessError(refusal))
+        self.control.close(state, errors.AccessError(refusal))
 
     def retry_after(self, response: Response) -> float | None:
         """Seconds that an answer asks to wait, where it does."""

@@ -14,23 +14,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from leadconnector_async import errors
+from leadconnector_async.api import responses
 from leadconnector_async.api.endpoints import mark_read, with_missing_scope
 from leadconnector_async.api.enrichment import unread_name
-from leadconnector_async.api.responses import (
-    Throttled,
-    classify,
-    is_refusal,
-    is_success,
-    is_unauthorized,
-    read_refusal,
-    retry_after,
-)
-from leadconnector_async.errors import (
-    DailyQuotaSpentError,
-    NotSentError,
-    RefusedError,
-    TransportError,
-)
 from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:
@@ -125,21 +112,23 @@ class ReadMarker:
             response = await self._session.exchange(
                 state.name, state.quota, slot, request, state.may_send
             )
-        except DailyQuotaSpentError:
+        except errors.DailyQuotaSpentError:
             await self._wait_for_day(state, mark)
             return False
-        except (RefusedError, TransportError, WithheldError) as error:
-            bars = not isinstance(error, TransportError)
+        except (errors.RefusedError, errors.TransportError, WithheldError) as error:
+            bars = not isinstance(error, errors.TransportError)
             return await self._put_off(state, mark, str(error), bars=bars)
-        if is_success(response):
+        if responses.is_success(response):
             self._stats.marked += 1
             return True
-        refusal = with_missing_scope(request, read_refusal(response.status, response.body))
+        refusal = with_missing_scope(
+            request, responses.read_refusal(response.status, response.body)
+        )
         why = f"{refusal.status} {refusal.message}"
-        bars = is_unauthorized(response)
-        if bars or not is_refusal(response):
-            if isinstance(classify(response.status, response.body), Throttled):
-                after = retry_after(response, self._session.policy.retry_after_cap)
+        bars = responses.is_unauthorized(response)
+        if bars or not responses.is_refusal(response):
+            if isinstance(responses.classify(response.status, response.body), responses.Throttled):
+                after = responses.retry_after(response, self._session.policy.retry_after_cap)
                 self._session.pause(state.name, state.quota, after)
             return await self._put_off(state, mark, why, bars=bars)
         self._notice(f"conversations that could not be marked as read: {why}", mark.conversation)
@@ -158,7 +147,7 @@ class ReadMarker:
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     return await self._session.acquire_slot(state.name, state.quota)
-        raise NotSentError("the run was stopped")
+        raise errors.NotSentError("the run was stopped")
 
     async def _rest(self, seconds: float) -> None:
         with suppress(TimeoutError):

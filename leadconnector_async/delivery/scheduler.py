@@ -13,13 +13,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
+from leadconnector_async import errors
 from leadconnector_async.delivery.lane import Enrichment, Lane
-from leadconnector_async.errors import (
-    DailyQuotaSpentError,
-    LeaseLostError,
-    RefusedError,
-    ThrottledError,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,13 +129,13 @@ class LocationState:
     def is_worth_a_try(self, now: float) -> bool:
         """Whether what stopped it may be over: then it is tried once."""
         match self.error:
-            case LeaseLostError():
+            case errors.LeaseLostError():
                 return self.may_send is not None and self.may_send()
-            case DailyQuotaSpentError():  # which ends with its day
+            case errors.DailyQuotaSpentError():  # which ends with its day
                 return False
-            case ThrottledError():
+            case errors.ThrottledError():
                 return True
-            case RefusedError():
+            case errors.RefusedError():
                 return now - self.stopped_at >= AGAIN_AFTER_S
         return False
 

@@ -12,15 +12,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.outbox.base import State, end_of, why
 from leadconnector_async.outbox.record_store import Copy
-from leadconnector_async.records.deferred import (
-    BY_MAIL,
-    content_digest,
-    numbered,
-    read_deferred,
-    reused_id,
-    reused_key,
-    with_contact,
-)
+from leadconnector_async.records import deferred
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
@@ -56,8 +48,8 @@ async def is_same(
         return True  # read otherwise than before, by an option or another version
     if draft.payload is None or known.payload is None:
         return False
-    mine = content_digest(draft.payload, draft.deferred, mail=draft.mail)
-    return mine == content_digest(known.payload, known.deferred, mail=draft.mail)
+    mine = deferred.content_digest(draft.payload, draft.deferred, mail=draft.mail)
+    return mine == deferred.content_digest(known.payload, known.deferred, mail=draft.mail)
 
 
 async def _is_line(store: RecordStore, draft: Draft, known: ExistingRecord) -> bool:
@@ -96,7 +88,7 @@ async def _is_unmended(store: RecordStore, draft: Draft, known: ExistingRecord) 
     """Tell whether a list brings a record back as it was refused, with the id of another."""
     if not draft.own or draft.payload is None:
         return False
-    digest = reused_key(draft.own, content_digest(draft.payload, draft.deferred))
+    digest = deferred.reused_key(draft.own, deferred.content_digest(draft.payload, draft.deferred))
     return digest == await store.reused(known.seq)
 
 
@@ -104,7 +96,7 @@ async def why_refused(store: RecordStore, draft: Draft, known: ExistingRecord) -
     """Say that the id of a draft is another record's."""
     origin = await store.origin(known.seq)
     place = f"{origin.source}:{origin.line}" if origin.source else ""
-    return str(reused_id(place, listed=draft.own is not None))
+    return str(deferred.reused_id(place, listed=draft.own is not None))
 
 
 async def mend(store: RecordStore, record: NewRecord, known: ExistingRecord, source: int) -> bool:
@@ -217,11 +209,11 @@ class Deduplicator:
         if draft.payload is None:
             apart = replace(draft, key=line_key(draft.raw or b""))
         elif draft.mail:
-            content = content_digest(draft.payload, draft.deferred, mail=True)
-            apart = replace(draft, key=BY_MAIL + reused_key(draft.key, content))
+            content = deferred.content_digest(draft.payload, draft.deferred, mail=True)
+            apart = replace(draft, key=deferred.BY_MAIL + deferred.reused_key(draft.key, content))
         else:
-            contact = read_deferred(draft.deferred).contact if draft.deferred else None
-            raw = draft.raw or with_contact(draft.payload, contact)
+            contact = deferred.read_deferred(draft.deferred).contact if draft.deferred else None
+            raw = draft.raw or deferred.with_contact(draft.payload, contact)
             apart = replace(
                 draft,
                 key=line_key(raw),
@@ -246,8 +238,8 @@ class Deduplicator:
         else:
             self._copy(record, found)
         if draft.payload is not None and not draft.mail:
-            content = content_digest(draft.payload, draft.deferred)
-            digest = reused_key(draft.own or draft.key, content)
+            content = deferred.content_digest(draft.payload, draft.deferred)
+            digest = deferred.reused_key(draft.own or draft.key, content)
             self._digests.append((record.seq if found is None else found.seq, digest))
 
     async def _add(self, record: NewRecord, key: bytes) -> None:
@@ -271,7 +263,7 @@ class Deduplicator:
                 unmet = middle
         known = await self._numbered(record, unmet)
         if known is None:
-            await self._add(record, numbered(record.draft.key, unmet))
+            await self._add(record, deferred.numbered(record.draft.key, unmet))
         else:
             self._pass.meet(known.seq)
             await self._meet_first(record, known)
@@ -281,5 +273,5 @@ class Deduplicator:
         return known is not None and self._pass.has_met(known.seq)
 
     async def _numbered(self, record: NewRecord, number: int) -> ExistingRecord | None:
-        key = record.location, numbered(record.draft.key, number)
+        key = record.location, deferred.numbered(record.draft.key, number)
         return (await self._store.known([key])).get(key)

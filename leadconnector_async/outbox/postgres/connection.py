@@ -20,13 +20,7 @@ import asyncpg
 from asyncpg import exceptions as pg
 
 from leadconnector_async.errors import OutboxError, OutboxUnusableError
-from leadconnector_async.outbox.postgres.faults import (
-    FAULTS,
-    OF_THE_CALLER,
-    POOLED,
-    READ_ONLY,
-    explained,
-)
+from leadconnector_async.outbox.postgres import faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -113,8 +107,8 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
         if connection is not None:
             connection.terminate()
         raise _unreachable(place, error) from None
-    except FAULTS as error:
-        raise explained(place, error) from None
+    except faults.FAULTS as error:
+        raise faults.explained(place, error) from None
     return connection
 
 
@@ -146,8 +140,8 @@ async def opened(
     try:
         yield connection
         is_kept = keep
-    except FAULTS as error:
-        raise explained(place, error) from None
+    except faults.FAULTS as error:
+        raise faults.explained(place, error) from None
     finally:
         if not is_kept:
             connection.terminate()
@@ -164,11 +158,11 @@ async def check_server(
     async with connection.transaction():
         row = await connection.fetchrow(_SERVER)
     if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
-        raise OutboxUnusableError(f"{place.shown} {POOLED}")
+        raise OutboxUnusableError(f"{place.shown} {faults.POOLED}")
     if row[4] != f'"{place.schema}"' or (row[5] == "off" and not to_read):
-        raise OutboxUnusableError(f"{place.shown} {POOLED}")  # another schema would be used
+        raise OutboxUnusableError(f"{place.shown} {faults.POOLED}")  # another schema would be used
     if row[1] and not to_read:
-        raise OutboxUnusableError(f"{place.shown}: {READ_ONLY}")
+        raise OutboxUnusableError(f"{place.shown}: {faults.READ_ONLY}")
     if row[2] < _OLDEST:
         raise OutboxUnusableError(f"{place.shown}: PostgreSQL 14 or later is needed: upgrade it")
     if row[3] and not to_read:
@@ -255,14 +249,14 @@ class JobRunner:
                 if not self.connection.is_closed():
                     raise
                 # The driver's own, where its connection is ended amid a call.
-                self._failure = explained(self.place, ConnectionError())
+                self._failure = faults.explained(self.place, ConnectionError())
                 raise self._failure from error
-            except FAULTS as error:
-                if isinstance(error, OF_THE_CALLER) and not self.connection.is_closed():
+            except faults.FAULTS as error:
+                if isinstance(error, faults.OF_THE_CALLER) and not self.connection.is_closed():
                     if isinstance(error.__cause__, OverflowError):
                         raise error.__cause__ from error
                     raise
-                self._failure = explained(self.place, error)
+                self._failure = faults.explained(self.place, error)
                 raise self._failure from error
 
     async def _in_transaction(self, work: Callable[[Connection], Awaitable[T]], begin: str) -> T:
@@ -279,7 +273,7 @@ class JobRunner:
             for call in self.undone:
                 call()
             if begin != ALONE:
-                with suppress(*FAULTS):
+                with suppress(*faults.FAULTS):
                     await connection.execute("ROLLBACK")
             raise
         for call in self.committed:
@@ -298,7 +292,7 @@ class JobRunner:
             await asyncio.wait(self._jobs)
         try:
             await self.connection.close(timeout=_CLOSE_S)
-        except FAULTS:
+        except faults.FAULTS:
             self.connection.terminate()
 
     def __repr__(self) -> str:
