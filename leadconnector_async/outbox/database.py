@@ -6,6 +6,8 @@ A file answers at once: it never suspends them, and `at_once` runs them to their
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -32,6 +34,13 @@ _STORED: Final = """SELECT message_id FROM outcome
     WHERE location = $1 AND lane = $2 AND state = 2 AND seq <> $3 AND message_id IS NOT NULL"""
 
 _TRAIL: Final = "INSERT INTO trail (seq, at, what, trace)"
+
+
+def statements(package: str, name: str) -> dict[str, str]:
+    """What a file of SQL holds, each by the comment that stands above it."""
+    text = files(package).joinpath(f"{name}.sql").read_text("utf-8")
+    _, *parts = re.split(r"(?m)^-- (.*)\n", text)
+    return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
 
 
 class Database(Protocol):

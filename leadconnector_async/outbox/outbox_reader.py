@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 import msgspec
 
 from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
-from leadconnector_async.outbox.database import ENDS, WAITS
-from leadconnector_async.outbox.invariants import INVARIANTS
+from leadconnector_async.outbox.database import ENDS, WAITS, statements
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
     OutboxSummary,
@@ -138,9 +137,9 @@ class StoreQueries(NamedTuple):
 class OutboxReader(ABC):
     """Every method raises `OutboxError` where the store cannot be read."""
 
+    _store: ClassVar[str]
+    """The package that holds the store's own SQL: ``invariants.sql`` counts what has to be 0."""
     _queries: ClassVar[StoreQueries]
-    _invariants: ClassVar[dict[str, str]]
-    """What counts that have to be 0 are of, in this store."""
 
     @abstractmethod
     async def _rows(self, query: str, *values: object) -> Sequence[Any]: ...
@@ -260,7 +259,7 @@ class OutboxReader(ABC):
 
     async def broken(self) -> dict[str, int]:
         """How many rows break each rule of the store that any does break."""
-        rules = self._invariants | INVARIANTS
+        rules = statements(self._store, "invariants")
         async with self.at_one_moment():
             found = {what: await self._rows(query) for what, query in rules.items()}
         counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}

@@ -14,6 +14,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State, StoppedLocation
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries
@@ -29,7 +30,6 @@ from leadconnector_async.outbox.postgres.counters import ServerDatabase, storabl
 from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD, check_schema
-from leadconnector_async.outbox.postgres.upkeep import INVARIANTS
 from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, Owner, kind_of
 
 if TYPE_CHECKING:
@@ -74,47 +74,12 @@ _OWNERS: Final = """SELECT application_name, number, coalesce((
 
 _MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-_QUERIES: Final = StoreQueries(
-    location="SELECT id FROM location WHERE md5(name) = md5($1)",
-    totals="""SELECT name, state, sum(n)::bigint FROM (
-            SELECT location, state::int, n FROM tally
-            UNION ALL SELECT location, p.state, p.n FROM tenure CROSS JOIN LATERAL (VALUES
-                (0, pending - cardinality(held)), (1, cardinality(held)), (2, sent), (3, rejected),
-                (4, unresolved)) AS p (state, n)) AS parts
-            JOIN location ON id = location
-        GROUP BY id, name, state HAVING sum(n) <> 0 ORDER BY id, state""",
-    moments="SELECT min(first_at), max(last_at) FROM tenure",
-    places="""SELECT seq, coalesce(name, ''), coalesce(line, 0)
-        FROM outcome o JOIN record r USING (seq) LEFT JOIN source ON source.id = r.source
-        WHERE state > 2 AND state = $1 AND (reason = $2 OR $2::int IS NULL AND reason IS NULL)
-        ORDER BY seq LIMIT $3""",
-    quotas="""SELECT name, day_used, day_ends, window_used, window_ends, day_limit
-        FROM tenure JOIN location ON id = location WHERE day_used IS NOT NULL""",
-    forms="""SELECT DISTINCT form FROM outcome JOIN record r USING (seq)
-        LEFT JOIN source ON source.id = r.source WHERE state > 2 AND state IN (3, 4)""",
-    by_line="""SELECT DISTINCT seq FROM (SELECT source, line, seq FROM record
-                UNION ALL SELECT source, line, seq FROM copy) AS place
-            JOIN source ON source.id = place.source
-        WHERE line = $2 AND ($1 IN ('', name) OR right(name, length($1) + 1) = '/' || $1)
-        ORDER BY seq""",
-    by_text="""SELECT seq FROM record
-        WHERE convert_from(payload, 'UTF8') ILIKE $1 OR late ILIKE $1 ORDER BY date, seq""",
-    origin="LEFT JOIN source ON source.id = r.source",
-    positions="""SELECT name, line FROM (
-            SELECT 0 AS place, source, line FROM record WHERE seq = $1
-            UNION ALL SELECT 1, source, line FROM copy WHERE seq = $1) AS found
-        JOIN source ON source.id = source ORDER BY place, name, line""",
-    trail="SELECT at, what, trace FROM trail WHERE seq = $1 ORDER BY id",
-    owner="""SELECT worker FROM owner WHERE location = $1 AND at <= $2
-        ORDER BY at DESC LIMIT 1""",
-)
-
 
 class PostgresOutboxReader(OutboxReader):
     """`OutboxReader` over a connection, which is closed with it if it is ``owned``."""
 
-    _queries = _QUERIES
-    _invariants = INVARIANTS
+    _store = "leadconnector_async.outbox.postgres"
+    _queries = StoreQueries(**statements(_store, "reader"))
 
     def __init__(self, runner: JobRunner, *, owned: bool = True) -> None:
         self._runner = runner

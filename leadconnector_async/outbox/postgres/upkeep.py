@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.database import ENDS, WAITS
-from leadconnector_async.outbox.invariants import references
 from leadconnector_async.outbox.postgres.connection import check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
@@ -44,27 +42,6 @@ _FORGET_NAMES: Final = """UPDATE lookup SET value = (value::jsonb - 'name')::tex
 
 _FORMER: Final = """INSERT INTO former (seq, line)
     SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING"""
-
-INVARIANTS: Final = {
-    "records that neither wait nor have an end": f"""SELECT count(*) FROM record r {WAITS}
-        LEFT JOIN {ENDS} WHERE q.seq IS NULL AND o.seq IS NULL AND (payload IS NULL
-            OR NOT EXISTS (SELECT FROM unpublished WHERE r.seq >= first AND r.seq < "end"))""",  # noqa: S608 - our own names
-    "claims that wait in no queue": """SELECT count(*) FROM (
-            SELECT location, unnest(held) AS seq FROM tenure) AS h
-        WHERE NOT EXISTS (SELECT FROM record r JOIN queue q
-            ON (q.location, q.lane, q.date, q.seq) = (r.location, r.lane, r.date, r.seq)
-            WHERE r.seq = h.seq AND r.location = h.location)""",
-    "counts of a location that differ from its records": f"""SELECT count(*) FROM (
-            SELECT location, state, sum(n) FROM (
-                SELECT location, state, n FROM tally
-                UNION ALL SELECT location, state, n FROM tenure, LATERAL (VALUES
-                    (0::smallint, pending), (2, sent), (3, rejected), (4, unresolved)
-                ) AS of (state, n)
-                UNION ALL SELECT r.location, coalesce(o.state, 0::smallint), -count(*)
-                    FROM record r LEFT JOIN {ENDS} GROUP BY 1, 2) AS all_counts
-            GROUP BY 1, 2 HAVING sum(n) <> 0) AS differing""",  # noqa: S608 - our own names
-} | references("record", ("awaited", "copy", "file_use", "former", "reused", "trail"))
-"""What counts that have to be 0 are of."""
 
 
 async def forget_texts(runner: JobRunner, limit: int) -> int:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
-from leadconnector_async.outbox.database import WAITS
-from leadconnector_async.outbox.invariants import references
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
 from leadconnector_async.outbox.sqlite.source_form import FORGET_SHAPES, FORM, WITH_SHAPE, restored
 from leadconnector_async.records.deferred import forgotten
@@ -47,21 +45,6 @@ _FORGET_NAMES: Final = """UPDATE lookup SET value = json_remove(value, '$.name')
 """Of persons whose contact is there: for others it is made with the name."""
 
 _FORMER: Final = "INSERT OR IGNORE INTO former (seq, line) VALUES (?, ?)"
-
-INVARIANTS: Final = {
-    "records that neither wait nor have an end": f"""SELECT count(*) FROM record r {WAITS}
-        LEFT JOIN outcome o USING (location, lane, seq)
-        WHERE q.seq IS NULL AND o.seq IS NULL
-            AND (payload IS NULL OR r.seq <= (SELECT seq FROM sealed))""",  # noqa: S608 - our own names
-    "counts of a location that differ from its records": """
-        SELECT count(*) FROM (
-            SELECT location, state, sum(n) FROM (
-                SELECT location, state, n FROM tally
-                UNION ALL SELECT r.location, coalesce(o.state, 0), -count(*) FROM record r
-                    LEFT JOIN outcome o USING (location, lane, seq) GROUP BY 1, 2)
-            GROUP BY 1, 2 HAVING sum(n) != 0)""",
-} | references("origin", ("origin", "copy", "former", "reused", "trail"))
-"""What counts that have to be 0 are of."""
 
 
 def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, int]:
