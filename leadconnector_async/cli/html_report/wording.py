@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.cli.format import counted, duration, rate
@@ -94,43 +97,10 @@ def course(times: Times, sent: int) -> list[tuple[str, str]]:
     return lookups
 
 
-_SENTENCES: Final = tuple(
-    (re.compile(pattern), sentence)
-    for pattern, sentence in (
-        (
-            r"contactId is missing|contact(\.name)? ",
-            "It names nobody whom LeadConnector could know: no number and no e-mail address.",
-        ),
-        (r".*short code", "It came from a short code, which is a service's number."),
-        (r".*(withheld|private number|anonymous)", "The other side withheld its number."),
-        (
-            r"contact\.phone|.*\b(telephone|phone) number",
-            "The other side's telephone number cannot be used.",
-        ),
-        (r"contact\.email", "The other side's e-mail address cannot be used."),
-        (r"(direction|call\.\w+) ", "It does not say clearly who wrote, or called, whom."),
-        (r"date ", "Its date is missing, or cannot be read with certainty."),
-        (r"message is missing", "It has no text and no attachment."),
-        (r"type ", "It does not say what kind of message it is."),
-        (r"attachments .*larger", "An attached file is larger than LeadConnector takes."),
-        (r"attachments .*(type of file|415)", "LeadConnector takes no files of this type."),
-        (r"attachments .*413", "An attached file is larger than LeadConnector takes."),
-        (r"attachments ", "An attached file was not there, or could not be read."),
-        (
-            r"conversationProviderId|.*[cC]onversationProvider|.*Incorrect conversationProvider",
-            "The channel of the message is not set up in LeadConnector.",
-        ),
-        (r"(id|altId) ", "It has the same number as another record, or none that can be used."),
-        (r"locationId|40[13] ", "It belongs to an account to which there was no access."),
-        (r"mail ", "The e-mail is damaged, or too long to be read."),
-        (r"(file|line|record|row|text|raw|cells?) ", "Its place in the file is damaged."),
-        (r".*(Contact|contact) not found", "LeadConnector does not know the contact."),
-        (r".*Conversation not found", "LeadConnector does not know the conversation."),
-        (r".*contact.*(cannot|could not) be", "The contact could not be found or added."),
-        (r"(5\d\d|429) |.*attempts\)", "LeadConnector did not answer as it should, repeatedly."),
-        (r"4\d\d ", "LeadConnector refused it."),
-    )
-)
+@cache
+def _sentences() -> list[tuple[re.Pattern[str], str]]:
+    text = files(__package__).joinpath("wording.toml").read_text("utf-8")
+    return [(re.compile(rule), said) for rule, said in tomllib.loads(text)["sentences"]]
 
 
 def plain(why: ReasonCount) -> str:
@@ -138,7 +108,7 @@ def plain(why: ReasonCount) -> str:
     if why.unresolved:
         return "LeadConnector gave no clear answer, and it could not be found out later."
     other = "It could not be used as it stands in the file."
-    return next((said for rule, said in _SENTENCES if rule.match(why.reason)), other)
+    return next((said for rule, said in _sentences() if rule.match(why.reason)), other)
 
 
 def in_plain_words(reasons: Iterable[ReasonCount]) -> list[tuple[str, int]]:
