@@ -37,9 +37,9 @@ _TRAIL: Final = "INSERT INTO trail (seq, at, what, trace)"
 
 
 def statements(package: str, name: str) -> dict[str, str]:
-    """What a file of SQL holds, each by the comment that stands above it."""
+    """What a file of SQL holds, each by the comment above it, which follows an empty line."""
     text = files(package).joinpath(f"{name}.sql").read_text("utf-8")
-    _, *parts = re.split(r"(?m)^-- (.*)\n", text)
+    _, *parts = re.split(r"(?:\A|\n\n)-- (.*)\n", text)
     return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 import msgspec
 
 from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
-from leadconnector_async.outbox.database import ENDS, WAITS, statements
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
     OutboxSummary,
@@ -51,61 +51,7 @@ _ENDS_PAGE: Final = 500
 
 LOWEST: Final = -(1 << 63)
 
-_LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
-    JOIN location ON location.id = location GROUP BY location.id, name"""
-
-_SOURCES: Final = "SELECT name FROM source ORDER BY id"
-
-_SENT: Final = """SELECT o.lane, o.seq, r.key, r.date, r.payload, o.message_id, o.conversation_id
-    FROM outcome o CROSS JOIN record r
-    WHERE o.location = $1 AND (o.lane, o.seq) > ($2, $3) AND o.state = 2 AND r.seq = o.seq
-    ORDER BY o.lane, o.seq LIMIT $4"""
-
-_QUEUED: Final = """SELECT q.location, q.lane, q.date, q.seq, name, payload, late
-    FROM queue q CROSS JOIN record JOIN location ON location.id = q.location
-    WHERE (q.location, q.lane, q.date, q.seq) > ($1, $2, $3, $4) AND (late IS NOT NULL OR $5)
-        AND record.seq = q.seq
-    ORDER BY q.location, q.lane, q.date, q.seq LIMIT $6"""
-
-_OVERTAKEN: Final = """SELECT count(*) FROM (
-    SELECT at, max(at) OVER (PARTITION BY r.location, r.lane ORDER BY r.date, r.seq
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-    FROM record r JOIN outcome o
-        ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq AND o.state = 2
-    ) AS sent WHERE at < before"""
-
-_PACE: Final = """SELECT count(DISTINCT span),
-        CAST(coalesce(sum(sent) FILTER (WHERE span >= $1), 0) AS bigint)
-    FROM pace"""
-_KEPT: Final = """SELECT count(*), (SELECT CAST(coalesce(sum(n), 0) AS bigint) FROM copy)
-    FROM record"""
-_COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.source
-    ORDER BY source, line LIMIT $1"""
-
-_CONTACTS: Final = """SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
-        count(*) FILTER (WHERE name >= 'made:' AND name < 'made;')
-    FROM lookup"""
-
-_LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
-    WHERE location < 0 GROUP BY id, name"""
-
-_BY_KEY: Final = """SELECT seq FROM record
-    WHERE location IN (SELECT id FROM location) AND key = $1 ORDER BY seq"""
-
-_BY_ANSWER: Final = """SELECT seq FROM outcome WHERE $1 IN (message_id, conversation_id)
-    ORDER BY seq"""
-
-_REASONS: Final = """SELECT o.state, o.reason, min(text), count(*) AS n, min(seq)
-    FROM outcome o LEFT JOIN reason ON reason.id = o.reason
-    WHERE o.state > 2 GROUP BY o.state, o.reason ORDER BY n DESC, min(seq)"""
-
-_LIVES: Final = f"""SELECT r.seq, key, location.name, r.location, r.date, payload,
-        coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
-        coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
-        text, detail
-    FROM record r JOIN location ON location.id = r.location
-        LEFT JOIN {ENDS} {WAITS} LEFT JOIN reason ON reason.id = o.reason {{origin}}
-    WHERE r.seq > $1 ORDER BY r.seq LIMIT $2"""  # noqa: S608 - our own names
+_SQL: Final = statements(__package__, "outbox_reader")
 
 
 class StoreQueries(NamedTuple):
@@ -157,13 +103,13 @@ class OutboxReader(ABC):
             totals = (await self._totals()).items()
             counts = {name: RecordCounts(*numbers) for name, numbers in totals}
             ((first_at, last_at),) = await rows(self._queries.moments)
-            ((spans, sent_lately),) = await rows(_PACE, since)
-            ((records, copies),) = await rows(_KEPT)
+            ((spans, sent_lately),) = await rows(_SQL["pace"], since)
+            ((records, copies),) = await rows(_SQL["kept"])
             return OutboxSummary(
                 counts,
                 [
                     ReasonGroup(State(of.state), of.reason, of.count, await self._first(of))
-                    for of in grouped(await rows(_REASONS))
+                    for of in grouped(await rows(_SQL["reasons"]))
                 ],
                 first_at,
                 last_at,
@@ -171,9 +117,9 @@ class OutboxReader(ABC):
                 (now - since * SPAN_MS) / 1000,
                 records,
                 copies,
-                [SourcePosition(*place) for place in await rows(_COPIES, MAX_PLACES)],
+                [SourcePosition(*place) for place in await rows(_SQL["copies"], MAX_PLACES)],
                 spans * SPAN_MS,
-                {name: n for name, n in await rows(_LATER)},  # noqa: C416 - rows are no pairs
+                {name: n for name, n in await rows(_SQL["later"])},  # noqa: C416 - rows are no pairs
                 await self._owners(counts, since),
             )
 
@@ -206,7 +152,7 @@ class OutboxReader(ABC):
 
     async def lanes(self) -> dict[str, int]:
         """How many lanes of each location have something to send."""
-        return {name: n for name, n in await self._rows(_LANES)}  # noqa: C416 - rows are no pairs
+        return {name: n for name, n in await self._rows(_SQL["lanes"])}  # noqa: C416 - rows are no pairs
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """Those of the named lookups of a location that are known."""
@@ -218,12 +164,12 @@ class OutboxReader(ABC):
 
     async def contacts(self) -> tuple[int, int]:
         """How many contacts are known by number or address, and how many of them were made."""
-        ((known, made),) = await self._rows(_CONTACTS)
+        ((known, made),) = await self._rows(_SQL["contacts"])
         return known, made
 
     async def sources(self) -> list[str]:
         """The names of all sources that records came from."""
-        return [name for (name,) in await self._rows(_SOURCES)]
+        return [name for (name,) in await self._rows(_SQL["sources"])]
 
     async def failed_forms(self) -> set[bytes | None]:
         """The forms of the sources that have failed records; None is for no source."""
@@ -237,7 +183,7 @@ class OutboxReader(ABC):
         """What was sent to a location, one lane after the other."""
         found = await self._rows(self._queries.location, location)
         after = LOWEST, LOWEST
-        while found and (page := await self._rows(_SENT, found[0][0], *after, _PAGE)):
+        while found and (page := await self._rows(_SQL["sent"], found[0][0], *after, _PAGE)):
             yield [SentRecord(*record) for _, _, *record in page]
             lane, seq, *_ = page[-1]
             after = lane, seq
@@ -245,7 +191,7 @@ class OutboxReader(ABC):
     async def queued(self, *, deferred_only: bool = False) -> AsyncIterator[list[QueuedRecord]]:
         """What is still to be sent; with ``deferred_only``, what lacks something."""
         after = 0, LOWEST, LOWEST, LOWEST  # what is left for later stands before
-        while page := await self._rows(_QUEUED, *after, not deferred_only, _PAGE):
+        while page := await self._rows(_SQL["queued"], *after, not deferred_only, _PAGE):
             yield [QueuedRecord(*record) for _, _, _, _, *record in page]
             location, lane, date, seq, *_ = page[-1]
             after = location, lane, date, seq
@@ -270,7 +216,7 @@ class OutboxReader(ABC):
 
         That is no fault: the earlier one may have been read, put back, or selected later.
         """
-        ((count,),) = await self._rows(_OVERTAKEN)
+        ((count,),) = await self._rows(_SQL["overtaken"])
         return int(count)
 
     async def find(self, text: str) -> list[int]:
@@ -279,13 +225,13 @@ class OutboxReader(ABC):
         Its id or key; the place in its source (``history.csv:12``, or the line alone); the id of
         its message or conversation; a contact's id, number or address.
         """
-        found = await self._rows(_BY_KEY, key_from_text(text))
+        found = await self._rows(_SQL["by_key"], key_from_text(text))
         if not found and (place := _LINE.fullmatch(text)):
             source, line = place["source"] or "", int(place["line"])
             for name in dict.fromkeys((source, PurePath(source).name)):  # whatever leads to it now
                 found = found or await self._rows(self._queries.by_line, name, line)
         if not found:
-            found = await self._rows(_BY_ANSWER, text)
+            found = await self._rows(_SQL["by_answer"], text)
         for pattern in _patterns(text):
             found = found or await self._rows(self._queries.by_text, f"%{pattern}%")
         return [seq for (seq,) in found]
@@ -314,7 +260,7 @@ class OutboxReader(ABC):
             last = page[-1][0]
 
     async def _ended(self, after: int, limit: int) -> Sequence[Any]:
-        return await self._rows(_LIVES.format(origin=self._queries.origin), after, limit)
+        return await self._rows(_SQL["lives"].format(origin=self._queries.origin), after, limit)
 
     @abstractmethod
     async def close(self) -> None:

@@ -44,33 +44,8 @@ _RECORDS_PAGE: Final = 1_000
 _FAILED_PAGE: Final = 16
 """A failed record comes with the text of its source, which can be as long as a mail."""
 
-_FAILED: Final = """SELECT seq FROM outcome o JOIN record r USING (seq)
-    WHERE state > 2 AND state IN (3, 4) ORDER BY source NULLS FIRST, line NULLS FIRST, seq"""
+_SQL: Final = statements(__package__, "reader")
 
-_FAILED_PAGES: Final = """SELECT r.key, location.name, o.state, text, o.detail,
-        coalesce(source.name, ''), source.form, coalesce(line, 0), raw, payload, late
-    FROM unnest($1::bigint[]) WITH ORDINALITY AS chosen (seq, place) JOIN record r USING (seq)
-        JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-        JOIN location ON location.id = r.location
-        LEFT JOIN reason ON reason.id = o.reason
-        LEFT JOIN source ON source.id = r.source
-    WHERE o.state IN (3, 4) ORDER BY place"""
-
-_RECORDS: Final = """SELECT r.seq, location.name, r.date, payload, coalesce(o.state, 0),
-        o.state = 2 AND o.reason IS NOT NULL, form, CASE WHEN payload IS NULL THEN raw END
-    FROM (SELECT * FROM record WHERE seq > $1 ORDER BY seq LIMIT $2) AS r
-        JOIN location ON location.id = r.location
-        LEFT JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-        LEFT JOIN source ON source.id = r.source AND payload IS NULL
-    ORDER BY r.seq"""
-
-_OWNERS: Final = """SELECT application_name, number, coalesce((
-        SELECT sum(sent) FROM pace WHERE part = pid AND span >= $2), 0)::bigint
-    FROM (SELECT pid, array_agg(objid::bigint) AS number FROM pg_locks
-        WHERE locktype = 'advisory' AND granted AND classid::bigint = $1 & 4294967295
-            AND objid::bigint >> 24 = ANY ($3::int[])
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        GROUP BY pid) AS of JOIN pg_stat_activity USING (pid) ORDER BY backend_start, pid"""
 
 _MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -78,8 +53,8 @@ _MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 class PostgresOutboxReader(OutboxReader):
     """`OutboxReader` over a connection, which is closed with it if it is ``owned``."""
 
-    _store = "leadconnector_async.outbox.postgres"
-    _queries = StoreQueries(**statements(_store, "reader"))
+    _store = __package__
+    _queries = StoreQueries(**{name: _SQL[name] for name in StoreQueries._fields})
 
     def __init__(self, runner: JobRunner, *, owned: bool = True) -> None:
         self._runner = runner
@@ -133,7 +108,7 @@ class PostgresOutboxReader(OutboxReader):
         for name in locations:
             by_lock.setdefault(LOCK_SHARD << 24 | shard_of(name), []).append(name)
         group = self._runner.place.lock_key(0) >> 32
-        found = await self._rows(_OWNERS, group, since, [LOCK_SHARD, LOCK_MEMBER])
+        found = await self._rows(_SQL["owners"], group, since, [LOCK_SHARD, LOCK_MEMBER])
         return tuple(
             Owner(
                 *told_name(application),
@@ -155,9 +130,9 @@ class PostgresOutboxReader(OutboxReader):
 
     async def failed(self) -> AsyncIterator[list[FailedRecord]]:
         """See `OutboxReader.failed`."""
-        seqs = [seq for (seq,) in await self._rows(_FAILED)]
+        seqs = [seq for (seq,) in await self._rows(_SQL["failed"])]
         for at in range(0, len(seqs), _FAILED_PAGE):
-            rows = await self._rows(_FAILED_PAGES, seqs[at : at + _FAILED_PAGE])
+            rows = await self._rows(_SQL["failed_pages"], seqs[at : at + _FAILED_PAGE])
             yield [
                 FailedRecord(key, location, State(state), *rest)
                 for key, location, state, *rest in rows
@@ -167,7 +142,7 @@ class PostgresOutboxReader(OutboxReader):
         """See `OutboxReader.records`."""
         last = 0
         async with self.at_one_moment():
-            while rows := await self._rows(_RECORDS, last, _RECORDS_PAGE):
+            while rows := await self._rows(_SQL["records"], last, _RECORDS_PAGE):
                 try:
                     page = [_history_record(row, kind_of_refused) for row in rows]
                 except msgspec.DecodeError as error:
@@ -190,27 +165,10 @@ def _history_record(row: Sequence[Any], kind_of_refused: KindOf) -> HistoryRecor
     return HistoryRecord(location, *kind, state, bool(found))
 
 
-_OF_THEM: Final = """CASE WHEN $1::bytea IS NULL THEN true
-    WHEN seq >= $2::bigint AND seq < $2 + 8 * length($1) THEN get_bit($1, seq - $2) = 1
-    ELSE false END"""
-
-_UNSETTLED: Final = f"""SELECT name, sum(unsettled)::bigint, sum(rejected)::bigint,
-        sum(unresolved)::bigint FROM (
-    SELECT location, count(*) AS unsettled, 0 AS rejected, 0 AS unresolved
-        FROM queue WHERE {_OF_THEM} GROUP BY location
-    UNION ALL SELECT location, count(*), 0, 0
-        FROM unpublished JOIN record ON seq >= first AND seq < "end"
-        WHERE payload IS NOT NULL AND {_OF_THEM} GROUP BY location
-    UNION ALL SELECT location, 0, count(*) FILTER (WHERE state = 3),
-            count(*) FILTER (WHERE state = 4)
-        FROM outcome WHERE state > 2 AND state IN (3, 4) AND {_OF_THEM} GROUP BY location) AS parts
-    JOIN location ON id = location GROUP BY id, name ORDER BY id"""  # noqa: S608 - our own words
-
-
 async def unsettled(connection: Connection, met: bytes | None) -> dict[str, Unsettled]:
     """See `PostgresOutbox.unsettled`. It reads the whole queue's index, and no records."""
     begins = 0
     if met is not None:  # the numbers of earlier imports are many, and not wanted
         begins, met = len(met) - len(met.lstrip(b"\0")), met.strip(b"\0")
-    rows = await connection.fetch(_UNSETTLED, met, 8 * begins)
+    rows = await connection.fetch(_SQL["unsettled"], met, 8 * begins)
     return {name: Unsettled(*counts) for name, *counts in rows}

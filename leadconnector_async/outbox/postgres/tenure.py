@@ -24,6 +24,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.durable import Share
 from leadconnector_async.outbox.postgres.announcements import stopped
 from leadconnector_async.outbox.postgres.leases import SHARDS, Leases, shard_of
@@ -48,25 +49,7 @@ GUEST_S: Final = 10.0
 GIVEN_AWAY_S: Final = 60.0
 """Seconds for which a shard that was given away is left to others."""
 
-_SETTINGS: Final = """SELECT set_config(name, $1, false) FROM unnest(ARRAY[
-    'idle_session_timeout', 'idle_in_transaction_session_timeout', 'statement_timeout',
-    'tcp_user_timeout']) AS of (name)"""
-
-_JOIN: Final = "SELECT pg_advisory_lock_shared($1)"
-
-_LOCKS: Final = """SELECT objid::bigint, granted FROM pg_locks
-    WHERE locktype = 'advisory' AND classid = ($1::bigint >> 32 & 4294967295)::oid AND objsubid = 1
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-
-_TAKE: Final = """SELECT shard FROM unnest($1::int[], $2::bigint[]) AS of (shard, key)
-    WHERE pg_try_advisory_lock(key) LIMIT $3"""
-
-_UNLOCK: Final = "SELECT pg_advisory_unlock(key) FROM unnest($1::bigint[]) AS of (key)"
-
-_BUSY: Final = """SELECT name FROM location
-    WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id)
-        OR EXISTS (SELECT FROM tenure WHERE tenure.location = location.id AND held <> '{}')
-    ORDER BY id"""
+_SQL: Final = statements(__package__, "tenure")
 
 
 _NUMBER: Final = (1 << 24) - 1
@@ -110,8 +93,8 @@ class Tenure:
         self._heard(before)
 
     async def _join(self, connection: Connection) -> None:
-        await connection.execute(_SETTINGS, str(round(self._lease_s * 1000)))
-        await connection.execute(_JOIN, self._runner.place.lock_key(LOCK_MEMBER))
+        await connection.execute(_SQL["settings"], str(round(self._lease_s * 1000)))
+        await connection.execute(_SQL["join"], self._runner.place.lock_key(LOCK_MEMBER))
 
     def _heard(self, before: tuple[float, float]) -> None:
         ahead = self._lease_s - MARGIN_S
@@ -136,10 +119,10 @@ class Tenure:
 
     async def _share(self, connection: Connection, own: Collection[str] | None) -> Share:
         owned = self._leases.shards
-        busy = [name for (name,) in await connection.fetch(_BUSY)]
+        busy = [name for (name,) in await connection.fetch(_SQL["busy"])]
         mine = busy if own is None else [name for name in busy if name in own]
         await self._become(connection, guest=len(mine) < len(busy))
-        locks = await connection.fetch(_LOCKS, self._runner.place.lock_key(0))
+        locks = await connection.fetch(_SQL["locks"], self._runner.place.lock_key(0))
         held, wanted = (
             {key & _NUMBER for key, granted in locks if granted is of and key >> 24 == LOCK_SHARD}
             for of in (True, False)
@@ -167,7 +150,7 @@ class Tenure:
         """Be a member or a guest: locked before it is unlocked, so that others see it always."""
         if guest is not self._is_guest:
             keys = [self._runner.place.lock_key(kind) for kind in (LOCK_MEMBER, LOCK_GUEST)]
-            await connection.execute(_JOIN, keys[guest])
+            await connection.execute(_SQL["join"], keys[guest])
             await connection.execute("SELECT pg_advisory_unlock_shared($1)", keys[not guest])
             self._is_guest = guest
 
@@ -184,7 +167,7 @@ class Tenure:
         for shards, most in ((sorted(nobodys), len(nobodys)), (fair, room)):
             if shards and most > 0:
                 keys = [self._runner.place.lock_key(LOCK_SHARD, n) for n in shards]
-                rows = await connection.fetch(_TAKE, shards, keys, most)
+                rows = await connection.fetch(_SQL["take"], shards, keys, most)
                 self._leases.shards.update(n for (n,) in rows)
                 self._since |= {n: now for (n,) in rows}
 
@@ -208,4 +191,4 @@ class Tenure:
         if surplus:
             self._leases.drop(surplus)
             keys = [self._runner.place.lock_key(LOCK_SHARD, shard) for shard in surplus]
-            await self._runner.run(lambda connection: connection.execute(_UNLOCK, keys))
+            await self._runner.run(lambda connection: connection.execute(_SQL["unlock"], keys))

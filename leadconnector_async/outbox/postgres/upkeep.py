@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.postgres.connection import check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
@@ -25,23 +26,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.database import Rows
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 
-_SETTLED: Final = """SELECT r.seq, payload, late, raw
-    FROM record r JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-    WHERE r.seq > $1 AND o.state IN (2, 5, 6) AND (payload IS NOT NULL OR raw IS NOT NULL)
-    ORDER BY r.seq LIMIT $2"""
-
-_FORGET: Final = """UPDATE record SET payload = f.payload, late = NULL, traits = 0, raw = NULL
-    FROM unnest($1::bigint[], $2::bytea[]) AS f (seq, payload) WHERE record.seq = f.seq"""
-
-_FORGET_NAMES: Final = """UPDATE lookup SET value = (value::jsonb - 'name')::text
-    WHERE name LIKE 'person:%' AND EXISTS (
-        SELECT FROM lookup AS found WHERE found.location = lookup.location AND found.name IN (
-            'contact:' || (lookup.value::jsonb ->> 'phone'),
-            'contact:' || (lookup.value::jsonb ->> 'email')))"""
-"""Of persons whose contact is there: for others it is made with the name."""
-
-_FORMER: Final = """INSERT INTO former (seq, line)
-    SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING"""
+_SQL: Final = statements(__package__, "upkeep")
 
 
 async def forget_texts(runner: JobRunner, limit: int) -> int:
@@ -57,9 +42,9 @@ async def forget_texts(runner: JobRunner, limit: int) -> int:
 
 async def _forget(connection: Connection, after: int, limit: int) -> tuple[int, int]:
     """Forget what some settled records say. Returns how many, and the number of the last."""
-    rows = await connection.fetch(_SETTLED, after, limit)
+    rows = await connection.fetch(_SQL["settled"], after, limit)
     if not rows:
-        await connection.execute(_FORGET_NAMES)
+        await connection.execute(_SQL["forget_names"])
         return 0, after
     less = [
         (seq, None if payload is None else forgotten(payload, deferred))
@@ -69,10 +54,10 @@ async def _forget(connection: Connection, after: int, limit: int) -> tuple[int, 
         raw is not None or said != payload
         for (_, payload, _, raw), (_, said) in zip(rows, less, strict=True)
     )
-    await connection.execute(_FORGET, *columns(less))
+    await connection.execute(_SQL["forget"], *columns(less))
     lines = [(seq, line_key(raw)) for seq, _, _, raw in rows if raw is not None]
     if lines:
-        await connection.execute(_FORMER, *columns(lines))
+        await connection.execute(_SQL["former"], *columns(lines))
     return done, rows[-1][0]
 
 
@@ -94,30 +79,6 @@ _READ: Final = {
     "file": "SELECT digest, n, content FROM file_piece ORDER BY digest, n",
     "trail": "SELECT seq, at, what, trace FROM trail ORDER BY id",
 }
-
-# What was refused before it was sent counts for no time in which anything was.
-_COUNT: Final = """
-INSERT INTO tally (location, state, part, n)
-    SELECT r.location, coalesce(state, 0), 0, count(*) FROM record r LEFT JOIN outcome o
-        ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq) GROUP BY 1, 2;
-UPDATE tenure t SET first_at = o.first_at, last_at = o.last_at FROM (
-        SELECT location, min(at) AS first_at, max(at) AS last_at
-        FROM outcome WHERE attempts > 0 GROUP BY 1) AS o
-    WHERE o.location = t.location;
-SELECT setval('record_number', greatest((SELECT max(seq) FROM record), 1));
-SELECT setval(pg_get_serial_sequence('location', 'id'), max(id)) FROM location;
-SELECT setval(pg_get_serial_sequence('source', 'id'), max(id)) FROM source;
-SELECT setval(pg_get_serial_sequence('reason', 'id'), max(id)) FROM reason;
-"""
-
-_TENURE: Final = """INSERT INTO tenure (location, epoch, held, day_used, day_ends, window_used,
-        window_ends, day_limit)
-    VALUES ($1, 1, $2, $3, $4, $5, $6, $7)"""
-
-
-_FILES: Final = """SELECT r.seq, late FROM record r LEFT JOIN outcome o
-        ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-    WHERE late IS NOT NULL AND coalesce(state, 0) IN (0, 3, 4) ORDER BY r.seq"""
 
 
 class PostgresTransfer:
@@ -174,9 +135,9 @@ class PostgresTransfer:
         """See `StoreTransfer.finish`."""
         none: list[int | None] = [None] * 5
         tenures = [(of, self._held[of], *self._quotas.get(of, none)) for of in self._locations]
-        await self._connection.executemany(_TENURE, tenures)
-        await self._connection.execute(_COUNT)
-        cursor = await self._connection.cursor(_FILES)
+        await self._connection.executemany(_SQL["tenure"], tenures)
+        await self._connection.execute(_SQL["count"])
+        cursor = await self._connection.cursor(_SQL["files"])
         while page := await cursor.fetch(BATCH):
             uses = [(seq, file) for seq, late in page for file in local_files(late)]
             await keep(self._connection, uses)
