@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.database import ENDS
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.reader import gist
 
@@ -29,32 +29,7 @@ RETRIES: Final = 5_000
 
 _REJECTED, _UNRESOLVED, _DISMISSED = map(int, (State.REJECTED, State.UNRESOLVED, State.DISMISSED))
 
-_OF_KEY: Final = """SELECT seq FROM location CROSS JOIN record r
-    WHERE r.location = id AND r.key = $2 AND $1 IN ('', name)"""
-
-_REASONS: Final = """SELECT DISTINCT o.reason, text FROM outcome o
-    LEFT JOIN reason ON reason.id = o.reason WHERE state > 2 AND state IN (3, 4)"""
-
-_OF_REASON: Final = """SELECT seq FROM outcome WHERE state > 2 AND state IN (3, 4)
-    AND (reason = $1 OR CAST($1 AS int) IS NULL AND reason IS NULL)"""
-
-_FAILED: Final = f"""WITH w (seq) AS ({{rows}})
-    SELECT r.location, r.lane, r.date, r.seq, o.state, r.payload IS NULL
-    FROM w CROSS JOIN record r JOIN {ENDS} WHERE r.seq = w.seq AND o.state IN (3, 4)
-    ORDER BY r.seq"""  # noqa: S608 - our own names
-
-_DISMISS: Final = """WITH w (location, lane, seq) AS ({rows}) UPDATE outcome SET state = 6
-    WHERE (location, lane, seq) IN (SELECT * FROM w)"""
-
-_TAKE_BACK: Final = """WITH w (location, lane, seq) AS ({rows}) DELETE FROM outcome
-    WHERE (location, lane, seq) IN (SELECT * FROM w)"""
-
-_PUT_BACK: Final = """WITH w (location, lane, date, seq) AS ({rows})
-    INSERT INTO queue (location, lane, date, seq, attempts) SELECT location, lane, date, seq, 0
-    FROM w"""
-
-_LATE: Final = """WITH w (seq) AS ({rows}) SELECT location, lane, payload, late
-    FROM w CROSS JOIN record r WHERE r.seq = w.seq AND late IS NOT NULL"""
+_SQL: Final = statements(__package__, "requeueing")
 
 
 async def in_lots(seqs: Sequence[int], work: Callable[[Sequence[int]], Awaitable[T]]) -> list[T]:
@@ -64,17 +39,17 @@ async def in_lots(seqs: Sequence[int], work: Callable[[Sequence[int]], Awaitable
 
 async def chosen(database: Database, keys: Keys, gists: Collection[str]) -> list[int]:
     """The numbers of the records of these keys and locations ("" for any), or of these reasons."""
-    fetch = database.fetch
-    seqs = [seq for key, name in keys for (seq,) in await fetch(_OF_KEY, database.text(name), key)]
+    fetch, text = database.fetch, database.text
+    seqs = [seq for key, name in keys for (seq,) in await fetch(_SQL["of_key"], text(name), key)]
     if gists:
-        for number, text in await fetch(_REASONS):
-            if gist(text or "") in gists:
-                seqs += [seq for (seq,) in await fetch(_OF_REASON, number)]
+        for number, reason in await fetch(_SQL["reasons"]):
+            if gist(reason or "") in gists:
+                seqs += [seq for (seq,) in await fetch(_SQL["of_reason"], number)]
     return seqs
 
 
 async def _failed(database: Database, seqs: Iterable[int]) -> Sequence[FailedRow]:
-    query = _FAILED + database.for_update
+    query = _SQL["failed"] + database.for_update
     return await database.fetch_for(query, "bigint", [(seq,) for seq in seqs])
 
 
@@ -87,7 +62,7 @@ async def dismiss(
     """
     rows = await _failed(database, seqs)
     places = [(row[0], row[1], row[3]) for row in rows]
-    await database.fetch_for(_DISMISS, "int bigint bigint", places)
+    await database.fetch_for(_SQL["dismiss"], "int bigint bigint", places)
     changes = Counter([(location, _DISMISSED) for location, *_ in rows])
     changes.subtract([(row[0], row[4]) for row in rows])
     return [seq for *_, seq in places], changes
@@ -108,15 +83,15 @@ class Requeuer(ABC):
         await self._forget([(row[3],) for row in rejected])
         back = rejected + unresolved
         ends = [(row[0], row[1], row[3]) for row in back]
-        await self._database.fetch_for(_TAKE_BACK, "int bigint bigint", ends)
+        await self._database.fetch_for(_SQL["take_back"], "int bigint bigint", ends)
         places = [tuple(row[:4]) for row in back]
-        await self._database.fetch_for(_PUT_BACK, "int bigint bigint bigint", places)
+        await self._database.fetch_for(_SQL["put_back"], "int bigint bigint bigint", places)
         await self._took_back(back)
         return Requeued(len(rejected), len(unresolved), len(rows) - len(back))
 
     async def _forget(self, seqs: Sequence[tuple[int]]) -> None:
         """Let it be asked again where they belong, but where a record of a lane may be stored."""
-        rows = await self._database.fetch_for(_LATE, "bigint", seqs)
+        rows = await self._database.fetch_for(_SQL["late"], "bigint", seqs)
         lanes = {(location, lane) for location, lane, *_ in rows}
         in_doubt = {lane for lane in lanes if await self._is_in_doubt(*lane)}
         await self._lookups.forget_places(rows, in_doubt)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import kept, why
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.postgres.counters import columns, count, storable
 from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import NewRecord, Origin, RecordStore
@@ -22,23 +23,7 @@ if TYPE_CHECKING:
     from leadconnector_async.records.deferred import LocalFile
     from leadconnector_async.records.draft import Draft
 
-_RECORD: Final = """INSERT INTO record
-        (source, seq, location, lane, date, key, payload, late, traits, line, raw)
-    SELECT CASE WHEN line IS NOT NULL THEN $1::int END, * FROM unnest($2::bigint[], $3::int[],
-        $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::text[], $9::smallint[],
-        $10::int[], $11::bytea[])
-        AS r (seq, location, lane, date, key, payload, late, traits, line, raw)
-    ON CONFLICT (location, key) DO NOTHING RETURNING seq"""
-
-_REPLACE: Final = """UPDATE record SET source = $2, lane = $3, date = $4, payload = $5, late = $6,
-    traits = $7, line = $8, raw = $9 WHERE seq = $1"""
-
-_HAS_KEYS: Final = """SELECT EXISTS (
-    SELECT FROM location JOIN record ON record.location = id
-    WHERE md5(name) = md5($1) AND name = $1 AND key >= $2 AND key < $3)"""
-
-_FROM: Final = """SELECT coalesce(name, ''), line, raw
-    FROM record LEFT JOIN source ON source.id = source WHERE seq = $1 AND line IS NOT NULL"""
+_SQL: Final = statements(__package__, "records")
 
 
 @dataclass(eq=False, repr=False)
@@ -74,12 +59,12 @@ class PostgresRecords(RecordStore):
 
     async def _insert(self, tried: Sequence[NewRecord]) -> AbstractSet[int] | None:
         rows = [_row(record, record.draft.key) for record in tried]
-        inserted = await self._connection.fetch(_RECORD, self._source, *columns(rows))
+        inserted = await self._connection.fetch(_SQL["record"], self._source, *columns(rows))
         return None if len(inserted) == len(tried) else {seq for (seq,) in inserted}
 
     async def insert_again(self, record: NewRecord, key: bytes) -> None:
         """See `RecordStore.insert_again`."""
-        await self._connection.execute(_RECORD, self._source, *columns([_row(record, key)]))
+        await self._connection.execute(_SQL["record"], self._source, *columns([_row(record, key)]))
 
     async def _note_origins(self, created: Sequence[NewRecord], source: int) -> None:  # noqa: ARG002 - see begin
         self.files += [
@@ -91,14 +76,14 @@ class PostgresRecords(RecordStore):
 
     async def origin(self, seq: int) -> Origin:
         """See `RecordStore.origin`."""
-        row = await self._connection.fetchrow(_FROM, seq)
+        row = await self._connection.fetchrow(_SQL["from"], seq)
         return Origin() if row is None else Origin(*row)
 
     async def _rewrite(self, record: NewRecord, source: int) -> None:
         seq = record.seq
         *_, lane, date, _, payload, late, traits, line, kept = _row(record, b"")
         values = lane, date, payload, late, traits, line or 0, kept
-        await self._connection.execute(_REPLACE, seq, source, *values)
+        await self._connection.execute(_SQL["replace"], seq, source, *values)
         await unuse(self._connection, [seq])
         await self._note_origins([record], source)
 
@@ -108,7 +93,8 @@ class PostgresRecords(RecordStore):
 
     async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
         """See `RecordStore.has_keys`."""
-        return bool(await self._connection.fetchval(_HAS_KEYS, storable(location), first, end))
+        values = storable(location), first, end
+        return bool(await self._connection.fetchval(_SQL["has_keys"], *values))
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """See `RecordStore.publish_ahead`. They have numbers that are never noted as staged."""

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.records.deferred import LocalFile, read_deferred
 
@@ -30,23 +31,7 @@ MAX_STAGED: Final = 8 << 20
 _MARK: Final = '"digest":'
 """What the deferred parts of a record with files have in them; few others have."""
 
-_USE: Final = """INSERT INTO file_use SELECT * FROM unnest($1::bigint[], $2::text[])
-    ON CONFLICT DO NOTHING"""
-
-_ADD: Final = """INSERT INTO file SELECT unnest($1::text[]) ON CONFLICT DO NOTHING
-    RETURNING digest"""
-
-_ADD_PIECE: Final = "INSERT INTO file_piece VALUES ($1, $2, $3)"
-
-_PIECE: Final = "SELECT content FROM file_piece WHERE digest = $1 AND n = $2"
-
-_REMOVE: Final = """WITH gone AS (DELETE FROM file f
-        WHERE ($1::text[] IS NULL OR digest = ANY ($1::text[] COLLATE "C"))
-            AND NOT EXISTS (SELECT FROM file_use u WHERE u.digest = f.digest)
-        RETURNING digest)
-    DELETE FROM file_piece p USING gone WHERE p.digest = gone.digest"""
-
-_UNUSE: Final = "DELETE FROM file_use WHERE seq = ANY ($1::bigint[]) RETURNING digest"
+_SQL: Final = statements(__package__, "stored_files")
 
 
 def local_files(deferred: str | None) -> Sequence[LocalFile]:
@@ -77,9 +62,9 @@ async def keep(connection: Connection, uses: Sequence[tuple[int, LocalFile]]) ->
     """Note which records have which files, and store what is new of these."""
     if not uses:
         return
-    await connection.execute(_USE, *columns([(seq, file.digest) for seq, file in uses]))
+    await connection.execute(_SQL["use"], *columns([(seq, file.digest) for seq, file in uses]))
     paths = {file.digest: file.path for _, file in uses}
-    for (digest,) in await connection.fetch(_ADD, list(paths)):
+    for (digest,) in await connection.fetch(_SQL["add"], list(paths)):
         await _store(connection, digest, paths[digest])
 
 
@@ -93,7 +78,7 @@ async def _store(connection: Connection, digest: str, path: str) -> None:
     with file:
         while piece := await asyncio.to_thread(_read, file):
             held.update(piece)
-            await connection.execute(_ADD_PIECE, digest, n, piece)
+            await connection.execute(_SQL["add_piece"], digest, n, piece)
             n += 1
     if held.hexdigest() != digest:
         await connection.execute("DELETE FROM file_piece WHERE digest = $1", digest)
@@ -112,7 +97,7 @@ async def fetch(runner: JobRunner, digest: str, path: Path) -> bool:
     with path.open("wb") as file:
         while True:
             piece = await runner.run(
-                lambda connection: connection.fetchval(_PIECE, digest, n)  # noqa: B023 - awaited here
+                lambda connection: connection.fetchval(_SQL["piece"], digest, n)  # noqa: B023 - awaited here
             )
             if piece is None:
                 return n > 0
@@ -124,9 +109,9 @@ async def unuse(connection: Connection, seqs: Sequence[int]) -> set[str]:
     """Note that records need no files any more. Returns the digests of those that they had."""
     if not seqs:
         return set()
-    return {digest for (digest,) in await connection.fetch(_UNUSE, seqs)}
+    return {digest for (digest,) in await connection.fetch(_SQL["unuse"], seqs)}
 
 
 async def remove_unused(connection: Connection, digests: Sequence[str] | None = None) -> None:
     """Remove those of some files, or of all, that no record needs any more."""
-    await connection.execute(_REMOVE, digests)
+    await connection.execute(_SQL["remove"], digests)
