@@ -69,26 +69,20 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
     display = choose_display(quiet=options.quiet, color=color)
     options = _within_open_files(options)
     with ExitStack() as until_reported:
-        return _run_reported(options, display, until_reported)
-
-
-def _run_reported(
-    options: ImportOptions, display: NoDisplay | BarDisplay, until_reported: ExitStack
-) -> Exit:
-    with (
-        served_metrics(options) as metrics,
-        target(options) as (base_url, token),
-        asyncio.Runner(loop_factory=loop_factory()) as runner,
-    ):
-        drive = partial(_drive, options, display, metrics, until_reported)
-        summary = runner.run(_import(drive, options, base_url, token))
-    if summary.error is not None:
-        say(f"leadconnector: {summary.error}", err=True)
-    if options.as_json:
-        report_lines.print_json(summary)
-    elif summary.error is None or summary.staged or summary.requests:
-        say(report_lines.report_lines(summary, options))
-    return exit_code(summary)
+        with (
+            served_metrics(options) as metrics,
+            target(options) as (base_url, token),
+            asyncio.Runner(loop_factory=loop_factory()) as runner,
+        ):
+            drive = partial(_drive, options, display, metrics, until_reported)
+            summary = runner.run(_import(drive, options, base_url, token))
+        if summary.error is not None:
+            say(f"leadconnector: {summary.error}", err=True)
+        if options.as_json:
+            report_lines.print_json(summary)
+        elif summary.error is None or summary.staged or summary.requests:
+            say(report_lines.report_lines(summary, options))
+        return exit_code(summary)
 
 
 def _within_open_files(options: ImportOptions) -> ImportOptions:
