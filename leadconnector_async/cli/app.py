@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import sys
+from difflib import get_close_matches
 from enum import IntEnum
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 import click
@@ -71,6 +73,27 @@ class CommandGroup(click.Group):
         found.short_help = short_help
         return found
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words apart; an option of a command stands behind it."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = " Options stand behind the command: leadconnector COMMAND --help"
+            error.message += hint  # type: ignore[misc] # click prints it
+            raise
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a wrong word is told with what may be meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            like = get_close_matches(name.lower(), COMMANDS, 1)
+            meant = ["import FILE"] if Path(name).exists() else like
+            hint = f" Did you mean leadconnector {meant[0]}?" if meant else ""
+            ctx.fail(f"No such command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands."""
         with formatter.section("Commands"):
@@ -96,8 +119,8 @@ class CommandGroup(click.Group):
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 all sent, 1 stopped by an error, 2 wrong usage, 3 some records failed "
-    "or are unresolved, 4 the day's quota is spent (run again later), 130 interrupted (run again "
-    "to go on).",
+    "or are unresolved, 4 the day's quota or the time of --for is spent (run again later), 130 "
+    "interrupted (run again to go on).",
 )
 @click.version_option(__version__, prog_name="leadconnector")
 def app() -> None:

@@ -135,6 +135,27 @@ def test_the_group_lists_its_commands_and_exit_codes() -> None:
     assert "130 interrupted" in " ".join(run.stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["imprt", "x.csv"], "Did you mean leadconnector import?"),
+        (["Status"], "Did you mean leadconnector status?"),
+        (["x.csv"], "No such command 'x.csv'. Did you mean leadconnector import FILE?"),
+        (["bananas"], "No such command 'bananas'.\n"),
+        (["--sandbox", "import", "x.csv"], "Options stand behind the command"),
+    ],
+)
+def test_a_wrong_word_is_told_with_what_may_be_meant(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt command, a file in its place, and an option that stands before it."""
+    (tmp_path / "x.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    run = leadconnector(*words)
+    assert run.exit_code == 2
+    assert said in run.stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_a_script(shell: str) -> None:
     """Which asks the command itself."""
