@@ -112,6 +112,8 @@ def _source(
 def _value(name: str, where: str, environ: Mapping[str, str]) -> str:
     value = environ.get(name)
     if not value:
+        if not name.isidentifier():  # it may be the token itself, which is not to be shown
+            raise LocationsError(f"{where}: write the name of a variable, not the token itself")
         raise LocationsError(f"{where}: the variable {name} is not set: export it, and run again")
     return value
 

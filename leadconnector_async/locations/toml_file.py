@@ -132,7 +132,7 @@ def read_locations(path: str) -> Locations:
         LocationsError: it cannot be read, or something in it cannot be meant.
     """
     try:
-        data = tomllib.loads(Path(path).read_text("utf-8"))
+        data = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except OSError as error:
         raise LocationsError(
             f"{path}: cannot be read ({error.strerror}): give --locations the file of locations"
@@ -179,7 +179,9 @@ class _LocationsReader:
         for number, table in enumerate(tables, 1):
             id_ = table.get("id")
             if not isinstance(id_, str) or not id_.strip() or id_ != id_.strip():
-                raise self._error(f'[[{key}]] number {number} has no id: write id = "…"')
+                raise self._error(
+                    f'[[{key}]] number {number} has no id, or spaces around it: write id = "…"'
+                )
             named.append((f"{key} {id_}", table))
         return named
 

@@ -69,6 +69,8 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
         ...         print(source.name)
         history.csv
     """
+    if not path:  # of a variable that is not set, and would be this folder
+        raise SourceError("the name of a source is empty: name a file, or . for this folder")
     for field, column in options.mapping.items():
         if field not in MAPPABLE:
             wrong = f"--map {field}={column}: there is no such field: {right_names(field)}"

@@ -56,7 +56,7 @@ def _toml(name: str) -> dict[str, Any]:
 
     path = _FOLDER / f"{name}.toml" if name in NAMES else Path(name)
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
         raise SourceError(
             f"--mapping {name}: there is no such file, and no such mapping: "

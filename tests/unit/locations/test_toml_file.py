@@ -106,7 +106,7 @@ def test_the_quota_of_a_location(
         ("[[locations]]", "locations is no key here: write [oauth], [[company]] or [[location]]"),
         ('[location]\nid = "a"', "location is no list of tables: write [[location]]"),
         ("[[location]]", "[[location]] number 1 has no id"),
-        (ONE + '[[location]]\nid = " b"', "[[location]] number 2 has no id"),
+        (ONE + '[[location]]\nid = " b"', "number 2 has no id, or spaces around it"),
         (ONE + ONE, "location a is there twice"),
         ('[[location]]\nid = "a"', "location a has no token: write token_env"),
         (ONE + 'token_command = ["x"]', "location a has token_env and token_command: keep one"),
@@ -135,6 +135,19 @@ def test_what_cannot_be_meant_is_refused(text: str, said: str, tmp_path: Path) -
         read(tmp_path, text)
     assert str(caught.value).startswith(str(tmp_path / "locations.toml") + ": ")
     assert said in str(caught.value)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    """Editors of Windows write one."""
+    assert read(tmp_path, "\ufeff" + ONE).only == "a"
+
+
+def test_a_token_in_the_place_of_its_variable_is_not_shown(tmp_path: Path) -> None:
+    """The error asks for the name, and is safe in a log."""
+    locations = read(tmp_path, ONE.replace("TOKEN_A", "pit-1234-secret"))
+    with pytest.raises(LocationsError, match="name of a variable, not the token") as caught:
+        tokens_of(locations, {})
+    assert "secret" not in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -224,6 +224,12 @@ def test_a_wrong_mapping_is_said_to_be_so(data: dict[str, Any], said: str) -> No
     assert "own.toml" in str(caught.value)
 
 
+def test_a_mapping_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Editors of Windows write one."""
+    (tmp_path / "own.toml").write_text("\ufeff" + OWN)
+    assert load_mapping(str(tmp_path / "own.toml")).about
+
+
 def test_a_mapping_that_is_none_is_an_error(tmp_path: Path) -> None:
     """No file, no text, no TOML."""
     with pytest.raises(SourceError, match="the ones by name are generic, ghl-export"):
