@@ -197,7 +197,11 @@ class Importer:
     def ending(self) -> Ending:
         """How a run ended that nothing interrupted."""
         stopped = {name: str(error) for name, error in self.errors.items()}
-        barred = [e for e in self.errors.values() if not isinstance(e, DailyQuotaSpentError)]
+        barred = [
+            why if name in why else f"location {name}: {why}"
+            for name, why in stopped.items()
+            if not isinstance(self.errors[name], DailyQuotaSpentError)
+        ]
         if barred:
             return Ending(ended="error", error=_together(barred), stopped=stopped)
         if self._time_is_up and any(self.left.values()):
@@ -205,10 +209,10 @@ class Importer:
         return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
 
 
-def _together(errors: list[LeadConnectorError]) -> str:
+def _together(errors: list[str]) -> str:
     """The first error, and how many more there are."""
     if not (more := len(errors) - 1):
-        return str(errors[0])
+        return errors[0]
     return f"{errors[0]} (and {more} more location{'s' * (more > 1)} could not go on)"
 
 

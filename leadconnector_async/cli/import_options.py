@@ -107,6 +107,10 @@ class SendingOptions(ApiOptions, frozen=True, kw_only=True):
         self, token: str | TokenProvider, base_url: str, location: str | None = None
     ) -> LeadConnector:
         """The client for an address, within these limits. Raises as `client` does."""
+        try:
+            timeouts = Timeouts(connect=self.connect_timeout, read=self.timeout)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
         return self.client(
             token,
             base_url,
@@ -114,7 +118,7 @@ class SendingOptions(ApiOptions, frozen=True, kw_only=True):
             limit=self.limit,
             limits=self.limits(),
             policy=self.policy,
-            timeouts=Timeouts(connect=self.connect_timeout, read=self.timeout),
+            timeouts=timeouts,
         )
 
 

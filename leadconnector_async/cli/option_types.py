@@ -82,6 +82,18 @@ def mapping(text: str) -> tuple[str, str]:
 
 
 @_TextType
+def location(text: str) -> str:
+    """Take an id: a name would stay in the outbox as a location that no token opens."""
+    id_ = text.strip()
+    if not re.fullmatch(r"[\w.:-]+", id_, re.ASCII):
+        raise ValueError(
+            f"{text!r} is no location's id: give one such as ve9EPM428h8vShlRW1KT, which stands in "
+            "the address of its pages, behind /location/"
+        )
+    return id_
+
+
+@_TextType
 def address(text: str) -> tuple[str, int]:
     """Split at the last colon; an address of IPv6 stands in brackets."""
     host, _, port = text.rpartition(":")

@@ -177,6 +177,8 @@ def _steps(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     if summary.ended != "staged" and summary.pending > summary.later:
         when = ", tomorrow," if summary.ended == "day_spent" else ""
         yield f"  The same command again{when} goes on with what is pending."
+    if summary.ended == "error" and any(of.error for of in summary.locations):
+        yield "  What a refused token or its location lacks, leadconnector doctor says."
     if summary.failed:
         name = f"failed.{summary.list_format}"
         yield "  Write the failed records to a file, each with its reason:"
@@ -209,6 +211,8 @@ def _given(options: ImportOptions, source: SourceOptions) -> Iterator[tuple[str,
     """The options that a mended list needs too, where they are not the usual ones."""
     if options.outbox:
         yield "outbox", shown_place(options.outbox)
+    if options.base_url is not None and not options.sandbox:
+        yield "base_url", options.base_url
     if options.locations is not None:
         yield "locations", options.locations.file
     if options.location:

@@ -108,7 +108,10 @@ def _number(name: str, region: str | None) -> str:
 
 
 def _moment(value: Day, timezone: tzinfo | None, *, ends: bool = False) -> int:
-    found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+    try:
+        found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(f"{value!r} is no day such as 2024-01-31, and no moment") from None
     is_day = not isinstance(found, datetime) or (isinstance(value, str) and ":" not in value)
     if not isinstance(found, datetime):
         found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - see below

@@ -112,7 +112,7 @@ class Transport(Protocol):
 
 def is_token(text: str) -> bool:
     """Whether a text can stand in a header as a token."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+    return bool(text) and text.isascii() and text.isprintable() and not set(text) & set(" \"'")
 
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -94,7 +94,7 @@ def test_the_report_and_status_name_what_is_left(sandbox: SandboxThread, history
         (("--limit", "0"), "--limit"),
         (("--limit", "ten"), "--limit"),
         (("--limit-conversations", "0"), "needs a limit"),
-        (("--since", "yesterday"), "nothing can be selected so"),
+        (("--since", "yesterday"), "'yesterday' is no day such as 2024-"),
         (("--since", "2024-02-01", "--until", "2024-01-01"), "until must be after since"),
         (("--only", ""), "only needs"),
         (("--for", "soon"), "--for"),

@@ -14,7 +14,7 @@ from leadconnector_async import __version__
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import say, width, wrapped
-from leadconnector_async.cli.option_types import OUTBOX
+from leadconnector_async.cli.option_types import OUTBOX, location
 from leadconnector_async.cli.options import option
 from leadconnector_async.cli.report_lines import print_json
 
@@ -30,7 +30,11 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
 
 @click.command("doctor")
 @options.sources(required=False)
-@option("--location ID", help="The location to import into.  [default: all of a file]")
+@option(
+    "--location ID",
+    type=location,
+    help="The location to import into.  [default: all of a file]",
+)
 @option(
     "--outbox FILE|URL",
     type=OUTBOX,

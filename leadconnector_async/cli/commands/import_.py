@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from leadconnector_async.cli import options
-from leadconnector_async.cli.option_types import OUTBOX
+from leadconnector_async.cli.option_types import OUTBOX, location
 from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.sending_options import piece_options, sending_options
 
@@ -26,6 +26,7 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
         postgresql://USER@HOST/DATABASE?schema=NAME. Give the same one to go on. Required, but for
         --sandbox ({SANDBOX_OUTBOX}).
     """,
+    location={"type": location},
     outbox={"type": OUTBOX},
 )
 @options.token_option

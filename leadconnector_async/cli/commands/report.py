@@ -47,6 +47,8 @@ def command(outbox: str, html: str | None, as_csv: str | None, title: str | None
     """
     if html is None and as_csv is None:
         raise click.UsageError("give --html FILE or --csv FILE, such as --html report.html")
+    if html == as_csv == "-":
+        raise click.UsageError("--html and --csv are both -: give one of them a file")
     for given, what in ((html, "--html"), (as_csv, "--csv")):
         if given is not None and given != "-":
             _refuse_outbox(outbox, given, what)

@@ -13,6 +13,7 @@ from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import ApiOptions
+from leadconnector_async.cli.option_types import location
 from leadconnector_async.cli.options import option
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 @options.token_option
 @options.source_token_option
 @options.api_options
-@option("--location ID", help="Compare this location alone.")
+@option("--location ID", type=location, help="Compare this location alone.")
 @options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
@@ -105,6 +106,11 @@ async def _verify_all(options: VerifyOptions) -> _Result:
             limits = {} if listed is None else listed.limits(RateLimit())
             async with options.client(options.own_token(options.outbox), limits=limits) as api:
                 counts = (await reader.summary()).locations
+                if options.location not in (None, "", *counts):
+                    known = ", ".join(filter(None, islice(counts, MAX_SHOWN))) or "no other one"
+                    raise click.UsageError(
+                        f"the outbox has no records of location {options.location}, but of {known}"
+                    )
                 chosen = [options.location] if options.location else filter(None, counts)
                 found = {of: await verify(api, of, _sent(reader, of), found=there) for of in chosen}
                 sources = await _verify_sources(await reader.sources(), options, api, there)

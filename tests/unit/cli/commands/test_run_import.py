@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,6 +77,8 @@ def test_the_report_says_what_to_do_next(sandbox: SandboxThread, tmp_path: Path)
     assert "direction is missing" in run.stdout
     assert f"{history}:1, 2, 3, 4, 5, …" in run.stdout
     assert f"leadconnector failed --outbox {outbox} -o failed.jsonl" in run.stdout
+    again = f"leadconnector import failed.jsonl --outbox {outbox} --base-url {sandbox.url}"
+    assert again in run.stdout
     assert "secret text" not in run.output
     assert sandbox.token not in run.output
     long = [line for line in run.stdout.splitlines() if len(line) > 100 and "/" not in line]
@@ -186,6 +189,7 @@ def test_a_refused_token_is_exit_1(tmp_path: Path) -> None:
         assert run.exit_code == 1
         assert "401" in run.stderr
         assert "bad-token" not in run.output
+        assert re.search("leadconnector: location (good|bad): 401 ", run.stderr)
         result = result_of(run.stdout)
         assert result["pending"] == 10
         assert result["error"]
@@ -219,7 +223,11 @@ def test_an_api_out_of_reach_is_exit_1(kind: FaultKind, why: str, tmp_path: Path
         (["x.csv", "--sandbox", "--timezone", "Mars/Base"], "is no time zone"),
         (["x.csv", "--sandbox", "--delimiter", "ab"], "is not one character"),
         (["x.csv", "--sandbox", "--quota", "100"], "is not REQUESTS/SECONDS"),
+        (["x.csv", "--sandbox", "--timeout", "inf"], "a time limit is 0 or without end"),
+        (["x.csv", "--sandbox", "--location", "Spoke & Chain"], "is no location's id: give one"),
+        (["x.csv", "--sandbox", "--location", "'id'"], "is no location's id: give one"),
         (["x.csv", "--outbox", "o.db", "--token", "a b"], "characters that no token has"),
+        (["x.csv", "--outbox", "o.db", "--token", '"ab"'], "characters that no token has"),
         (["x.csv", "--outbox", "o.db", "--token", "t", "--base-url", "http://x.example"], "https"),
     ],
 )
@@ -231,6 +239,26 @@ def test_wrong_usage_is_exit_2(
     run = leadconnector("import", *words)
     assert run.exit_code == 2, run.output
     assert said in run.stderr
+
+
+def test_spaces_around_a_location_are_none_of_it(tmp_path: Path) -> None:
+    """As a variable has them that was read from a file."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+    words = ("import", history, "--sandbox", "--outbox", tmp_path / "o.db", "--json")
+    run = leadconnector(*words, LEADCONNECTOR_LOCATION="place\n")
+    assert [of["location"] for of in result_of(run.stdout)["locations"]] == ["place"]
+
+
+@pytest.mark.parametrize("command", ["import", "validate", "inspect"])
+def test_an_empty_name_is_not_this_folder(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a script gives it whose variable is not set."""
+    write_jsonl(tmp_path / "private.jsonl", [sms(1)])
+    monkeypatch.chdir(tmp_path)
+    run = leadconnector(command, "", *["--sandbox"] * (command == "import"))
+    assert run.exit_code == 1
+    assert run.stderr.endswith("the name of a source is empty: name a file, or . for this folder\n")
 
 
 def test_a_missing_file_stops_before_anything_is_sent(

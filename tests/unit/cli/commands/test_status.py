@@ -42,6 +42,15 @@ def test_several_locations_are_a_table(tmp_path: Path) -> None:
     assert ["b", "2", "0", "0", "0"] in [line.split() for line in text.splitlines()]
 
 
+def test_an_outbox_in_which_nothing_is_says_no_more(tmp_path: Path) -> None:
+    """Nothing was read: not all of it is sent."""
+    empty = write_jsonl(tmp_path / "h.jsonl", [{**sms(1), "locationId": None}])
+    words = ("--token", "t", "--outbox", tmp_path / "o.db")
+    assert leadconnector("import", empty, *words).exit_code == 1
+    text = leadconnector("status", "--outbox", tmp_path / "o.db").stdout
+    assert text.rstrip().endswith("All runs together: read 0 = 0 sent.")
+
+
 def test_an_outbox_that_is_not_there_is_exit_1(tmp_path: Path) -> None:
     """None is made by asking."""
     for command in ("status", "failed", "retry"):

@@ -47,6 +47,14 @@ def test_quiet_prints_differences_alone(sandbox: SandboxThread, tmp_path: Path) 
     assert "Missing:" in run.stdout
 
 
+def test_a_location_that_has_no_records_is_refused(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """A misspelt one would have been found complete."""
+    options = imported(sandbox, tmp_path)
+    run = leadconnector("verify", *options, "--location", "nowhere")
+    assert run.exit_code == 2
+    assert f"no records of location nowhere, but of {sandbox.location_id}" in run.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("verbose", [False, True])
 def test_verbose_shows_rare_events(
