@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -108,11 +109,16 @@ def _row(life: RecordLife) -> tuple[object, ...]:
     from leadconnector_async.reports.outbox_status import STATES  # noqa: PLC0415 - the same
 
     source, line = life.places[0] if life.places else ("", "")
+    named = (source, line, key_text(life.key), life.location, life.type, life.direction)
     return (
-        *(source, line, key_text(life.key), life.location, life.type, life.direction),
+        *(f"'{of}" if _FORMULA.match(str(of)) else of for of in named),
         *(_moment(life.date), STATES[life.state], life.reason, _moment(life.at)),
         *(life.attempts, life.message_id, life.conversation_id),
     )
+
+
+_FORMULA: Final = re.compile(r"[=@\t\r]|[+-](?![\d ]*$)")
+"""What a spreadsheet would run, such as a Message-ID of a stranger's: a quote makes it a text."""
 
 
 def _moment(ms: int | None) -> str:

@@ -30,6 +30,16 @@ def test_the_table_has_a_row_for_each_record(tmp_path: Path) -> None:
     assert "secret" not in text
 
 
+def test_no_cell_of_the_table_is_a_formula(tmp_path: Path) -> None:
+    """A spreadsheet would run what strangers wrote into a key; numbers stay as they are."""
+    keys = ["=1+1", "@SUM(1)", "+cmd|' /C x'!A0", "+12125550100", "-7", "m1"]
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n, id=key) for n, key in enumerate(keys)])
+    leadconnector("import", history, "--sandbox", "--stage-only", "--outbox", tmp_path / "o.db")
+    table = leadconnector("report", "--csv", "-", "--outbox", tmp_path / "o.db").stdout
+    found = [row["key"] for row in csv.DictReader(table.splitlines())]
+    assert found == ["'=1+1", "'@SUM(1)", "'+cmd|' /C x'!A0", "+12125550100", "-7", "m1"]
+
+
 def test_neither_page_nor_table_takes_the_place_of_an_outbox(tmp_path: Path) -> None:
     """Whichever option names it; and one of both has to be given."""
     outbox = tmp_path / "o.db"
