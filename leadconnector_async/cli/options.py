@@ -142,7 +142,7 @@ source_options: Final = options_of(
     --sheet NAME
         Read one sheet of a workbook alone.
     --files FOLDER
-        A folder that paths of attachments may reach, beside the source's own.
+        A folder that paths of attachments may reach, beside the source's own. Repeat it for more.
     --other-files
         What becomes of an attachment of a type that the API does not take.
     --fetch-attachments

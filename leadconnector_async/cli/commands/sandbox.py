@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leadconnector_async.cli.option_types import quota
+from leadconnector_async.cli.option_types import MAX_PORT, quota
 from leadconnector_async.cli.options import options_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
         What chance begins with: the same faults each time.
     """,
     host={"default": "127.0.0.1"},
-    port={"default": 8700},
+    port={"type": click.IntRange(0, MAX_PORT), "default": 8700},
     limit={"type": quota},
     window={"choices": ("fixed", "sliding", "bucket")},
     daily={"type": click.IntRange(1)},
@@ -83,7 +83,7 @@ def command(host: str, port: int, **given: Any) -> None:  # noqa: ANN401 - click
         asyncio.run(serve(config, host, port, _announce))
     except OSError as error:
         raise click.ClickException(
-            f"cannot listen at {host}:{port} ({error.strerror}): choose another --port"
+            f"cannot listen at {host}:{port} ({error.strerror}): choose another --port, or --host"
         ) from error
     except KeyboardInterrupt:
         click.echo("The sandbox has ended.", err=True)

@@ -34,6 +34,13 @@ def test_a_fault_that_does_not_exist_is_wrong_usage() -> None:
     assert "drop" in run.stderr
 
 
+def test_a_port_that_cannot_be_is_wrong_usage() -> None:
+    """It was a traceback."""
+    run = leadconnector("sandbox", "--port", "70000")
+    assert run.exit_code == 2
+    assert "70000 is not in the range" in run.stderr
+
+
 def test_a_port_that_is_taken_is_exit_1() -> None:
     """One line that says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
