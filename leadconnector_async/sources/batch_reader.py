@@ -98,6 +98,9 @@ class SourceReader:
             if self.interrupted:
                 return
             self.warnings += [f"{path}: {warning}" for warning in sources.warnings]
+        if _total_size(self._paths) != self.size:
+            what = "a source has changed while it was read"
+            self.warnings.append(f"{what}: import it again once it is whole")
 
     def batch(self) -> list[Parsed]:
         """The next records of the current source; empty at its end, and once interrupted.

@@ -86,7 +86,8 @@ def write_failed_list(outbox: str, output: str) -> None:
             runner.run(reader.close())
     if output != "-":
         done = f"{counted(rows.count, 'record')} written to {output}."
-        say(f"{done} Mend them, and import the file into the same outbox.", err=True)
+        them = "it" if rows.count == 1 else "them"
+        say(f"{done} Mend {them}, and import the file into the same outbox.", err=True)
 
 
 class _Rows:

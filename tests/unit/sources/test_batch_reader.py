@@ -57,6 +57,18 @@ def test_every_file_is_tried_before_the_first_is_read(tmp_path: Path) -> None:
     assert reader.size is None
 
 
+@pytest.mark.parametrize("grows", [False, True])
+def test_a_file_that_is_still_written_is_told(tmp_path: Path, *, grows: bool) -> None:
+    """What came later is not read, and its last line may be half of one."""
+    path = write_jsonl(tmp_path / "1.jsonl", [sms(1)])
+    reader = SourceReader([str(path)], OPTIONS)
+    for _ in reader.sources():
+        assert len(reader.batch()) == 1
+        write_jsonl(path, [sms(n) for n in range(1 + grows)])
+    said = "a source has changed while it was read: import it again once it is whole"
+    assert reader.warnings == [said] * grows
+
+
 def test_a_reader_that_is_stopped_gives_no_more(tmp_path: Path) -> None:
     """Neither of this source nor of a next one."""
     path = str(write_jsonl(tmp_path / "1.jsonl", [sms(n) for n in range(BATCH * 2)]))
