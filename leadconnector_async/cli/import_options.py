@@ -276,4 +276,5 @@ async def taken_as_known(options: ImportOptions) -> str | None:
     if not some:
         return None
     listed = " and ".join(filter(None, [", ".join(some[:-1]), some[-1]]))
-    return f"{listed} that the records name are taken as known: the sandbox cannot look them up"
+    is_, them = ("is", "it") if sum(counts.values()) == 1 else ("are", "them")
+    return f"{listed} that the records name {is_} taken as known: the sandbox cannot look {them} up"

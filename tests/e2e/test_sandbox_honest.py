@@ -152,6 +152,15 @@ def test_a_rehearsal_says_what_it_takes_as_known(tmp_path: Path) -> None:
     ]
 
 
+def test_a_rehearsal_says_it_of_one(tmp_path: Path) -> None:
+    """In the singular."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1, contactId=CONTACT)])
+    done = leadconnector("import", history, "--sandbox", "--outbox", tmp_path / "o.db")
+    assert "1 contact that the records name is taken as known: the sandbox cannot look it up" in (
+        done.stderr
+    )
+
+
 def test_a_rehearsal_finds_and_makes_contacts_by_number(tmp_path: Path) -> None:
     """Nothing is taken as known then, and nothing is said of it."""
     record = sms(1, contact={"phone": "+12125550131"})
