@@ -151,7 +151,8 @@ def proxy_from_environment(base_url: str) -> str | None:
     host = parts.hostname or ""
     if host in _LOOPBACK or proxy_bypass(host):
         return None
-    return getproxies().get(parts.scheme)
+    found = getproxies().get(parts.scheme)
+    return f"http://{found}" if found and "://" not in found else found  # as curl reads it
 
 
 class Network(Struct, frozen=True):

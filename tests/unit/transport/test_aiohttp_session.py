@@ -604,6 +604,8 @@ def test_a_proxy_comes_from_the_environment(no_proxies: pytest.MonkeyPatch) -> N
     no_proxies.setenv("NO_PROXY", "internal.example.com")
     assert proxy_from_environment("https://example.com") == "http://127.0.0.1:3128"
     assert proxy_from_environment("https://internal.example.com") is None
+    no_proxies.setenv("HTTPS_PROXY", "user:password@proxy:3128")
+    assert proxy_from_environment("https://example.com") == "http://user:password@proxy:3128"
     assert proxy_from_environment("http://127.0.0.1:8000") is None
     assert proxy_from_environment("https://localhost:8000") is None
 
