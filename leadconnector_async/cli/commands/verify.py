@@ -17,6 +17,7 @@ from leadconnector_async.cli.option_types import location
 from leadconnector_async.cli.options import option
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
+from leadconnector_async.errors import AccessError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.open import files_of, open_reader
 from leadconnector_async.outbox.reader import RecordCounts
@@ -35,8 +36,14 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.verify import Difference, SourceVerification, Verification
 
-    # Locations, the sources that are other locations, and the counts of what is not sent.
-    _Result = tuple[dict[str, Verification], dict[str, SourceVerification], dict[str, RecordCounts]]
+    # Locations, the sources that are other locations, the counts of what is not sent, and why
+    # locations could not be read.
+    _Result = tuple[
+        dict[str, Verification],
+        dict[str, SourceVerification],
+        dict[str, RecordCounts],
+        dict[str, str],
+    ]
 
 
 @click.command("verify")
@@ -54,16 +61,20 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     behind writes by seconds: wait a little after an import. What was read from another location is
     compared with what that one has now.
 
-    Exit status: 0 each record is there once, 3 some are not, 1 stopped by an error.
+    Exit status: 0 each record is there once, 3 some are not, 1 stopped by an error, or a location
+    could not be read.
     """
     options.obey_output_options(ctx, given)
     options.read_access(given)
     asked = VerifyOptions(**given)
     result = run_waiting("Comparing", _verify_all(asked), quiet=asked.quiet)
-    found, moved, _ = result
+    found, moved, _, refused = result
     agrees = all(of.agrees for of in found.values()) and all(of.agrees for of in moved.values())
+    agrees = agrees and not refused
     _print(asked, result, agrees=agrees)
-    ctx.exit(Exit.DONE if agrees else Exit.FAILED)
+    for name, why in refused.items():
+        say(f"leadconnector: location {name}: {why}", err=True)
+    ctx.exit(Exit.ERROR if refused else Exit.DONE if agrees else Exit.FAILED)
 
 
 MAX_SHOWN = 10
@@ -81,14 +92,15 @@ class VerifyOptions(ApiOptions, frozen=True, kw_only=True):
 
 
 def _print(options: VerifyOptions, result: _Result, *, agrees: bool) -> None:
-    found, sources, counts = result
+    found, sources, counts, refused = result
     others = {name: _others(of) for name, of in counts.items() if name in found or not name}
     if options.as_json:
         told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
         homeless = {key: n for key, n in others.get("", _NONE).items() if n}
         whole = {"locations": told, "agrees": agrees, "without_location": homeless}
         moved = {name: asdict(one) for name, one in sources.items()}
-        print_json(whole | ({"sources": moved} if moved else {}))
+        more = {"sources": moved, "errors": refused}
+        print_json(whole | {key: of for key, of in more.items() if of})
     else:
         shown = {name: one for name, one in found.items() if not (options.quiet and one.agrees)}
         for location, one in shown.items():
@@ -112,9 +124,16 @@ async def _verify_all(options: VerifyOptions) -> _Result:
                         f"the outbox has no records of location {options.location}, but of {known}"
                     )
                 chosen = [options.location] if options.location else filter(None, counts)
-                found = {of: await verify(api, of, _sent(reader, of), found=there) for of in chosen}
-                sources = await _verify_sources(await reader.sources(), options, api, there)
-        return found, sources, (await reader.summary()).locations
+                found: dict[str, Verification] = {}
+                refused: dict[str, str] = {}
+                for of in chosen:
+                    try:
+                        found[of] = await verify(api, of, _sent(reader, of), found=there)
+                    except AccessError as error:  # the others are compared all the same
+                        refused[of] = str(error)
+                names = [] if refused else await reader.sources()
+                sources = await _verify_sources(names, options, api, there)
+        return found, sources, (await reader.summary()).locations, refused
 
 
 async def _verify_sources(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_harness import at, leadconnector, sms, started, write_jsonl
+from cli_harness import at, leadconnector, result_of, sms, started, write_jsonl
 from click.testing import CliRunner
 from fault_harness import SHORT_PAUSES
 
@@ -45,6 +45,21 @@ def test_quiet_prints_differences_alone(sandbox: SandboxThread, tmp_path: Path) 
         run = leadconnector("verify", *options, "--quiet")
     assert run.exit_code == 3
     assert "Missing:" in run.stdout
+
+
+def test_a_location_that_cannot_be_read_keeps_no_other_one(tmp_path: Path) -> None:
+    """It is told, and the exit status is that of an error; the others are compared."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(2, locationId="other")])
+    with SandboxThread(SandboxConfig(tokens={"t": "place"})) as sandbox:
+        words = ("--base-url", sandbox.url, "--token", "t", "--outbox", tmp_path / "o.db")
+        leadconnector("import", history, *words, "--location", "place")
+        run = leadconnector("verify", *words)
+        told = leadconnector("verify", *words, "--json")
+    assert (run.exit_code, told.exit_code) == (1, 1)
+    assert run.stderr.startswith("leadconnector: location other: 403 ")
+    assert "Location place\n" in run.stdout
+    assert "Each record is there, once." in run.stdout
+    assert list(result_of(told.stdout)["errors"]) == ["other"]
 
 
 def test_a_location_that_has_no_records_is_refused(sandbox: SandboxThread, tmp_path: Path) -> None:
