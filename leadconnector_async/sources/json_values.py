@@ -31,6 +31,18 @@ _TO_CUT: Final = re.compile(_STRING + rb"|,", re.DOTALL)
 
 _QUOTE: Final = b'"'
 
+_MORE: Final = re.compile(
+    r"(?:^|[._])(?:next(?:_?(?:page|link|cursor|token|ur[il]|href|records)\w*)?(?:\.\w+)?"
+    r"|has_?(?:more|next)\w*)$",
+    re.IGNORECASE,
+)
+"""What paths end in by which a page of an API's list says that another one follows."""
+
+_NO_MORE: Final = frozenset((b'""', b"null", b"false", b"0"))
+
+_MAX_PATH: Final = 100
+"""Characters of a path that is looked at for it."""
+
 _CLOSERS: Final = {b"{": b"}", b"[": b"]"}
 
 _DEEPEST: Final = 64
@@ -61,7 +73,7 @@ class JsonValues:
     is set where the text ends too early or is no JSON: the items before it are whole. ``others``
     counts the objects in other lists, which are passed over. ``listed`` tells whether there was a
     list, or an object, that can be one of ``records``. ``holder`` is what the object around the
-    records that come says before them.
+    records that come says before them. ``more`` is where the last page says that others follow.
 
     Readers of JSON in events would tell neither where a record begins nor how it was written.
     """
@@ -70,7 +82,8 @@ class JsonValues:
         self._chunks = chunks
         self._records = frozenset(records)
         self._frames: list[_Frame] = []
-        self._key = b'""'
+        self._key = b""
+        """Of an object that is around, whose value is next."""
         self._closers: list[bytes] = []
         """Of the record that is open."""
         self._buffer = b""
@@ -83,6 +96,7 @@ class JsonValues:
         self.others: dict[str, int] = {}
         self.listed: bool = False
         self.holder: dict[str, object] = {}
+        self.more: str | None = None
 
     def __iter__(self) -> Iterator[Item]:
         for chunk in self._chunks:
@@ -153,12 +167,20 @@ class JsonValues:
             self._count_lines(at)
             self.listed = True
             return self.line, text
-        elif text[:1] == _QUOTE:
+        elif self._key:
+            path = _path(frame, self._key)
+            if text not in _NO_MORE and len(path) <= _MAX_PATH and _MORE.search(path):
+                self.more = path
+            self._key = b""
+        elif frame.closer == b"}":
             self._key = text
         return None
 
     def _open(self, bracket: bytes, frame: _Frame | None, at: int) -> None:
         path = _path(frame, self._key)
+        self._key = b""
+        if bracket == b"{" and all(map(_is_list, self._frames)):
+            self.more = None
         if frame is None:  # one that can hold no records is one itself, lest it be lost
             listed = bracket == b"["
             begins = path in self._records or not any(

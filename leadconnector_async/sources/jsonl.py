@@ -106,6 +106,9 @@ class JsonSource(StreamSource):
                 yield Parsed(line, b"", None, (raw.problem("record"),))
             else:
                 yield self._object(line, raw, "record", common | values.holder)
+        if values.more is not None:
+            says = f"says by {fields.shown(values.more)} that more pages follow"
+            self.warnings.append(f"{says}: see that they are imported too")
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))

@@ -277,3 +277,26 @@ def test_a_file_is_recognised_though_its_first_record_lacks_something(
         path.write_text(json.dumps({"data": items} if layout == "object" else items))
     with open_source(str(path), SourceOptions()) as source:
         assert _messages([*source]) == [None, "hello"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "told"),
+    [
+        ('{"next_page_uri": "/2?Page=1", "data": {"items": [%s]}}', "next_page_uri"),
+        ('{"data": {"items": [%s], "nextPage": true}}', "data.nextPage"),
+        ('{"data": {"items": [%s]}, "paging": {"next": {"after": "N"}}}', "paging.next.after"),
+        ('{"data": {"items": [%s]}, "links": {"next": null}, "hasMore": false}', None),
+        ('{"data": {"items": [%s]}, "about": "nextPage", "to": "x"}', None),
+        ('{"data": {"items": [%s]}, "hasMore": true}\n{"data": {"items": []}}', None),
+    ],
+)
+def test_a_page_that_others_follow_is_told(
+    tmp_path: Path, own: SourceOptions, pages: str, told: str | None
+) -> None:
+    """Of several pages in one file the last one counts: it alone knows whether all are there."""
+    path = tmp_path / "a.json"
+    path.write_text(pages % json.dumps(ITEM))
+    with open_source(str(path), own) as source:
+        assert _messages([*source]) == ["hello"]
+    says = f'says by "{told}" that more pages follow: see that they are imported too'
+    assert [one for one in source.warnings if "pages" in one] == ([says] if told else [])
