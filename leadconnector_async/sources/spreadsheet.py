@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import needs
+from leadconnector_async.sources.cell_errors import errors_of
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
 from leadconnector_async.sources.days_of_1904 import is_of_1904, since_1900
@@ -156,13 +157,18 @@ class _Book:
         self.is_of_1904: bool = is_of_1904(whole)
         self._sheet = lru_cache(maxsize=1)(workbook.get_sheet_by_name)
         about = workbook.sheets_metadata  # its words are those of an enumeration without names
+        self._errors = dict(zip((sheet.name for sheet in about), errors_of(whole), strict=False))
         self.names = [sheet.name for sheet in about if str(sheet.typ).endswith(".WorkSheet")]
         self.hidden = {sheet.name for sheet in about if not str(sheet.visible).endswith(".Visible")}
 
     def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
         """Give the rows with anything in them, each with its number in Excel."""
-        for number, row in enumerate(self._sheet(name).iter_rows(), 1):  # with the empty ones
+        sheet = self._sheet(name)
+        errors, left = self._errors.get(name, {}), (sheet.start or (0, 0))[1]
+        for number, row in enumerate(sheet.iter_rows(), 1):  # with the empty ones
             cells = [as_text(cell) for cell in row]
+            for column, text in errors.get(number, {}).items():
+                cells[column - left] = text
             if not is_blank(cells):
                 yield number, cells
 

@@ -6,6 +6,8 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.columns import Vocabulary
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.columns import Columns
 
 _ERRORS: Final = frozenset(
-    ("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#N/A", "#CALC!", "#SPILL!")
+    ("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#N/A", "#CALC!", "#ERROR!")
 )
 
 _LOST_TEXT: Final = Problem(
@@ -73,6 +75,9 @@ class Doubts:
             return parsed._replace(row=None, problems=(_OTHER_TABLE,), identity=identity)
         self._note_day(cells)
         text = None if parsed.row is None else parsed.row.message
+        contact = None if parsed.row is None else parsed.row.contact
+        if parsed.row and contact and contact.name in _ERRORS:  # as of a person who was not found
+            parsed.row.contact = replace(contact, name=None)
         if text in _ERRORS:
             return parsed._replace(row=None, problems=(_LOST_TEXT,), identity=identity)
         told = [_MAY_BE_CUT] if text is not None and len(text) == _MOST else []

@@ -65,6 +65,36 @@ def test_dates_that_a_program_has_swapped_are_refused(tmp_path: Path) -> None:
     assert all(one.row for one in opened(third, "03/13/2024", form="%m/%d/%Y"))
 
 
+def test_errors_in_cells_are_what_they_say(tmp_path: Path) -> None:
+    """The library gives them as empty: a text was lost where a file came with it.
+
+    A name that was not found is none.
+    """
+    rows: list[list[object]] = [
+        ["Name", "Phone", "Direction", "Date", "Text", "Attachments"],
+        ["#N/A", "+12125550100", "in", "2024-01-31T09:30:00Z", "hi", "#N/A"],
+        ["Kim", "+12125550100", "in", "2024-01-31T09:30:00Z", "#NAME?", "https://a.example/1"],
+        ["Kim", "#REF!", "in", "#VALUE!", "hi"],
+    ]
+    path = workbook(tmp_path / "a.xlsx", *rows)
+    for options in (
+        replace(OPTIONS, mapping_file="generic"),
+        replace(OPTIONS, mapping_file=str(tmp_path / "own.toml")),
+    ):
+        (tmp_path / "own.toml").write_text(
+            'fields = { type = { constant = "SMS" }, direction = { column = "Direction", words = { '
+            'in = "inbound" } }, date = "Date", message = "Text", contact.phone = "Phone", '
+            'contact.name = ["Name"] }'
+        )
+        with open_source(str(path), options) as source:
+            good, lost, wrong = source
+        assert good.row is not None
+        assert (good.row.contact, good.row.message) == (Contact(phone="+12125550100"), "hi")
+        assert good.row.attachments is None
+        assert [one.field for one in lost.problems] == ["message"]
+        assert {"date", "contact.phone"} == {one.field for one in wrong.problems}
+
+
 def test_bare_counts_of_days_are_those_of_their_workbook(tmp_path: Path) -> None:
     """Old Macs count from 1904: the same number is four years later than of 1900.
 

@@ -1,0 +1,56 @@
+"""Errors that cells of ``.xlsx`` hold, such as ``#N/A``.
+
+The library that reads workbooks gives such cells as empty ones: a text would be lost unsaid.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from zipfile import ZipFile, is_zipfile
+
+if TYPE_CHECKING:
+    from io import BytesIO
+
+    RowErrors = dict[int, dict[int, str]]
+    """Texts by the number of their row, from 1, and of their column, from 0."""
+
+_BOOK, _PARTS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
+
+_SHEET: Final = re.compile(rb"<(?:\w+:)?sheet\s[^<>]*?:id=\"([^\"<>]+)\"")
+
+_PART: Final = re.compile(rb"<Relationship\s[^<>]*>")
+
+_GIVEN: Final = re.compile(rb"\s(Id|Target)=\"([^\"]*)\"")
+
+_CELL: Final = re.compile(
+    rb"<(?:\w+:)?c (?=[^<>]*\bt=\"e\")[^<>]*?\br=\"([A-Z]+)(\d+)\"[^<>]*>"
+    rb"(?:<(?:\w+:)?f\b[^<>]*>(?:[^<>]*</(?:\w+:)?f>)?)?<(?:\w+:)?v>([^<>]*)<"
+)
+
+
+def errors_of(whole: str | BytesIO) -> list[RowErrors]:
+    """Find those of each sheet, in the order of the sheets. ``whole`` is a path or the content."""
+    if not is_zipfile(whole):
+        return []
+    with ZipFile(whole) as archive:
+        held = set(archive.namelist())
+        if not {_BOOK, _PARTS} <= held:
+            return []
+        parts = (dict(_GIVEN.findall(part)) for part in _PART.findall(archive.read(_PARTS)))
+        targets = {part.get(b"Id"): part.get(b"Target", b"").decode() for part in parts}
+        named = (targets.get(sheet, "") for sheet in _SHEET.findall(archive.read(_BOOK)))
+        paths = [path.removeprefix("/xl/").removeprefix("xl/") for path in named]
+        return [
+            _in_sheet(archive.read(f"xl/{one}") if f"xl/{one}" in held else b"") for one in paths
+        ]
+
+
+def _in_sheet(xml: bytes) -> RowErrors:
+    found: RowErrors = {}
+    for letters, row, text in _CELL.findall(xml) if b't="e"' in xml else ():
+        column = 0
+        for letter in letters:
+            column = column * 26 + letter - 64
+        found.setdefault(int(row), {})[column - 1] = text.decode()
+    return found
