@@ -38,7 +38,9 @@ def errors_of(whole: str | BytesIO) -> list[RowErrors]:
         if not {_BOOK, _PARTS} <= held:
             return []
         parts = (dict(_GIVEN.findall(part)) for part in _PART.findall(archive.read(_PARTS)))
-        targets = {part.get(b"Id"): part.get(b"Target", b"").decode() for part in parts}
+        targets = {
+            part.get(b"Id"): part.get(b"Target", b"").decode(errors="replace") for part in parts
+        }
         named = (targets.get(sheet, "") for sheet in _SHEET.findall(archive.read(_BOOK)))
         paths = [path.removeprefix("/xl/").removeprefix("xl/") for path in named]
         return [
@@ -52,5 +54,5 @@ def _in_sheet(xml: bytes) -> RowErrors:
         column = 0
         for letter in letters:
             column = column * 26 + letter - 64
-        found.setdefault(int(row), {})[column - 1] = text.decode()
+        found.setdefault(int(row), {})[column - 1] = text.decode(errors="replace")
     return found

@@ -20,6 +20,7 @@ from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
 from leadconnector_async.sources.days_of_1904 import is_of_1904, since_1900
 from leadconnector_async.sources.fields import listed, scalar_text, shown, stripped
+from leadconnector_async.sources.members import DAMAGED
 from leadconnector_async.sources.table import Table, is_blank
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
         whole = file.whole("an Excel workbook", held=True)
         book = _Book(load_workbook(whole), whole)
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
-    except (CalamineError, OSError) as error:
+    except (CalamineError, OSError, *DAMAGED) as error:
         raise SourceError(
             f"{path}: cannot be read as an Excel workbook: save it anew, with no password"
         ) from error

@@ -95,6 +95,14 @@ def test_errors_in_cells_are_what_they_say(tmp_path: Path) -> None:
         assert {"date", "contact.phone"} == {one.field for one in wrong.problems}
 
 
+def test_a_damaged_sheet_is_an_error_of_its_file(tmp_path: Path) -> None:
+    """Its checksum tells, however the library takes it."""
+    path = workbook(tmp_path / "a.xlsx", ["Phone", "Text"], ["+12125550100", "here"])
+    path.write_bytes(path.read_bytes().replace(b"<t>here<", b"<t>hero<"))
+    with pytest.raises(SourceError, match="cannot be read as an Excel workbook: save it anew"):
+        open_source(str(path), OPTIONS)
+
+
 def test_bare_counts_of_days_are_those_of_their_workbook(tmp_path: Path) -> None:
     """Old Macs count from 1904: the same number is four years later than of 1900.
 
