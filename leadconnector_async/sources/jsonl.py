@@ -77,6 +77,7 @@ class JsonSource(StreamSource):
         self._layout = layout
         self._objects = Objects(layout.choice, options.mapping, self._coercer, stream)
         self._latest = self._coercer.dates.latest
+        self._pages: list[str] = []
         self.recognised: str | None = layout.choice.recognised
         marked = self._marked and layout.records is None
         definition = layout.choice.definition
@@ -94,7 +95,7 @@ class JsonSource(StreamSource):
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
         unknown = (f"field {fields.shown(name)} is not sent" for name in self._coercer.unknown)
-        self.warnings.extend([*self._objects.warnings, *unknown])
+        self.warnings.extend([*self._objects.warnings, *self._pages, *unknown])
 
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())
@@ -108,7 +109,7 @@ class JsonSource(StreamSource):
                 yield self._object(line, raw, "record", common | values.holder)
         if values.more is not None:
             says = f"says by {fields.shown(values.more)} that more pages follow"
-            self.warnings.append(f"{says}: see that they are imported too")
+            self._pages.append(f"{says}: see that they are imported too")
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))

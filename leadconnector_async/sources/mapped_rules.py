@@ -237,6 +237,11 @@ def settled(rule: FieldRule, row: Row) -> str | None:
     return rule.constant
 
 
+def in_folder(rule: FieldRule, item: object) -> object:
+    """Name a file by the folder of the mapping, whatever its path was where it came from."""
+    return item if rule.folder is None else f"{rule.folder}/{str(item).rpartition('/')[2]}"
+
+
 def parts_of(cell: str, separator: str) -> list[str]:
     """Take the values of a list apart; URLs also where something else is between them."""
     if "://" in cell:

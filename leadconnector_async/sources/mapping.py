@@ -56,6 +56,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     glue: str | None = None
     phone: bool = False
     several: bool = False
+    folder: str | None = None
     before: list[str] = field(default_factory=list)
     empty: list[str] | None = None
     cases: list[Case] = field(default_factory=list)

@@ -300,3 +300,17 @@ def test_a_page_that_others_follow_is_told(
         assert _messages([*source]) == ["hello"]
     says = f'says by "{told}" that more pages follow: see that they are imported too'
     assert [one for one in source.warnings if "pages" in one] == ([says] if told else [])
+
+
+def test_files_lie_in_the_folder_that_the_mapping_names(tmp_path: Path, own: SourceOptions) -> None:
+    """Of a path of another machine the last part counts, as where the export holds copies."""
+    text = OWN.replace('["media[*].url"]', '{ column = ["media[*].url"], folder = "data" }')
+    (tmp_path / "own.toml").write_text(text)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.png").write_bytes(b"png")
+    media = [{"url": "/data/user/0/app_parts/a.png"}]
+    (tmp_path / "a.json").write_text(json.dumps({"data": {"items": [ITEM | {"media": media}]}}))
+    with open_source(str(tmp_path / "a.json"), own) as source:
+        (one,) = source
+    assert one.row is not None
+    assert one.row.attachments == [(tmp_path / "data" / "a.png").as_uri()]
