@@ -47,6 +47,11 @@ class With(NamedTuple):
     left_out: str | None = None
 
 
+_REPLACED: Final = (
+    "text with \ufffd, which stands for characters that XML, or what wrote it, has not"
+)
+
+
 class ElementReader:
     """Makes records of elements by a mapping, and tells whom they are with.
 
@@ -80,6 +85,7 @@ class ElementReader:
             yield self._coercer.parsed(element.line, in_api_names(values), values, passed, left_out)
             return
         passed += () if found.notice is None else (found.notice,)
+        passed += (_REPLACED,) if "\ufffd" in str(values.get("message", "")) else ()
         if found.members:
             values.pop("contact.name", None)  # it is all of their names
         members = {"members": found.members} if found.members else {}  # for whoever has to mend it

@@ -176,6 +176,12 @@ def test_halves_are_joined_and_the_rest_is_replaced(text: bytes, result: bytes) 
     assert _whole(text) == result
 
 
+def test_what_was_replaced_is_told(tmp_path: Path) -> None:
+    """A half of an emoji, as where a text was cut, gets lost."""
+    found, _ = _read(b"<smses>%b%b</smses>" % (SMS % b"a&#55357;", SMS % GRIN), tmp_path / "a.xml")
+    assert [("stands for" in "".join(one.notices)) for one in found] == [True, False]
+
+
 @given(
     st.lists(st.sampled_from([b"&#55357;", b"&#56842;", b"&#xD83D;", b"&#65;", b"&#", b"a", b"&"])),
     st.data(),
