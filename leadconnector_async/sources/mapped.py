@@ -233,7 +233,7 @@ class RowMapper:
             cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
             by = rule.separator or ";"
             lists = (rules.parts_of(cell, by) if isinstance(cell, str) else cell for cell in cells)
-            named = (rules.in_folder(rule, item) for items in lists for item in items)
+            named = (rules.named_file(rule, item) for items in lists for item in items)
             return unique(named) or rule.default
         parts = [self._cell(as_list(names), row, plan) for names in rule.join]
         whole = rules.joined(parts, is_date=plan.field == "date") if parts else None

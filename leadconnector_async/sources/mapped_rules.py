@@ -237,8 +237,10 @@ def settled(rule: FieldRule, row: Row) -> str | None:
     return rule.constant
 
 
-def in_folder(rule: FieldRule, item: object) -> object:
-    """Name a file by the folder of the mapping, whatever its path was where it came from."""
+def named_file(rule: FieldRule, item: object) -> object:
+    """Name a file: an object's by its URL, and by the mapping's folder, whatever its path was."""
+    if isinstance(item, dict):
+        item = item.get("url", item)
     return item if rule.folder is None else f"{rule.folder}/{str(item).rpartition('/')[2]}"
 
 
