@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from functools import cache, partial
@@ -201,6 +202,10 @@ def _shipped() -> frozenset[str]:
     return frozenset[str]().union(*(load_mapping(name).columns() for name in NAMES))
 
 
+_VALUE: Final = re.compile(r"\s*(?:\d{4}-\d\d-\d\d|\d\d?[/.]\d\d?[/.]\d\d|\+?\d{7})")
+"""What dates and numbers begin with, and names of columns do not."""
+
+
 class Vocabulary:
     """Names that columns may have under these options, in one spelling."""
 
@@ -221,8 +226,8 @@ class Vocabulary:
         return next((n for n, row in enumerate(rows[:MAX_ABOVE]) if self.is_header(row)), 0)
 
     def is_header(self, cells: Sequence[str]) -> bool:
-        """Tell a row that can be a header."""
-        return self.count(cells) >= _FEWEST_KNOWN
+        """Tell a row that can be a header: ``From: 2024-01-01 To: 2024-04-01`` is a title."""
+        return self.count(cells) >= _FEWEST_KNOWN and not any(map(_VALUE.match, cells))
 
 
 def skipped(first: int, last: int, what: str = "line") -> str:

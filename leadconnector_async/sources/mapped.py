@@ -248,8 +248,7 @@ class RowMapper:
         if rule.before:
             cell = self._after(rule.before, cell or "", row)
         if cell is None:
-            known = self._known(rule, row)
-            return rules.default_of(rule, row) if known is None else known
+            return self._known(rule, row)
         for prefix in rule.strip:
             cell = cell.removeprefix(prefix)
         try:
@@ -257,7 +256,7 @@ class RowMapper:
         except WrongValueError as error:
             fix = error.fix + plan.or_map(row)
             return WrongValueError(error.wrong, fix, cell, kind=error.kind)
-        return rules.default_of(rule, row) if made == "" else made
+        return self._known(rule, row) if made == "" else made
 
     def _one_of(
         self, plan: FieldPlan, texts: list[object] | tuple[str, ...]
@@ -280,7 +279,7 @@ class RowMapper:
         return "\n".join([*others, own] if own else others) or None
 
     def _known(self, rule: FieldRule, row: Row) -> object:
-        """Find the value in columns that tell it by true or false, or by some words alone."""
+        """Find the value in columns of true or false, or of some words alone; else the default."""
         for column, meant in rule.flags.items():
             flag = word_of(row, column).casefold()
             if flag in _TRUE:
@@ -295,7 +294,7 @@ class RowMapper:
             begins = (of for prefix, of in rule.prefixes.items() if text.startswith(prefix))
             if found := rules.meant_by(rule.words, text) or next(begins, None):
                 return found
-        return None
+        return rules.default_of(rule, row)
 
     def _cell(self, columns: Sequence[str], row: Row, plan: FieldPlan | None = None) -> Cell | None:
         """Give the first of the columns that is filled."""

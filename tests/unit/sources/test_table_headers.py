@@ -72,6 +72,8 @@ def _workbook(path: Path, sheets: dict[str, list[list[str]]], hidden: str = "") 
             b"Message report\nGenerated 2024-04-01\n\n",
             "lines 1 to 3 are above the header: not read",
         ),
+        (b"From:;2024-01-01;To:;2024-04-01\n", "line 1 is above the header: not read"),
+        (b"Phone;+13035550100;Direction;all\n", "line 1 is above the header: not read"),
         (b"\xef\xbb\xbfExport, of; all\n", "line 1 is above the header: not read"),
         (b"sep=;\r\n", None),
         (b'\xef\xbb\xbf"sep=;"\n', None),
