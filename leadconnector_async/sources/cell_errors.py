@@ -24,9 +24,10 @@ _PART: Final = re.compile(rb"<Relationship\s[^<>]*>")
 _GIVEN: Final = re.compile(rb"\s(Id|Target)=\"([^\"]*)\"")
 
 _CELL: Final = re.compile(
-    rb"<(?:\w+:)?c (?=[^<>]*\bt=\"e\")[^<>]*?\br=\"([A-Z]+)(\d+)\"[^<>]*>"
-    rb"(?:<(?:\w+:)?f\b[^<>]*>(?:[^<>]*</(?:\w+:)?f>)?)?<(?:\w+:)?v>([^<>]*)<"
+    rb"<(?:\w+:)?c (?=[^<>]*\bt=\"e\")(?>[^<>]*?\br=\"([A-Z]{1,3})(\d{1,7})\")[^<>]*+>"
+    rb"(?:<(?:\w+:)?f\b[^<>]*+>(?:[^<>]*+</(?:\w+:)?f>)?)?<(?:\w+:)?v>([^<>]*+)<"
 )
+"""Takes the first place that a tag names, so that one with many is read in one go."""
 
 
 def errors_of(whole: str | BytesIO) -> list[RowErrors]:
