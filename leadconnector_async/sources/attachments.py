@@ -221,6 +221,8 @@ class Attachments:
         for place in allowed:
             if os.path.lexists(place):
                 return place
+        if "\\" in item:  # as programs on Windows write paths
+            return self._first(item.replace("\\", "/"))
         if allowed[:1] == places[:1] != []:
             return allowed[0]
         if any(True in self._hidden(place) for place in places):

@@ -307,6 +307,8 @@ def anchored(item: str, folder: Path, near: Path | None = None) -> str:
     if not is_path(item) or item.lower().startswith(LOCAL):
         return item
     path = (folder / item.strip()).resolve()
+    if "\\" in item and not path.exists():
+        return anchored(item.replace("\\", "/"), folder, near)
     archive = next((one for one in folder.absolute().parents if one.is_file()), folder)
     if inside := member_at(path) or member_at((archive / item.strip()).resolve()):
         path = Path(inside[0].name, inside[1])

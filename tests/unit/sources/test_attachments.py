@@ -191,6 +191,23 @@ def test_paths_start_at_the_folder_of_the_source(tmp_path: Path) -> None:
         assert [problem.field for problem in bad.problems] == ["attachments"]
 
 
+def test_paths_that_windows_wrote_are_found(tmp_path: Path) -> None:
+    """Their separator is another one; a file whose name holds it goes before."""
+    (tmp_path / "sub").mkdir()
+    for name in ("sub/a.jpg", "sub\\b.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    lines = [record(attachments=[f"sub\\{name}.jpg"]) for name in "ab"]
+    (tmp_path / "history.jsonl").write_bytes(jsonl(*lines, record(attachments=["..\\c.jpg"])))
+    with open_source(str(tmp_path / "history.jsonl"), SourceOptions()) as source:
+        first, second, outside = source
+    assert first.row is not None
+    assert first.row.attachments == [(tmp_path / "sub" / "a.jpg").resolve().as_uri()]
+    assert second.row is not None
+    assert second.row.attachments == [(tmp_path / "sub\\b.jpg").resolve().as_uri()]
+    assert "outside the folder" in outside.problems[0].wrong
+    assert anchored("sub\\a.jpg", tmp_path) == (tmp_path / "sub" / "a.jpg").resolve().as_uri()
+
+
 def test_a_file_is_anchored_where_it_lies(tmp_path: Path) -> None:
     """So that a list in another folder names it; what is not there keeps its path."""
     path = tmp_path / "a;b.jpg"
