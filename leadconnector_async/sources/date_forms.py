@@ -48,7 +48,7 @@ _BUDDHIST: Final = range(2500, 2700)
 
 _WEEKDAY: Final = (
     r"(?:(?P<weekday>mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?(?:day)?\.?,?\ +|"
-    r"(?:mo|di|mi|do|fr|sa|so|lu|ma|me|je|ve|ju|vi|gi|se|te|qu|wo|vr|za|zo)[a-z-]*\.?,?\ +)?"
+    r"(?:mo|di|mi|do|fr|sa|so|lu|ma|me|je|ve|ju|vi|gi|se|te|qu|wo|vr|za|zo|ti|on|to|lo|po|wt|sr|cz|pi|pt|ni)[a-z-]*\.?,?\ +)?"
 )
 
 _MONTH: Final = r"(?P<month>[a-z]{3,10})\.?"

@@ -170,7 +170,7 @@ def joined_date(texts: Sequence[str]) -> str | None:
     None too for ``0.42``, unless days are counted: it may be 42 minutes past midnight.
     """
     *days, time = (_BESIDE.sub("", text) for text in texts)
-    if sum(":" in text for text in (*days, time)) > 1:
+    if any(":" in text for text in days) and (":" in time or time.isdecimal()):
         return None
     if _PART_OF_DAY.fullmatch(time):
         if days[0].isdecimal():

@@ -84,7 +84,8 @@ class Utf8Text:
                 where = f"position {len(line[: error.start].decode()) + 1}"
             fix = "save the file as UTF-8"
             if not self.marked:
-                fix += ", or name its encoding, such as --encoding cp1252"
+                fix += ", or name its encoding, such as --encoding cp1252 (of the West; "
+                fix += "cp1250 of Central Europe, cp1251 of Cyrillic, cp1254 of Turkish)"
             return Problem("line", f"is not {self.encoding.upper()} ({where})", fix)
         return None
 

@@ -220,6 +220,7 @@ _LEFT_OUT: Final = {
     "trash": "mails in the trash",
     "deleted": "deleted mails",
     "drafts": "drafts",
+    "internal": "what a mail server keeps of its folder, as a mail",
 }
 """States of mails that are left out if nobody asks for them."""
 
@@ -257,6 +258,7 @@ def states_of(head: Head) -> set[str]:
     states = set(states_of_labels(head.first("x-gmail-labels")))
     states |= {state for flag, state in _STATUS_FLAGS.items() if flag in head.first("x-status")}
     states |= {"drafts"} if head.first("x-unsent").strip() == "1" else set()  # Outlook's
+    states |= {"internal"} if head.first("x-imap") else set()  # of UW IMAP, Pine and Dovecot
     with suppress(ValueError):  # no number
         if int(head.first("x-mozilla-status"), 16) & 0x0008:  # still there until it is compacted
             states.add("deleted")

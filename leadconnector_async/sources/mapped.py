@@ -339,4 +339,4 @@ class RowMapper:
         if not isinstance(cell, str):
             return True
         text = cell.strip()
-        return text not in self._empty and bool(text.strip("0.:")) and text not in _NOTHING
+        return text not in self._empty and bool(text.strip("0.:-")) and text not in _NOTHING

@@ -55,6 +55,8 @@ class Spelling:
             off = FieldRule(constant=known.constant, default=known.default)
             words = known.words and {word: word for word in CHOICES.get(field, ())} | known.words
             fields[field] = FieldRule(column=column, words=words) if column else off
+        if not fields.get("message", FieldRule()).column and (told := fields.get("type")):
+            fields["type"] = replace(told, present=told.present | told.without_text)
         chat = kind.chat
         return replace(
             kind,
@@ -78,7 +80,7 @@ class Spelling:
             rule,
             **{at: self._columns(getattr(rule, at)) for at in ("column", "inbound", "outbound")},
             **{at: self._all(getattr(rule, at)) for at in ("instead", "maybe", "before")},
-            **{at: self._named(getattr(rule, at)) for at in ("flags", "present")},
+            **{at: self._named(getattr(rule, at)) for at in ("flags", "present", "without_text")},
             join=joined if all(joined) else [],
             cases=cases,
         )

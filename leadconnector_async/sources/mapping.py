@@ -44,6 +44,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     constant: str | None = None
     default: str | None = None
     present: dict[str, str] = field(default_factory=dict)
+    without_text: dict[str, str] = field(default_factory=dict)
     join: list[ColumnNames] = field(default_factory=list)
     maybe: list[str] = field(default_factory=list)
     flags: dict[str, str] = field(default_factory=dict)

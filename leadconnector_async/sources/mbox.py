@@ -177,6 +177,8 @@ def whole(chunks: Iterable[bytes]) -> Piece:
     postmark, states, is_cut = b"", frozenset[str](), False
     if content.startswith(BOM_UTF8):
         del content[: len(BOM_UTF8)]
+    if content.startswith((b"\r", b"\n")):  # an empty line would be the end of its headers
+        content = content.lstrip(b"\r\n")
     if content.startswith(FROM):
         end = content.find(b"\n") + 1
         postmark = bytes(content[:end])

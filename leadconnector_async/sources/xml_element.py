@@ -208,7 +208,8 @@ def _with_texts(kind: RecordKind, element: Element) -> tuple[Element, dict[str, 
 
 
 def _text(inner: Inner, tag: str, attributes: dict[str, str]) -> str | None:
-    if tag != inner.element or any(attributes.get(k) != v for k, v in inner.where.items()):
+    types = {k: attributes.get(k, "").partition(";")[0].lower() for k in inner.where}
+    if tag != inner.element or types != inner.where:
         return None
     text = attributes.get(inner.attribute, "")
     if text in _NOTHING and inner.base64 is not None:
