@@ -222,8 +222,17 @@ class Vocabulary:
         return len(self._known.intersection(map(folded, cells)))
 
     def header(self, rows: Sequence[Sequence[str]]) -> int:
-        """Find the first row that can be a header, from 0; the first of all, if none can."""
-        return next((n for n, row in enumerate(rows[:MAX_ABOVE]) if self.is_header(row)), 0)
+        """Find the first row that can be a header, from 0; the first of all, if none can.
+
+        A row above, with dates of the export or over several columns each, can have their names.
+        """
+
+        def knows(at: int) -> int:
+            row = rows[at] if at < len(rows) else ()
+            return 0 if any(folded(cell).isdecimal() for cell in row) else self.count(row)
+
+        found = next((n for n in range(MAX_ABOVE) if knows(n) >= _FEWEST_KNOWN), 0)
+        return found + (knows(found + 1) > knows(found) > 0)
 
     def is_header(self, cells: Sequence[str]) -> bool:
         """Tell a row that can be a header: ``From: 2024-01-01 To: 2024-04-01`` is a title."""

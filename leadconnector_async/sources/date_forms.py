@@ -48,7 +48,8 @@ _BUDDHIST: Final = range(2500, 2700)
 
 _WEEKDAY: Final = (
     r"(?:(?P<weekday>mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?(?:day)?\.?,?\ +|"
-    r"(?:mo|di|mi|do|fr|sa|so|lu|ma|me|je|ve|ju|vi|gi|se|te|qu|wo|vr|za|zo|ti|on|to|lo|po|wt|sr|cz|pi|pt|ni)[a-z-]*\.?,?\ +)?"
+    r"(?:mo|di|mi|do|fr|sa|so|lu|ma|me|je|ve|ju|vi|gi|se|te|qu|wo|vr|za|zo|"
+    r"ti|on|to|lo|po|wt|sr|cz|pi|pt|ni)[a-z-]*\.?,?\ +)?"
 )
 
 _MONTH: Final = r"(?P<month>[a-z]{3,10})\.?"
@@ -69,7 +70,10 @@ _TIME: Final = (
     r"(?:\ *(?:uhr|h))?"
 )
 
-_ZONE: Final = r"(?P<zone>[a-z]{1,4}|[a-z]+/[a-z_/]+)?(?P<offset>[+-]\d{1,2}(?::?\d\d)?)?"
+_ZONE: Final = (
+    r"(?P<zone>[a-z]{1,4}|[a-z]+/[a-z_/]+)?"
+    r"(?:(?P<offset>[+-]\d{1,2}(?::?\d\d)?)(?:\ +[a-z]{3,4})?)?"
+)
 
 _AT: Final = r"(?:(?:at|as?|a\ las|um|alle(?:\ ore)?|ore|om|kl\.?|klo)\ +)?"
 

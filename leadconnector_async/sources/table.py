@@ -216,7 +216,7 @@ class Table:
 
     def parsed(self, line: int, cells: Sequence[str]) -> Parsed | None:
         """Read a row that has as many cells as the header. None for one that is no record."""
-        first = cells[0].strip()
+        first = stripped(cells[0])
         if not first and is_blank(cells):
             return None
         if first == self.columns.names[0] and [*map(stripped, cells)] == self.columns.names:

@@ -131,3 +131,13 @@ def test_what_is_odd_about_a_date_is_told_of_plain_json_too() -> None:
     dates = ("2024-03-10T02:30:00", "2024-03-11T02:30:00", "1970-01-01T00:00:00Z")
     parsed, _ = parse("".join(line % date for date in dates).encode(), ".jsonl", OPTIONS)
     assert [len(one.notices) for one in parsed] == [1, 0, 1]
+
+
+def test_figures_beside_a_whole_date_are_no_time_of_it() -> None:
+    """Such as those of an hour or an id: every row was refused."""
+    table = (
+        "type,contactId,direction,Date,Hour,message\nSMS,c1,inbound,2024-03-29T15:06:00Z,17,hi\n"
+    )
+    options = SourceOptions(mapping_file="generic", mapping={"contactId": "contactId"})
+    parsed, _ = parse(table.encode(), ".csv", options)
+    assert _dates(parsed) == ["2024-03-29 15:06:00"]

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - dates are written in all scripts
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
@@ -127,6 +128,15 @@ def test_dates_that_no_history_has_are_told() -> None:
         ("mercoledì 31 gennaio 2024 alle ore 9:30:00 UTC", "2024-01-31T09:30"),
         ("31 de jan. de 2024 às 10:30", "2024-01-31T09:30"),
         ("wo 31 januari 2024 om 10:30", "2024-01-31T09:30"),
+        ("śr., 31 sty 2024 r., 10:30", "2024-01-31T09:30"),
+        ("piątek, 3 maja 2024 o 10:30", "2024-05-03T08:30"),
+        ("3 lipca 2024 10:30", "2024-07-03T08:30"),
+        ("lördag 3 augusti 2024 kl. 10:30", "2024-08-03T08:30"),
+        ("31 Ocak 2024 Çarşamba 10:30", "2024-01-31T09:30"),
+        ("3 Kasım 2024 10:30", "2024-11-03T09:30"),
+        ("ср, 31 янв. 2024 г., 10:30", "2024-01-31T09:30"),
+        ("пятница, 3 мая 2024 г. в 10:30", "2024-05-03T08:30"),
+        ("2024-01-31 04:30:00 -0500 EST", "2024-01-31T09:30"),
         ('="2024-01-31 10:30"', "2024-01-31T09:30"),
         ("Jan 31, 2024 10:30a", "2024-01-31T09:30"),
         ("/Date(1706693400250+0100)/", "2024-01-31T09:30:00.250"),
@@ -179,6 +189,9 @@ def test_digits_beyond_the_microsecond_are_rounded() -> None:
         ("2024-01-31 10:30 IST", "no date of a known form"),
         ("2024-01-31 10:30 (IST)", "no date of a known form"),
         ("2024-01-31 10:30 (Pacific Time)", "no date of a known form"),
+        # In Polish and in Croatian they are different months.
+        ("3 listopada 2024 10:30", "no date of a known form"),
+        ("3 lip 2024 10:30", "no date of a known form"),
         ("Today 9:05 AM", "no date of a known form"),
         ("2024-02-30T00:00:00Z", 'no date of a known form ("2024-02-30T00:00:00Z")'),
         ("2024-01-31T24:30:00Z", "no date of a known form"),

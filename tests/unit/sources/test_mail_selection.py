@@ -53,6 +53,7 @@ def test_labels_say_what_became_of_a_mail(labels: str, left_out: str | None) -> 
         ("X-Status: AD", "deleted mails"),
         ("X-Status: T", "drafts"),
         ("X-Unsent: 1", "drafts"),
+        ("X-IMAP: 1711724801 0000000000", "what a mail server keeps of its folder, as a mail"),
         ("X-Unsent: 0", None),
         ("Status: RO\nX-Status: AF", None),
     ],

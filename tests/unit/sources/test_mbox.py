@@ -179,3 +179,8 @@ def test_a_byte_order_mark_hides_no_mail() -> None:
     """Editors for Windows put one at the beginning."""
     assert _split(b"\xef\xbb\xbf" + MARK + HEAD)[0].content == HEAD
     assert whole([b"\xef\xbb\xbf" + HEAD]).content == HEAD
+
+
+def test_empty_lines_before_a_mail_are_not_the_end_of_its_headers() -> None:
+    """As pages of webmail are saved: all of the mail was taken for its text."""
+    assert whole([b"\r\n\n" + HEAD]).content == HEAD

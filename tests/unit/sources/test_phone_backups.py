@@ -347,3 +347,15 @@ def test_a_file_that_is_cut_gives_what_came_before(tmp_path: Path) -> None:
     assert [problem.field for problem in cut.problems] == ["file"]
     assert "it is cut short" in cut.problems[0].wrong
     assert not any("says that it holds" in warning for warning in source.warnings)
+
+
+def test_texts_of_other_types_are_texts(tmp_path: Path) -> None:
+    """Mails to a telephone come as HTML, and some phones name the charset: both were lost."""
+    parts = [
+        _text("hi").replace("text/plain", "text/plain; charset=utf-8"),
+        '<part ct="text/html" text="&lt;b&gt;hi&lt;/b&gt;"/>',
+        _text("hi") + '<part ct="text/html" text="&lt;b&gt;hi&lt;/b&gt;"/>',
+    ]
+    parsed, _ = _read("".join(_mms(part, address=ANN, sub="NoSubject") for part in parts), tmp_path)
+    assert [row.message for row in _rows(parsed)] == ["hi", "<b>hi</b>", "hi"]
+    assert [one.notices for one in parsed] == [()] * 3

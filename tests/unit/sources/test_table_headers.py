@@ -89,6 +89,15 @@ def test_the_header_is_found_below_titles(above: bytes, warning: str | None) -> 
     assert warnings == [warning] * (warning is not None)
 
 
+@pytest.mark.parametrize("above", ["From,2024-03-01,To,2024-03-31", "Contact,,Message,"])
+def test_a_row_above_the_header_may_have_names_of_columns(above: str) -> None:
+    """Of the export's days, or over several columns: it was taken for the header."""
+    table = "\n".join((above, *map(",".join, (COLUMNS, ROW))))
+    parsed, warnings = parse(table.encode(), ".csv", OPTIONS)
+    assert [one.row and one.row.message for one in parsed] == ["hi"]
+    assert warnings == ["line 1 is above the header: not read"]
+
+
 def test_a_separator_that_no_file_would_show_is_obeyed() -> None:
     """Only the first line says it; an option goes before it."""
     content = b"sep=^\ntype^message\nSMS^a,b;c\n"
@@ -180,6 +189,7 @@ def test_a_sheet_that_is_named_is_read_alone(tmp_path: Path) -> None:
 def test_rows_that_repeat_the_header_are_left_out() -> None:
     """Tables that were put one after the other have it again; each row counts, with its line."""
     rows = "\n".join(",".join(f'"{cell}"' for cell in row) for row in (COLUMNS, ROW, COLUMNS, ROW))
+    rows = rows.replace('\n"Phone"', "\n\ufeffPhone")  # where a second file began with its mark
     parsed, _ = parse(rows.encode(), ".csv", OPTIONS)
     assert [(one.line, one.row is None, one.left_out) for one in parsed] == [
         (2, False, None),

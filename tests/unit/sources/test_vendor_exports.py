@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - tables are written in all scripts
 from __future__ import annotations
 
 from zoneinfo import ZoneInfo
@@ -81,6 +82,66 @@ def test_generic_reads_types_and_directions_of_other_languages() -> None:
             ("SMS", "inbound"),
             ("SMS", "outbound"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("Nadawca;Odbiorca;Kierunek;Data;Godzina;Treść", "Przychodząca;Wychodząca;Nieudana"),
+        ("Avsändare;Mottagare;Riktning;Datum;Tid;Meddelande", "Inkommande;Utgående;Ej levererad"),
+        ("Gönderen;Alıcı;Yön;Tarih;Saat;Mesaj", "Gelen;Giden;İletilemedi"),
+        ("Отправитель;Получатель;Тип;Дата;Время;Текст", "Входящее;Исходящее;Не доставлено"),
+    ],
+)
+def test_generic_reads_polish_swedish_turkish_and_russian(header: str, words: str) -> None:
+    """Their columns, directions and states: no column of them was known."""
+    received, sent, lost = words.split(";")
+    ours, theirs, at = "+12125550100", "+12125550111", "31.01.2024;10:04"
+    parsed, warnings = _read(
+        f"{header};Status",
+        f"{theirs};{ours};{received};{at};hi;",
+        f"{ours};{theirs};{sent};{at};yo;",
+        f"{ours};{theirs};{sent};{at};no;{lost}",
+    )
+    assert warnings == []
+    rows = [one.row for one in parsed if one.row]
+    assert [(row.type, row.direction, row.message) for row in rows] == [
+        ("SMS", "inbound", "hi"),
+        ("SMS", "outbound", "yo"),
+    ]
+    assert {row.contact for row in rows} == {Contact(phone=theirs)}
+    assert {str(row.date) for row in rows} == {"2024-01-31 15:04:00+00:00"}
+    assert parsed[2].left_out == "messages that were never delivered"
+
+
+@pytest.mark.parametrize("name", ["Duration", "Dauer", "Czas trwania"])
+def test_a_table_of_durations_and_no_text_is_of_calls(name: str) -> None:
+    """Its rows were refused, as SMS without a text; one that counts nothing notes none."""
+    parsed, _ = _read(
+        f"Number,Date,Type,{name}",
+        "+12125550111,2024-01-31T15:04:05Z,Incoming,72",
+        "+12125550111,2024-01-31T15:05:05Z,Rejected,-",
+    )
+    made = [one.row and (one.row.type, one.row.direction, one.row.message) for one in parsed]
+    assert made == [("Call", "inbound", "Duration: 0:01:12"), ("Call", "inbound", None)]
+    parsed, _ = _read(
+        f"Phone,Direction,Date,Text,{name}", "+12125550111,in,2024-01-31T15:04Z,hi,72"
+    )
+    assert [one.row and one.row.type for one in parsed] == ["SMS"]
+
+
+def test_names_of_columns_that_several_vendors_have() -> None:
+    """The direction was asked for, and names were lost."""
+    parsed, _ = _read(
+        "Contact First Name,Contact Last Name,Phone 1,Sent/Received,Created Datetime,Text",
+        "Kim,Lee,+12125550111,Received,2024-01-31T15:04:05Z,hi",
+    )
+    (row,) = [one.row for one in parsed]
+    assert row is not None
+    assert (row.direction, row.contact) == (
+        "inbound",
+        Contact(phone="+12125550111", name="Kim Lee"),
+    )
 
 
 def test_what_quo_and_twilio_never_delivered_is_left_out() -> None:
