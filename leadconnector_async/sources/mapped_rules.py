@@ -57,6 +57,9 @@ class Spelling:
             fields[field] = FieldRule(column=column, words=words) if column else off
         if not fields.get("message", FieldRule()).column and (told := fields.get("type")):
             fields["type"] = replace(told, present=told.present | told.without_text)
+            told_by = dict.fromkeys(told.without_text, "*")
+            rules = [replace(rule, but=rule.but and rule.but | told_by) for rule in kind.leave_out]
+            kind = replace(kind, leave_out=rules)
         chat = kind.chat
         return replace(
             kind,

@@ -118,16 +118,42 @@ def test_generic_reads_polish_swedish_turkish_and_russian(header: str, words: st
 def test_a_table_of_durations_and_no_text_is_of_calls(name: str) -> None:
     """Its rows were refused, as SMS without a text; one that counts nothing notes none."""
     parsed, _ = _read(
-        f"Number,Date,Type,{name}",
-        "+12125550111,2024-01-31T15:04:05Z,Incoming,72",
-        "+12125550111,2024-01-31T15:05:05Z,Rejected,-",
+        f"Number,Date,Type,Status,{name}",
+        "+12125550111,2024-01-31T15:04:05Z,Incoming,,72",
+        "+12125550111,2024-01-31T15:05:05Z,Rejected,,-",
+        "+12125550111,2024-01-31T15:05:05Z,Outgoing,Failed,0",
     )
     made = [one.row and (one.row.type, one.row.direction, one.row.message) for one in parsed]
-    assert made == [("Call", "inbound", "Duration: 0:01:12"), ("Call", "inbound", None)]
+    assert made == [
+        ("Call", "inbound", "Duration: 0:01:12"),
+        ("Call", "inbound", None),
+        ("Call", "outbound", None),
+    ]
     parsed, _ = _read(
         f"Phone,Direction,Date,Text,{name}", "+12125550111,in,2024-01-31T15:04Z,hi,72"
     )
     assert [one.row and one.row.type for one in parsed] == ["SMS"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Typ połączenia", "Przychodzące;Wychodzące;Nieodebrane"),
+        ("Typ", "Inkommande;Utgående;Missat"),
+        ("Tür", "Gelen;Giden;Cevapsız"),
+        ("Тип", "Входящий;Исходящий;Пропущенный"),
+        ("Typ", "Eingehender Anruf;Ausgehender Anruf;Verpasst"),
+        ("Tipo de llamada", "Llamada entrante;Llamada saliente;Llamada perdida"),
+    ],
+)
+def test_generic_reads_calls_of_other_languages(name: str, words: str) -> None:
+    """And which of them were missed."""
+    rows = (f"+12125550111;2024-01-31T15:04:05Z;{word};" for word in words.split(";"))
+    parsed, _ = _read(f"Number;Date;{name};Duration", *rows)
+    assert [
+        one.row and (one.row.type, one.row.direction, one.row.call and one.row.call.status)
+        for one in parsed
+    ] == [("Call", "inbound", None), ("Call", "outbound", None), ("Call", "inbound", "no-answer")]
 
 
 def test_names_of_columns_that_several_vendors_have() -> None:
