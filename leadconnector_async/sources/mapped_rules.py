@@ -121,8 +121,14 @@ def meant_by(words: Mapping[str, str], text: str) -> str | None:
     """Give what a word means, if it is listed."""
     found = words.get(text)
     if found is None and (spelling := folded(text)):
-        found = next((meant for word, meant in words.items() if folded(word) == spelling), None)
+        found = words.get(_spellings(tuple(words)).get(spelling, text))
     return found
+
+
+@lru_cache(maxsize=64)
+def _spellings(words: tuple[str, ...]) -> dict[str, str]:
+    """Find words by their spelling: to spell all of them was most of what a row took."""
+    return {folded(word): word for word in reversed(words)}
 
 
 def by_prefix(prefixes: Iterable[tuple[str, str]], text: str) -> str:
