@@ -226,13 +226,10 @@ class Vocabulary:
 
         A row above, with dates of the export or over several columns each, can have their names.
         """
-
-        def knows(at: int) -> int:
-            row = rows[at] if at < len(rows) else ()
-            return 0 if any(folded(cell).isdecimal() for cell in row) else self.count(row)
-
-        found = next((n for n in range(MAX_ABOVE) if knows(n) >= _FEWEST_KNOWN), 0)
-        return found + (knows(found + 1) > knows(found) > 0)
+        found = next((n for n, row in enumerate(rows[:MAX_ABOVE]) if self.is_header(row)), 0)
+        pair = rows[found : found + 2]
+        known = [self.count(row) for row in pair if self.is_header(row)]
+        return found + (known != sorted(known, reverse=True))
 
     def is_header(self, cells: Sequence[str]) -> bool:
         """Tell a row that can be a header: ``From: 2024-01-01 To: 2024-04-01`` is a title."""

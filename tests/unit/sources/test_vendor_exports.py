@@ -88,7 +88,10 @@ def test_generic_reads_types_and_directions_of_other_languages() -> None:
     ("header", "words"),
     [
         ("Nadawca;Odbiorca;Kierunek;Data;Godzina;Treść", "Przychodząca;Wychodząca;Nieudana"),
-        ("Avsändare;Mottagare;Riktning;Datum;Tid;Meddelande", "Inkommande;Utgående;Ej levererad"),
+        (
+            "Avsändare;Mottagare;Riktning;Datum;Klockslag;Meddelande",
+            "Inkommande;Utgående;Ej levererad",
+        ),
         ("Gönderen;Alıcı;Yön;Tarih;Saat;Mesaj", "Gelen;Giden;İletilemedi"),
         ("Отправитель;Получатель;Тип;Дата;Время;Текст", "Входящее;Исходящее;Не доставлено"),
     ],
