@@ -226,11 +226,14 @@ class Ingestor:
             self._running = False
             if isinstance(self._sender, Submitter):
                 self._sender.expect_nothing()
+            else:
+                self._sender.staging = False
 
     async def _run(self, messages: Messages) -> AsyncGenerator[Outcome, None]:
         sender = self._sender
         if isinstance(sender, ExclusiveSender):
             await sender.free()
+            sender.staging = self._durable is not None
         if isinstance(sender, Submitter) or self._durable is not None:
             source_pass = SourcePass()
             async for draft in self._stage(messages, source_pass):

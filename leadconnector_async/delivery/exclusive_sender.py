@@ -80,6 +80,8 @@ class ExclusiveSender:
         self._turn = asyncio.Lock()
         self._batches: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self.staging: bool = False
+        """Whether a run stages: nothing of it is sent before all is there."""
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -168,7 +170,7 @@ class ExclusiveSender:
         Raises:
             RuntimeError: some do.
         """
-        if self._work is not None and not self._work.done():
+        while self._work is not None and not self._work.done():
             if self._waiters:
                 raise RuntimeError("run() cannot be used while submit() calls are waiting")
             await self._finish_work()
@@ -180,15 +182,19 @@ class ExclusiveSender:
         Raises:
             LeadConnectorError: a location could not go on, after the others were done; or all.
         """
-        return self._outcomes(self._send_staged)
+        return self._outcomes(lambda: self._send_staged(self._work))
 
     def stream(self, messages: Messages, builder: RecordBuilder) -> AsyncGenerator[Outcome, None]:
         """Send messages as fast as they come and can be sent. Raises as `outcomes` does."""
         return self._outcomes(partial(self._stream, messages, builder))
 
-    async def _send_staged(self) -> None:
+    async def _send_staged(self, begun: asyncio.Task[None] | None) -> None:
         await self._publish()
-        await self._dispatcher.work()
+        if begun is None or begun.done():
+            await self._dispatcher.work()
+        else:
+            self._dispatcher.finish()
+            await begun
 
     async def _publish(self) -> None:
         """Let all that is staged be sent, what an earlier process left included."""
@@ -288,7 +294,8 @@ class ExclusiveSender:
             # Not in the context, such as a trace, of whoever submits first.
             self._work = asyncio.create_task(self._dispatcher.work(forever=True), context=Context())
             self._work.add_done_callback(self._work_ended)
-            await self._publish()
+            if not self.staging:
+                await self._publish()
 
     async def _finish_work(self) -> None:
         if self._work is not None and not self._work.done():

@@ -265,6 +265,39 @@ def test_a_submission_within_a_run_ends_with_it(monkeypatch: pytest.MonkeyPatch)
     asyncio.run(scenario())
 
 
+def test_a_submission_while_a_run_stages_is_sent_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaints: list[dict[str, Any]]
+) -> None:
+    """What the run has staged waits until all is there, then goes out by date; each is told."""
+    monkeypatch.setattr("leadconnector_async.records.builder.STAGE_BATCH", 2)
+
+    async def scenario() -> None:
+        watch(complaints)
+        *staged, submitted = sorted(records(9, contacts=1), key=lambda record: record.id or "")
+        beside = replace(submitted, message=replace(submitted.message, contact_id="another"))
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, outbox=tmp_path / "outbox.db") as ingestor,
+        ):
+
+            async def source() -> AsyncIterator[Record]:
+                for number, record in enumerate(reversed(staged)):
+                    if number == 5:
+                        assert isinstance(await ingestor.submit(beside), Sent)
+                        assert len(sandbox.messages) == 1
+                    yield record
+
+            async with asyncio.timeout(30):
+                outcomes = [outcome async for outcome in ingestor.run(source())]
+            assert {outcome.key for outcome in outcomes} == {record.id for record in staged}
+            dates = [stored.date for stored in sandbox.messages[1:]]
+            assert dates == sorted(dates)
+            assert len(dates) == len(staged)
+
+    asyncio.run(scenario())
+
+
 @PLACES
 def test_the_error_of_a_location_does_not_grow(tmp_path: Path, *, durable: bool) -> None:
     """Whoever is told raises one of its own: a traceback holds all frames that it went through."""
