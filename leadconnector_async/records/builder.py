@@ -62,9 +62,10 @@ class RecordBuilder:
             ValueError: neither the record nor the client names a location.
             TypeError: what it names is no text.
         """
-        if isinstance(item, tuple):  # a Parsed: importing the readers to say so takes a while
+        # A Parsed: importing the readers to say so takes a while.
+        if isinstance(item, tuple) and hasattr(item, "row"):
             return self._rows.draft_of(item, source)
-        record = item if isinstance(item, Record) else Record(message=item)
+        record = item if isinstance(item, Record) else Record(message=cast("InboundMessage", item))
         location = self._locate(record.location_id)
         contact, wrong = (None, ()) if record.contact is None else verified_contact(record.contact)
         message, problems, body = verified(record.message, named=record.contact is not None)

@@ -21,7 +21,7 @@ import orjson
 from msgspec.structs import astuple, fields
 
 from leadconnector_async.models import CHOICES, Call, InboundMessage, MessageFields, Problem
-from leadconnector_async.records.validation import validate
+from leadconnector_async.records.validation import HALF, plain, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,7 +104,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-encode: Final = msgspec.json.Encoder().encode
+encode: Final = msgspec.json.Encoder(enc_hook=plain).encode
 """Encode the body of a message as `normalised` gives it."""
 
 _decode: Final = msgspec.json.Decoder(InboundMessage).decode
@@ -186,13 +186,15 @@ def verified(
         fix = "give a date between the years 2 and 9998"
         return message, (Problem("date", "is outside the calendar in UTC", fix),), body
     except (msgspec.ValidationError, TypeError, ValueError) as error:
-        return message, (_type_problem(error),), body
+        return message, tuple(_disguised(message)) or (_type_problem(error),), body
     return message, validate(message, named=named), body
 
 
 def _disguised(message: object) -> Iterator[Problem]:
-    """What JSON makes a well-typed value of, and another one: bytes as Base64, a NaN as nothing."""
+    """What JSON has no form for, or another one's: bytes as Base64, a NaN as nothing."""
     if not isinstance(message, MessageFields):
+        fix = "give an InboundMessage, or a Record that holds one"
+        yield Problem("record", "has a wrong type", fix)
         return
     for field in fields(message):
         value = getattr(message, field.name)
@@ -204,16 +206,21 @@ def _disguised(message: object) -> Iterator[Problem]:
                 break
             if isinstance(one, float) and field.name == "date":
                 yield Problem("date", "has a wrong type", "give an aware datetime")
+        try:
+            encode(value)
+        except UnicodeEncodeError:
+            yield Problem(field.encode_name, *HALF)
+        except (TypeError, ValueError):
+            yield Problem(field.encode_name, "cannot be encoded", "see the type of the field")
 
 
 def _type_problem(error: Exception) -> Problem:
-    what, _, where = str(error).partition(" - at `$.")
-    field = where.rstrip("`") or "record"
+    what, _, field = str(error).rstrip("`").partition(" - at `$.")
     if field in CHOICES:
         return Problem(field, "has an unknown value", f"use one of {', '.join(CHOICES[field])}")
-    if isinstance(error, msgspec.ValidationError) and what.startswith("Expected"):
+    if what.startswith("Expected") and field != "date":
         return Problem(field, "has a wrong type", what[0].lower() + what[1:])
-    return Problem(field, "cannot be encoded", "see the type of the field")
+    return Problem(field, "has a wrong type", "give an aware datetime")
 
 
 def normalised(message: InboundMessage) -> InboundMessage:

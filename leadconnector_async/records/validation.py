@@ -10,6 +10,7 @@ guessed, and no package is needed, so that a record has the same key wherever it
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -187,6 +188,18 @@ def _call_problems(type_: str, call: Call, rule: TypeRule) -> Iterator[Problem]:
         yield Problem("call.status", "is not a status", fix)
 
 
+HALF: Final = "has half a character", "remove lone surrogates"
+
+
+def plain(value: object) -> object:
+    """What a text or date of a subclass is, such as of a parser or a data frame."""
+    if isinstance(value, datetime):
+        return datetime.combine(value.date(), value.timetz())
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError
+
+
 _PUNCTUATION: Final = re.compile(r"[\s().-]")
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -197,7 +210,10 @@ _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
 def verified_contact(given: Contact) -> tuple[Contact | None, tuple[Problem, ...]]:
     """Spell a contact, whose fields may be of any type; or say what is wrong with it."""
     try:
-        contact = msgspec.convert(msgspec.to_builtins(given), Contact)
+        encoded = msgspec.json.encode(given, enc_hook=plain)
+        contact = msgspec.json.decode(encoded, type=Contact)
+    except UnicodeEncodeError:
+        return None, (Problem("contact", *HALF),)
     except (msgspec.ValidationError, TypeError, ValueError):
         return None, (Problem("contact", "has a wrong type", "give its fields as text"),)
     contact = Contact(

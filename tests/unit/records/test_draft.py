@@ -20,7 +20,9 @@ from leadconnector_async.models import (
     MessageFields,
     MessageType,
     Problem,
+    Record,
 )
+from leadconnector_async.records.builder import RecordBuilder
 from leadconnector_async.records.deferred import Deferred, LocalFile
 from leadconnector_async.records.draft import (
     MAX_ID,
@@ -34,13 +36,12 @@ from leadconnector_async.records.draft import (
     unsent_draft,
     verified,
 )
+from leadconnector_async.records.validation import verified_contact
 
 WHEN = datetime(2024, 5, 1, 9, 30, tzinfo=UTC)
 WHEN_MS = 1_714_555_800_000
 NOW_MS = 1_800_000_000_000
 SMS = InboundMessage(type="SMS", contact_id="c1", direction="inbound", date=WHEN, message="hi")
-
-UNENCODABLE = Problem("record", "cannot be encoded", "see the type of the field")
 
 # The example of the API's own documentation, with one of its two directions.
 DOCUMENTED: dict[str, Any] = {
@@ -176,14 +177,59 @@ def test_a_date_that_utc_does_not_have_is_a_problem(year: int, hours: int) -> No
             {"direction": "sideways"},
             Problem("direction", "has an unknown value", "use one of inbound, outbound"),
         ),
-        ({"date": "yesterday"}, Problem("date", "cannot be encoded", "see the type of the field")),
-        ({"message": object()}, UNENCODABLE),
-        ({"subject": "\ud800"}, UNENCODABLE),
+        ({"date": "yesterday"}, Problem("date", "has a wrong type", "give an aware datetime")),
+        ({"date": 7}, Problem("date", "has a wrong type", "give an aware datetime")),
+        (
+            {"message": object()},
+            Problem("message", "cannot be encoded", "see the type of the field"),
+        ),
+        (
+            {"subject": "\ud800"},
+            Problem("subject", "has half a character", "remove lone surrogates"),
+        ),
     ],
 )
 def test_a_value_of_the_wrong_type_is_a_problem(fields: dict[str, Any], problem: Problem) -> None:
     """A program can put anything into a field: told by field and type, never by content."""
     assert verified(replace(SMS, **fields))[1] == (problem,)
+
+
+@pytest.mark.parametrize("given", [None, ("SMS", "c1"), {"type": "SMS"}, Record(message=SMS)])
+def test_what_is_no_message_is_told_what_to_be(given: Any) -> None:  # noqa: ANN401 - as of a program
+    """Such as a row of a database, or a dict, of which keys that are misspelled would be lost."""
+    told = RecordBuilder(lambda _: "l1").draft_of(Record(message=given)).problem or ""
+    assert told == "record has a wrong type: give an InboundMessage, or a Record that holds one"
+    if isinstance(given, tuple):
+        assert RecordBuilder(lambda _: "l1").draft_of(given).problem == told  # type: ignore[arg-type]
+
+
+class Text(str):
+    """As parsers of HTML give it."""
+
+    __slots__ = ()
+
+
+class Moment(datetime):
+    """As a data frame has it."""
+
+
+def test_subclasses_of_text_and_date_are_what_they_are() -> None:
+    """Told from the plain ones by nothing, key included."""
+    date = Moment.combine(WHEN.date(), WHEN.astimezone(ZoneInfo("America/New_York")).timetz())
+    given = replace(SMS, message=Text("hi"), date=date)
+    assert verified(given) == (SMS, (), encode(SMS))
+    builder = RecordBuilder(lambda _: "l1")
+    assert builder.draft_of(given) == builder.draft_of(SMS)
+    assert verified_contact(Contact(Text("+12125550100")))[0] == Contact("+12125550100")
+
+
+def test_half_a_character_in_a_name_is_a_problem() -> None:
+    """It ended the run of all the others."""
+    named = Record(
+        message=replace(SMS, contact_id=None), contact=Contact("+12125550100", name="J\ud83d")
+    )
+    told = RecordBuilder(lambda _: "l1").draft_of(named).problem
+    assert told == "contact has half a character: remove lone surrogates"
 
 
 @pytest.mark.parametrize(
