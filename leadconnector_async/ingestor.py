@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from functools import partial
 from os import PathLike, fspath
@@ -61,7 +62,8 @@ class Ingestor:
 
     Raises:
         ValueError: the role is none, or leaves the sending to others where there cannot be any;
-            or ``stats_every`` is not more than 0, or ``buffer`` or ``concurrency`` less than 1.
+            or ``stats_every`` is not more than 0, or ``buffer`` or ``concurrency`` less than 1;
+            or the outbox is no file.
 
     Example:
         >>> async with Ingestor(api, outbox="import.db") as ingestor:
@@ -87,6 +89,8 @@ class Ingestor:
             raise ValueError(
                 'role="submit" needs workers: give the URL of a database as the outbox'
             )
+        if outbox is not None and fspath(outbox) in ("", ":memory:"):
+            raise ValueError("the outbox is no file: give its path, or None for one in memory")
         if buffer < 1 or (concurrency is not None and concurrency < 1):
             raise ValueError("buffer or concurrency is less than 1: nothing would be sent")
         if not stats_every > 0:
@@ -107,6 +111,7 @@ class Ingestor:
             raise ClosedError(CLOSED)
         if self._is_open:
             raise RuntimeError("the ingestor is open already: make another one")
+        self._loop = asyncio.get_running_loop()
         self._builder = RecordBuilder(self._api.location_of, self._api.location_id)
         self._durable: DurableOutbox | None = None
         self._sender: ExclusiveSender | Submitter
@@ -212,11 +217,15 @@ class Ingestor:
                 others were done.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
-            RuntimeError: another `run`, or a `submit`, is under way; in a database, a `run`.
+            RuntimeError: another `run`, or a `submit`, is under way; in a database, a `run`. One
+                that is left early is over at once within `contextlib.aclosing`.
         """
         self._check_open()
         if self._running:
-            raise RuntimeError("another run() is under way: end it first, or merge what they send")
+            raise RuntimeError(
+                "another run() is under way: merge what they send, or end it first; one that is "
+                "left early ends by contextlib.aclosing"
+            )
         self._running, self._stopping = True, False
         try:
             async with aclosing(self._run(messages)) as outcomes:
@@ -269,6 +278,7 @@ class Ingestor:
                 ingestor was closed meanwhile, or a `run` ended that was under way.
             FateUnknownError: closing it, or that `run`, was cancelled meanwhile: it may be stored.
             ClosedError: it was closed before; nothing was written down.
+            RuntimeError: it is open in another event loop.
         """
         self._check_open()
         draft = self._builder.draft_of(message, alone=True)
@@ -287,6 +297,11 @@ class Ingestor:
     def _check_open(self, *, or_was: bool = False) -> None:
         if not self._is_open and (self._is_open is None or not or_was):
             raise ClosedError("the ingestor is not open: use it within `async with`")
+        if not or_was and asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(
+                "the ingestor is open in another event loop: from a thread, call it by "
+                "asyncio.run_coroutine_threadsafe"
+            )
 
     async def _stage(
         self, messages: Messages, source_pass: SourcePass

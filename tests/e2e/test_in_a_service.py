@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from contextlib import aclosing, suppress
+from functools import partial
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
@@ -388,6 +389,51 @@ def test_before_it_is_open_an_ingestor_says_so() -> None:
             ask()
 
 
+def test_another_loop_is_told_how_to_call() -> None:
+    """As of a thread of a pool: the message would be sent, and its caller told that it failed."""
+
+    async def elsewhere(ingestor: Ingestor) -> None:
+        with pytest.raises(RuntimeError, match="run_coroutine_threadsafe"):
+            await ingestor.submit(records(1)[0])
+        with pytest.raises(RuntimeError, match="run_coroutine_threadsafe"):
+            await anext(ingestor.run(records(1)))
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api) as ingestor,
+        ):
+            await loop.run_in_executor(None, lambda: asyncio.run(elsewhere(ingestor)))
+            assert sandbox.messages == []
+            call = partial(asyncio.run_coroutine_threadsafe, ingestor.submit(records(1)[0]), loop)
+            told = await loop.run_in_executor(None, lambda: call().result(30))
+            assert isinstance(told, Sent)
+
+    asyncio.run(scenario())
+
+
+def test_a_run_that_is_left_early_is_told_how_to_end() -> None:
+    """By a `break`: Python ends its generator in a later turn of the loop."""
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api) as ingestor,
+        ):
+            left = ingestor.run(records(5))
+            async for _ in left:
+                break
+            with pytest.raises(RuntimeError, match=r"contextlib\.aclosing"):
+                await anext(ingestor.run(records(5)))
+            await left.aclose()
+            assert len([outcome async for outcome in ingestor.run(records(5))]) == 5
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.slow
 @PLACES
 def test_a_submission_ends_though_the_ingestor_is_closed_meanwhile(
@@ -516,6 +562,13 @@ def test_what_would_send_nothing_is_refused(numbers: dict[str, Any]) -> None:
     """Rather than waited for without end."""
     with pytest.raises(ValueError, match="less than 1"):
         Ingestor(LeadConnector("t", location_id="here"), **numbers)
+
+
+@pytest.mark.parametrize("outbox", ["", ":memory:"])
+def test_an_outbox_that_is_no_file_is_refused(outbox: str) -> None:
+    """An empty variable of the environment, or SQLite's word for what is kept nowhere."""
+    with pytest.raises(ValueError, match="give its path, or None"):
+        Ingestor(LeadConnector("t", location_id="here"), outbox=outbox)
 
 
 @pytest.mark.parametrize("numbers", [{"connect": 0}, {"read": 0}, {"read": float("inf")}])
