@@ -236,20 +236,20 @@ class ApiSession:
     async def _token(self, location: str) -> str:
         try:
             return await self.tokens.token(location)
-        except asyncio.CancelledError as error:
-            _raise_if_elsewhere(error)
+        except BaseException as error:
+            _raise_as_ours(error)
             raise
 
     async def _renewal(self, location: str, refused: str) -> str | None:
         task = self._renewals.get(location)
-        if task is None:
-            task = asyncio.ensure_future(self.tokens.renew(location, refused))
-            self._renewals[location] = task
-            task.add_done_callback(partial(self._renewal_ended, location))
         try:
+            if task is None:
+                task = asyncio.ensure_future(self.tokens.renew(location, refused))
+                self._renewals[location] = task
+                task.add_done_callback(partial(self._renewal_ended, location))
             return await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            _raise_if_elsewhere(error)
+        except BaseException as error:
+            _raise_as_ours(error)
             raise
 
     def _renewal_ended(self, location: str, task: asyncio.Task[str | None]) -> None:
@@ -272,14 +272,20 @@ class ApiSession:
         return goes_on
 
 
-def _raise_if_elsewhere(error: asyncio.CancelledError) -> None:
-    """Raise `NotSentError` where not this task was cancelled, but what its token provider awaits.
+def _raise_as_ours(error: BaseException) -> None:
+    """Raise what a token provider's own error comes to: as itself it would end all locations' work.
 
-    As a cancellation it would end one worker without a word, and the run would wait for its lane.
+    So would a cancellation of what it awaits, and not of this task, without a word.
     """
-    task = asyncio.current_task()
-    if task is not None and not task.cancelling():
-        raise errors.NotSentError("what gives the token was cancelled") from error
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            raise errors.NotSentError("what gives the token was cancelled") from error
+    elif isinstance(error, TimeoutError | ConnectionError):
+        raise errors.NotSentError(f"the token's provider raised {type(error).__name__}") from error
+    elif isinstance(error, Exception) and not isinstance(error, errors.LeadConnectorError):
+        message = f"its provider raised {type(error).__name__}"
+        raise errors.AccessError(Refusal(status=401, message=message)) from error
 
 
 def _without_token(error: errors.AccessError) -> errors.AccessError:

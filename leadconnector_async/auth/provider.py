@@ -30,7 +30,8 @@ class TokenProvider(Protocol):
 
     Both methods may raise `AccessError` where there is no token to be had: the location stops
     alone, with its message. They may raise `NotSentError` where the source of tokens is out of
-    reach: it is asked again later.
+    reach: it is asked again later. `TimeoutError` and `ConnectionError` are taken for that one,
+    any other error for an `AccessError`, whose cause it is.
 
     Example:
         >>> class Vault:

@@ -20,6 +20,8 @@ from leadconnector_async import (
     NotSentError,
     OAuth,
     RateLimit,
+    Record,
+    Sent,
 )
 from leadconnector_async.models import Refusal
 from leadconnector_async.quota.window import Day
@@ -98,7 +100,7 @@ def test_a_provider_that_has_no_token_is_heard() -> None:
 def test_a_provider_out_of_reach_is_asked_again() -> None:
     """As for a request that did not leave: before one, and when a token was refused."""
     tokens = Moody()
-    tokens.on_token = [NotSentError("down"), NotSentError("down")]
+    tokens.on_token = [NotSentError("down"), TimeoutError(), ConnectionRefusedError()]
     tokens.current = "good"
     add(tokens)
     assert not tokens.on_token
@@ -159,6 +161,36 @@ def test_a_call_that_is_cancelled_while_its_provider_works_ends_so() -> None:
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("renewing", [False, True])
+def test_any_other_error_of_a_provider_stops_its_location_alone(*, renewing: bool) -> None:
+    """Such as of a table without the location. It is the cause, and its words are not repeated."""
+
+    class Table(Moody):
+        async def token(self, location_id: str) -> str:
+            return {"L": "good", "M": "bad"}[location_id]
+
+        async def renew(self, location_id: str, refused: str) -> str | None:
+            del location_id, refused
+            raise KeyError("pit-secret")
+
+    async def scenario() -> None:
+        wrong = "M" if renewing else "?"
+        records = [Record(message=MESSAGE, location_id=name) for name in (wrong, "L", "L")]
+        async with (
+            Sandbox(SandboxConfig(tokens={"good": "L"})) as sandbox,
+            LeadConnector(Table(), base_url=sandbox.url, policy=QUICK) as api,
+            Ingestor(api) as ingestor,
+        ):
+            ends = await asyncio.gather(*map(ingestor.submit, records), return_exceptions=True)
+            assert isinstance(ends[0], AccessError)
+            assert str(ends[0]) == "401 no token: its provider raised KeyError"
+            assert ends[0].__cause__ is not None
+            assert isinstance(ends[0].__cause__.__cause__, KeyError)
+            assert [type(end) for end in ends[1:]] == [Sent, Sent]
 
     asyncio.run(scenario())
 
