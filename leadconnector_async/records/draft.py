@@ -211,7 +211,8 @@ def _disguised(message: object) -> Iterator[Problem]:
         except UnicodeEncodeError:
             yield Problem(field.encode_name, *HALF)
         except (TypeError, ValueError):
-            yield Problem(field.encode_name, "cannot be encoded", "see the type of the field")
+            fix = "give an aware datetime" if field.name == "date" else "see the type of the field"
+            yield Problem(field.encode_name, "cannot be encoded", fix)
 
 
 def _type_problem(error: Exception) -> Problem:

@@ -178,6 +178,7 @@ def test_a_date_that_utc_does_not_have_is_a_problem(year: int, hours: int) -> No
             Problem("direction", "has an unknown value", "use one of inbound, outbound"),
         ),
         ({"date": "yesterday"}, Problem("date", "has a wrong type", "give an aware datetime")),
+        ({"date": object()}, Problem("date", "cannot be encoded", "give an aware datetime")),
         ({"date": 7}, Problem("date", "has a wrong type", "give an aware datetime")),
         (
             {"message": object()},
