@@ -105,7 +105,12 @@ class SandboxBase:
         """Take ids for ones that the sandbox gave out; it refuses all others.
 
         ``location`` defaults to the sandbox's own.
+
+        Raises:
+            TypeError: ids are one text.
         """
+        if any(isinstance(ids, str) for ids in (contacts, conversations, providers)):
+            raise TypeError("ids are one text, whose letters would be known: give a list")
         where = location or self.location_id
         self.state.know(where, contacts=contacts, conversations=conversations, providers=providers)
 

@@ -9,12 +9,14 @@ import time
 from collections import Counter
 from datetime import datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct, to_builtins
+from msgspec.structs import fields as fields_of
 from msgspec.structs import replace
 
+from leadconnector_async.models import MessageFields
 from leadconnector_async.sandbox.api_request import AccessControl, parse_ms
 from leadconnector_async.sandbox.faults import FaultPlan
 from leadconnector_async.sandbox.message_store import (
@@ -97,6 +99,7 @@ class StoredMessages(list[Stored]):
 
         Raises:
             AssertionError: it is not; the message tells which came near, and what differs.
+            TypeError: there is no such field.
         """
         __tracebackhide__ = True
         wanted = _wanted(fields, contact=contact, location=location)
@@ -151,11 +154,16 @@ class StoredMessages(list[Stored]):
                 yield f"  a request for it was not stored: status {call.status or 'none'}"
 
 
+_FIELDS: Final = {"contact", "location", *(field.encode_name for field in fields_of(MessageFields))}
+
+
 def _wanted(fields: Mapping[str, object], **who: str | None) -> dict[str, object]:
     named: dict[str, object] = {name: value for name, value in who.items() if value is not None}
     for name, value in fields.items():
         first, *more = name.split("_")
         named["".join([first, *map(str.title, more)])] = value
+    if unknown := named.keys() - _FIELDS:  # with times=0 it would be found so whatever is stored
+        raise TypeError(f"no field of a message is called {', '.join(sorted(unknown))}")
     if date := named.get("date"):
         moment = parse_ms(date.isoformat() if isinstance(date, datetime) else str(date))
         named["date"] = date if moment is None else iso(moment)

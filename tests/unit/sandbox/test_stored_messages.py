@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxContact, StoredMessages
+from leadconnector_async.sandbox import (
+    Fault,
+    Sandbox,
+    SandboxConfig,
+    SandboxContact,
+    StoredMessages,
+)
 from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.state import SandboxState
 
@@ -148,3 +154,15 @@ def test_what_is_not_kept_is_not_recorded() -> None:
     state.reconfigure(keep_messages=False)
     send(state, "hi")
     assert state.calls == []
+
+
+def test_a_field_that_there_is_not_is_no_field_of_nothing() -> None:
+    """With ``times=0``, a name that is misspelled would be absent whatever is stored."""
+    with pytest.raises(TypeError, match="no field of a message is called mesage"):
+        messages(a_state()).assert_stored(times=0, mesage="hi")
+
+
+def test_ids_that_are_one_text_are_refused() -> None:
+    """Else each of its letters is a contact, and the one that is meant is none."""
+    with pytest.raises(TypeError, match="give a list"):
+        Sandbox().know(contacts="bob")
