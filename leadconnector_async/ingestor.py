@@ -265,10 +265,11 @@ class Ingestor:
 
         Waits while ``buffer`` messages are in hand. A caller that is cancelled does not take its
         message back: with an outbox it is sent all the same. A message that is known already, by
-        its id or else by its content and date, is not sent again: its outcome is returned. One
-        without id and date is always a new one. One that has the id of another message, which
-        says something else, is `Rejected`. In a database, whoever owns the location sends; the
-        outcome is the same. Where the database is out of reach for a while, it is waited for.
+        its id or else by its content and date, is not sent again: its outcome is returned.
+        Without an outbox it is known until it has its outcome; without id and date, never. One
+        that has the id of another message, which says something else, is `Rejected`. In a
+        database, whoever owns the location sends; the outcome is the same. Where the database is
+        out of reach for a while, it is waited for.
 
         Raises:
             AccessError, DailyQuotaSpentError, ThrottledError: its location cannot go on; it

@@ -73,7 +73,8 @@ def _busy(outbox: str, said: str) -> str:
     if pid == str(os.getpid()):
         return f"{outbox} is open already, in this process: close it first"
     holder = f"process {pid}" if pid.isdigit() else "another process"
-    return f"{outbox} is in use by {holder}: wait for it to end, or stop it"
+    fix = "wait for it to end, or stop it; an outbox in PostgreSQL is for several at once"
+    return f"{outbox} is in use by {holder}: {fix}"
 
 
 if sys.platform == "win32":
