@@ -182,19 +182,15 @@ class ExclusiveSender:
         Raises:
             LeadConnectorError: a location could not go on, after the others were done; or all.
         """
-        return self._outcomes(lambda: self._send_staged(self._work))
+        return self._outcomes(self._send_staged)
 
     def stream(self, messages: Messages, builder: RecordBuilder) -> AsyncGenerator[Outcome, None]:
         """Send messages as fast as they come and can be sent. Raises as `outcomes` does."""
         return self._outcomes(partial(self._stream, messages, builder))
 
-    async def _send_staged(self, begun: asyncio.Task[None] | None) -> None:
+    async def _send_staged(self) -> None:
         await self._publish()
-        if begun is None or begun.done():
-            await self._dispatcher.work()
-        else:
-            self._dispatcher.finish()
-            await begun
+        await self._dispatcher.work()
 
     async def _publish(self) -> None:
         """Let all that is staged be sent, what an earlier process left included."""
@@ -241,10 +237,15 @@ class ExclusiveSender:
         self, send: Callable[[], Coroutine[None, None, None]]
     ) -> AsyncGenerator[Outcome, None]:
         queue = self._queue = OutcomeQueue(self._dispatcher.room)
-        work = self._work = asyncio.create_task(send())
+        begun = None if self._work is None or self._work.done() else self._work
+        work = self._work = begun or asyncio.create_task(send())
         work.add_done_callback(lambda _: queue.end())
-        work.add_done_callback(self._work_ended)  # calls of `submit` that came meanwhile
+        if begun is None:
+            work.add_done_callback(self._work_ended)  # calls of `submit` that came meanwhile
         try:
+            if begun is not None:  # by a `submit` while this run staged
+                await self._publish()
+                self._dispatcher.finish()
             async for outcome in queue.drain():
                 yield outcome
         except GeneratorExit:

@@ -299,6 +299,46 @@ def test_a_submission_while_a_run_stages_is_sent_beside_it(
     asyncio.run(scenario())
 
 
+def test_a_run_that_is_cancelled_as_it_begins_to_send_leaves_nothing_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor what a `submit` has begun beside it, of which nobody would know any more."""
+    publish, calls = SqliteOutbox.publish, []
+
+    async def scenario() -> None:
+        sends = asyncio.Event()
+
+        async def hold(outbox: SqliteOutbox) -> None:
+            calls.append(outbox)
+            if len(calls) > 1:  # the first is of the staging
+                sends.set()
+                await asyncio.Event().wait()
+            await publish(outbox)
+
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, outbox=tmp_path / "outbox.db") as ingestor,
+        ):
+
+            async def source() -> AsyncIterator[Record]:
+                first, *rest = records(5)
+                assert isinstance(await ingestor.submit(first), Sent)
+                monkeypatch.setattr(SqliteOutbox, "publish", hold)
+                for record in rest:
+                    yield record
+
+            run = asyncio.create_task(anext(ingestor.run(source())))
+            async with asyncio.timeout(30):
+                await sends.wait()
+            run.cancel()
+            with suppress(asyncio.CancelledError):
+                await run
+            assert not [task for task in asyncio.all_tasks() if "Dispatcher.work" in repr(task)]
+
+    asyncio.run(scenario())
+
+
 @PLACES
 def test_the_error_of_a_location_does_not_grow(tmp_path: Path, *, durable: bool) -> None:
     """Whoever is told raises one of its own: a traceback holds all frames that it went through."""
