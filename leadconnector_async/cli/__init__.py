@@ -38,6 +38,7 @@ def main() -> None:
         why = f"standard output cannot be written ({error.strerror})"
         sys.exit(f"leadconnector: {why}: make room, or send it elsewhere")
     finally:
+        _is_lost(sys.stdout)
         _is_lost(sys.stderr)
         gc.freeze()  # or Python looks for cycles four times at its end, in what ends with it
 

@@ -19,26 +19,41 @@ if TYPE_CHECKING:
 def atomic_write(path: str, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a file that takes its place when the block ends well. ``mode`` is before the umask.
 
-    ``-`` is standard output.
+    ``-`` is standard output. A device or a pipe is written to: it is no file to be replaced.
 
     Raises:
         click.ClickException: it cannot be written.
     """
+    try:
+        with _opened(path, mode) as file:
+            yield file
+    except OSError as error:
+        if path == "-" and isinstance(error, BrokenPipeError):
+            raise  # whoever reads has enough
+        shown = "standard output" if path == "-" else path
+        raise click.ClickException(
+            f"{shown} cannot be written ({error.strerror}): make room, or choose another file"
+        ) from error
+
+
+@contextmanager
+def _opened(path: str, mode: int) -> Iterator[BinaryIO]:
     if path == "-":
         yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
         return
-    target = Path(path)
+    if Path(path).exists() and not Path(path).is_file():
+        with Path(path).open("wb") as file:
+            yield file
+        return
+    target = Path(os.path.realpath(path))  # a link stays one
     part = target.with_name(f".{target.name}.{token_hex(4)}.part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file
         part.replace(target)
-    except BaseException as error:  # Ctrl-C as well: what is not whole is removed
+    except BaseException:  # Ctrl-C as well: what is not whole is removed
         with suppress(OSError):
             part.unlink()
-        if isinstance(error, OSError):
-            raise click.ClickException(
-                f"{path} cannot be written ({error.strerror}): choose another file"
-            ) from error
         raise

@@ -52,12 +52,7 @@ def prepare(connection: Connection, path: str) -> None:
         OutboxUnusableError: it belongs to something else, or to another version of this library;
             or its tables were in a log that is gone.
     """
-    if _is_new(connection):
-        if Path(path).exists() and Path(path).stat().st_size > PAGE_BYTES:
-            raise OutboxUnusableError(
-                f"{path} lacks its log, {path}-wal: put it back beside it, or copy an outbox that "
-                "is in use by leadconnector outbox backup"
-            )
+    if _is_new(connection, path):
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _configure(connection, path)
         connection.execute("BEGIN IMMEDIATE")
@@ -76,6 +71,8 @@ def check_schema(connection: Connection, path: str) -> None:
     Raises:
         OutboxUnusableError: it is not.
     """
+    if _is_new(connection, path):  # the disk was full, say, when it was made
+        raise OutboxUnusableError(f"{path} holds nothing yet: import into it")
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise OutboxUnusableError(f"{path} is not an outbox: choose another file")
     found = _pragma(connection, "user_version")
@@ -99,10 +96,17 @@ def _bring_up(connection: Connection, found: int) -> None:
     connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def _is_new(connection: Connection) -> bool:
+def _is_new(connection: Connection, path: str) -> bool:
     if _pragma(connection, "application_id") or _pragma(connection, "user_version"):
         return False
-    return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+    if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None:
+        return False
+    if Path(path).exists() and Path(path).stat().st_size > PAGE_BYTES:
+        raise OutboxUnusableError(
+            f"{path} lacks its log, {path}-wal: put it back beside it, or copy an outbox that "
+            "is in use by leadconnector outbox backup"
+        )
+    return True
 
 
 def _configure(connection: Connection, path: str) -> None:

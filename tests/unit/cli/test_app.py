@@ -229,6 +229,27 @@ def test_output_that_cannot_be_written_is_an_error(tmp_path: Path, words: list[s
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+@pytest.mark.parametrize("words", [["failed"], ["report", "--html", "-"]])
+def test_a_list_or_page_that_cannot_be_written_is_an_error(
+    tmp_path: Path, words: list[str]
+) -> None:
+    """Both what fits into a buffer and what does not: in one line, with status 1."""
+    source, outbox = write_jsonl(tmp_path / "h.jsonl", [sms(1, date=None)]), tmp_path / "o.db"
+    assert leadconnector("import", source, "--sandbox", "--outbox", outbox).exit_code == 3
+    run = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" > /dev/full', "sh", *COMMAND, *words, "--outbox", str(outbox)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr == (
+        "Error: standard output cannot be written (No space left on device): make room, or choose "
+        "another file\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 @pytest.mark.parametrize("ends", ["2> /dev/full", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
 def test_an_import_needs_nobody_who_reads_it(tmp_path: Path, ends: str) -> None:
     """A log on a full disk, or streams that are closed, whose numbers sockets would get."""

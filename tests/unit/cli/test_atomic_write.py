@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -45,3 +46,26 @@ def test_a_place_that_is_no_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(click.ClickException, match="choose another file"):
         atomic_write(str(tmp_path / "file" / "page.html")).__enter__()
+
+
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    """A device or a pipe stays what it is: put in the place of /dev/null, a file fills the disk."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(str(pipe)) as file:
+        file.write(b"whole")
+    assert os.read(reader, 9) == b"whole"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    """What it leads to is written anew."""
+    link, target = tmp_path / "link", tmp_path / "elsewhere" / "page.html"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    with atomic_write(str(link)) as file:
+        file.write(b"whole")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"whole"

@@ -52,6 +52,17 @@ def test_the_log_and_the_cache_are_bounded(tmp_path: Path) -> None:
         assert setting(connection, "cache_size") == -schema.CACHE_KIB
 
 
+def test_a_file_that_was_only_begun_is_not_called_foreign(tmp_path: Path) -> None:
+    """The disk was full when it was made: the same import again makes it an outbox."""
+    path = tmp_path / "o.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    with pytest.raises(OutboxUnusableError, match=r"o\.db holds nothing yet: import into it"):
+        open_to_read(str(path))
+    opened(path).close()
+    open_to_read(str(path)).close()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 def test_all_files_are_the_owners_alone(tmp_path: Path) -> None:
     """Whatever the umask: the outbox holds the texts of messages."""
