@@ -62,9 +62,10 @@ class OwnerLock:
         return False
 
     def release(self) -> None:
-        """Let the next owner in."""
+        """Let the next owner in. The file stays where none can be removed any more."""
         if sys.platform != "win32" and not self.noted:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.unlink()
         os.close(self._descriptor)
 
 

@@ -15,6 +15,9 @@ from urllib.parse import unquote
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.encoding import sound
 
+URLS: Final = "urls"
+"""The folder in a spool's that notes what each URL gave."""
+
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f<>:"|?*;]')
 
 _MAX_NAME: Final = 100
@@ -55,15 +58,7 @@ class Spool:
         if self._folder is None:
             return SpooledUrl(PurePosixPath("/", digest, name).as_uri())
         path = self._folder / digest / name
-        try:
-            if not path.exists():
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                _write(path, content)
-        except OSError as error:
-            wrong = f"attachments cannot be kept there ({error.strerror})"
-            fix = "free some space, or choose an outbox in another folder"
-            raise SourceError(f"{self._folder}: {wrong}: {fix}") from error
+        self._put(path, content)
         return SpooledUrl(path.resolve().as_uri())
 
     def of_url(self, url: str) -> SpooledUrl | None:
@@ -81,13 +76,23 @@ class Spool:
         Raises:
             SourceError: it cannot be written.
         """
-        note = self._note_of(url)
-        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(note, unquote("/".join(kept.rsplit("/", 2)[1:])).encode())
+        self._put(self._note_of(url), unquote("/".join(kept.rsplit("/", 2)[1:])).encode())
+
+    def _put(self, path: Path, content: bytes) -> None:
+        folder = path.parent.parent
+        try:
+            if not path.exists():
+                for made in (folder, path.parent):
+                    made.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _write(path, content)
+        except OSError as error:
+            wrong = f"attachments cannot be kept there ({error.strerror})"
+            fix = "free some space, or choose an outbox in another folder"
+            raise SourceError(f"{folder}: {wrong}: {fix}") from error
 
     def _note_of(self, url: str) -> Path:
         digest = blake2b(url.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        return (self._folder or Path()) / "urls" / digest
+        return (self._folder or Path()) / URLS / digest
 
 
 def safe_name(given: str, ending: str = "") -> str:

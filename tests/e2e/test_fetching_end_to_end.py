@@ -109,6 +109,23 @@ def test_files_are_fetched_once_and_sent_as_files(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_what_was_fetched_for_a_line_that_is_refused_is_fetched_again(tmp_path: Path) -> None:
+    """Once the line is mended: its file was removed at the end of the run, and nobody had it."""
+
+    async def run() -> None:
+        async with serving() as files:
+            with SandboxThread() as sandbox:
+                path = _written(tmp_path / "a.csv", f"{files.url}/a.pdf")
+                good = path.read_text()
+                path.write_text(good.replace("inbound", ""))
+                assert (await _imported(sandbox, path)).failed == 1
+                path.write_text(good)
+                assert (await _imported(sandbox, path)).sent == 1
+                assert files.asked == ["a.pdf", "a.pdf"]
+
+    asyncio.run(run())
+
+
 def test_what_cannot_be_fetched_fails_with_its_line(tmp_path: Path) -> None:
     """And the reason, which holds nothing of the URL; the others are sent."""
 

@@ -159,7 +159,7 @@ def explained(path: str, error: BaseException) -> OutboxError:
     if isinstance(error, OSError):
         reason = error.strerror or type(error).__name__
         fix = "choose a folder where files can be made"
-        return OutboxWriteError(f"{path} cannot be written ({reason}): {fix}")
+        return OutboxWriteError(f"{error.filename or path} cannot be written ({reason}): {fix}")
     is_garbled = "decode to UTF-8" in str(error)  # Python's own, which quotes what is stored there
     is_damage = is_garbled or isinstance(error, (ValueError, *DAMAGE))
     if is_damage or code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
@@ -169,7 +169,8 @@ def explained(path: str, error: BaseException) -> OutboxError:
         return OutboxUnusableError(f"{path} is damaged, or is no outbox ({said}): {fix}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return OutboxBusyError(f"{path} is locked by another program: end it, and run again")
-    fix = "see that its folder can be written and that its disk is in order, and run again"
+    fix = "see that you may write it, the files beside it (…-wal, …-shm) and its folder, and that "
+    fix += "its disk is in order, and run again"
     return OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -112,8 +112,9 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of the file, and let the next owner in."""
-        self.connection.close()
-        self._lock.note("")
+        with suppress(sqlite3.Error, OSError):  # a full disk, say: what is committed stays
+            self.connection.close()
+            self._lock.note("")
         self._lock.release()
 
     def acquire(self, names: Sequence[str]) -> list[Acquired]:

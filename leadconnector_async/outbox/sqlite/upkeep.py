@@ -16,6 +16,7 @@ from leadconnector_async.outbox.sqlite.connection import explained, open_to_read
 from leadconnector_async.outbox.sqlite.source_form import FORGET_SHAPES, FORM, WITH_SHAPE, restored
 from leadconnector_async.records.deferred import forgotten
 from leadconnector_async.records.draft import line_key
+from leadconnector_async.sources.spool import URLS
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -34,6 +35,8 @@ _NEEDING: Final = f"""SELECT late, iif(o.state = 3, raw, NULL) AS raw, {FORM.rem
         JOIN location ON location.id = r.location
         LEFT JOIN origin ON origin.seq = r.seq {WITH_SHAPE}
     WHERE (late IS NOT NULL OR raw IS NOT NULL) AND coalesce(o.state, 0) NOT IN (2, 5, 6)"""  # noqa: S608 - our own names
+
+_LATE: Final = "SELECT late FROM record WHERE late IS NOT NULL"
 
 _FORGET: Final = "UPDATE record SET payload = ?, late = NULL, traits = 0 WHERE seq = ?"
 
@@ -69,7 +72,8 @@ def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, i
 def empty_files(path: str, folder: Path) -> None:
     """Delete the files of a folder that came within sources, and that no record needs any more.
 
-    Those of failed records stay: the lines of their sources name them by their digests.
+    Those of failed records stay: the lines of their sources name them by their digests. What was
+    fetched for no record that is kept is fetched again, and so is not noted any more.
 
     Raises:
         OutboxError: the outbox cannot be read.
@@ -86,9 +90,13 @@ def empty_files(path: str, folder: Path) -> None:
             if text
             for name in _DIGEST.findall(text if isinstance(text, str) else text.decode("latin-1"))
         }
-    for entry in kept:
-        if entry.name not in needed:
-            rmtree(entry, ignore_errors=True)
+        sent = {name for (late,) in connection.execute(_LATE) for name in _DIGEST.findall(late)}
+    gone = {entry.name for entry in kept} - needed
+    for digest in gone:
+        rmtree(folder / digest, ignore_errors=True)
+    for note in (folder / URLS).glob("*"):
+        if note.read_text("utf-8").partition("/")[0] in gone - sent:
+            note.unlink()
 
 
 def compact(path: str) -> None:

@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from outbox_kit import claimed, drafts, failing, fate, in_outbox, published
@@ -18,6 +19,7 @@ from leadconnector_async.errors import (
     OutboxUnusableError,
     OutboxWriteError,
 )
+from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
@@ -68,6 +70,40 @@ def test_a_read_only_folder_is_named(bound_by_modes: Path) -> None:
     error = refusal(bound_by_modes / "o.db")
     assert isinstance(error, OutboxWriteError)
     assert "choose a folder where files can be made" in str(error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
+def test_a_folder_that_became_read_only_lets_go(bound_by_modes: Path) -> None:
+    """Closing ends, and leaves the lock's file, which bars nobody."""
+
+    async def main() -> None:
+        outbox = await SqliteOutbox.open(bound_by_modes / "o.db")
+        await published(outbox, drafts(5))
+        await asyncio.to_thread(bound_by_modes.chmod, 0o500)
+        async with asyncio.timeout(120):
+            await outbox.close()
+        await asyncio.to_thread(bound_by_modes.chmod, 0o700)
+        async with await SqliteOutbox.open(bound_by_modes / "o.db") as found:
+            assert await found.unsent() == {"l1": 5}
+
+    asyncio.run(main())
+
+
+def test_a_lock_that_cannot_be_written_at_the_end_lets_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full, say: closing ends, and the next owner gets in."""
+    path = tmp_path / "o.db"
+
+    async def main() -> None:
+        outbox = await SqliteOutbox.open(path)
+        with monkeypatch.context() as patched:
+            patched.setattr(OwnerLock, "note", Mock(side_effect=OSError(28, "No space left")))
+            async with asyncio.timeout(120):
+                await outbox.close()
+        await (await SqliteOutbox.open(path)).close()
+
+    asyncio.run(main())
 
 
 def test_garbage_is_refused(tmp_path: Path) -> None:
@@ -191,7 +227,7 @@ def test_names_that_mean_something_in_a_uri_are_only_names(tmp_path: Path) -> No
         (sqlite3.SQLITE_CORRUPT | (1 << 8), OutboxUnusableError, "damaged"),  # an extended code
         (sqlite3.SQLITE_NOTADB, OutboxUnusableError, "no outbox"),
         (sqlite3.SQLITE_BUSY, OutboxBusyError, "locked by another program"),
-        (sqlite3.SQLITE_READONLY, OutboxWriteError, "can be written"),
+        (sqlite3.SQLITE_READONLY, OutboxWriteError, "may write it"),
         (sqlite3.SQLITE_IOERR, OutboxWriteError, "disk is in order"),
     ],
 )
