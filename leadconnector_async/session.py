@@ -42,7 +42,7 @@ MAX_RENEWALS: Final = 2
 RECHECK: Final = 0.05
 """Seconds after which the first in line asks again, in case another's answer freed a slot."""
 
-PAGE: Final = "a page comes in its place: see the proxy, and the base URL"
+FOREIGN: Final = "a page or other bytes come in its place: see the proxy, and the base URL"
 
 _NOTHING_LEFT: Final = (errors.AccessError, FileUnreadableError, WithheldError)
 """No request was begun."""
@@ -208,8 +208,8 @@ class ApiSession:
         quota.give_back(slot, now, seen)
         if responses.is_success(response):
             quota.throttled_since = math.inf
-            if responses.is_page(response):
-                self.breaker.failed(now, PAGE)
+            if responses.is_foreign(response):
+                self.breaker.failed(now, FOREIGN)
             else:
                 self.breaker.succeeded()
             return None

@@ -193,9 +193,9 @@ def is_from_gateway(response: Response) -> bool:
     return response.status in (502, 503, 504)
 
 
-def is_page(response: Response) -> bool:
-    """Whether a page comes as what the API never answers a success with."""
-    return response.body.lstrip()[:1] == b"<"
+def is_foreign(response: Response) -> bool:
+    """Whether a success comes as what the API never answers: a page, a text, packed bytes."""
+    return response.body.lstrip()[:1] not in b"{["
 
 
 def is_unthrottled(response: Response) -> bool:

@@ -197,7 +197,12 @@ def test_a_refused_token_is_exit_1(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "why"), [("drop", "ServerDisconnected"), ("html", "a page comes in its place")]
+    ("kind", "why"),
+    [
+        ("drop", "ServerDisconnected"),
+        ("html", "a page or other bytes come in its place"),
+        ("garbage", "a page or other bytes come in its place"),
+    ],
 )
 def test_an_api_out_of_reach_is_exit_1(kind: FaultKind, why: str, tmp_path: Path) -> None:
     """After --patience seconds the import stops, with one line that says why, and no traceback."""
