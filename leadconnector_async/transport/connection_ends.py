@@ -95,12 +95,26 @@ def _because(error: TransportError, exc: BaseException) -> TransportError:
     return error
 
 
+_UNTRUSTED: Final = "is not trusted: where a proxy signs it, give that one's CA as ca_file"
+
+_OF_ANOTHER: Final = "is another host's: see the base URL"
+
+_CERTIFICATES: Final = {
+    9: "is not valid yet: see this machine's clock",
+    10: "has expired: see this machine's clock, or tell those who run the server or proxy",
+    62: _OF_ANOTHER,
+    64: _OF_ANOTHER,
+}
+"""What is wrong with one, by OpenSSL's number for it."""
+
+
 def _what(exc: BaseException) -> str:
     """A cause in a word: the texts of foreign exceptions can repeat addresses and headers."""
     if isinstance(exc, aiohttp.ClientConnectorDNSError):
         return "its name is not known"
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
-        return "its certificate is not trusted"
+        code = getattr(exc.certificate_error, "verify_code", 0)
+        return f"its certificate {_CERTIFICATES.get(code, _UNTRUSTED)}"
     if isinstance(exc, aiohttp.ClientConnectorError):
         return exc.os_error.strerror or type(exc.os_error).__name__
     if isinstance(exc, TimeoutError):

@@ -6,10 +6,12 @@ import socket
 import ssl
 import subprocess
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 from http_peer import (
     ENDLESS,
@@ -652,6 +654,38 @@ def test_a_server_that_speaks_no_tls_got_nothing() -> None:
                     await transport.send(POST, TOKEN)
             assert server.requests == []
         assert TOKEN not in everything_in(caught.value)
+
+    asyncio.run(run())
+
+
+@either_way
+@pytest.mark.parametrize(
+    ("host", "days", "said"),
+    [
+        ("127.0.0.1", (-9, -2), "has expired: see this machine's clock"),
+        ("127.0.0.1", (2, 9), "is not valid yet: see this machine's clock"),
+        ("other.example", (-9, 9), "is another host's: see the base URL"),
+        ("127.0.0.1", (-9, 9), "is not trusted: where a proxy signs it"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_said(
+    host: str, days: tuple[int, int], said: str
+) -> None:
+    """With what to do about it: "not trusted" alone sends one to the wrong place."""
+    authority, now = trustme.CA(), datetime.now(UTC)
+    begin, end = (now + timedelta(days=of) for of in days)
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(host, not_before=begin, not_after=end).configure_cert(ours)
+    trusting = ssl.create_default_context()
+    if "trusted" not in said:
+        authority.configure_trust(trusting)
+
+    async def run() -> None:
+        async with serving(answer_all, ours) as server:
+            async with transport_to(server.url, ssl=trusting) as transport:
+                with pytest.raises(NotSentError, match=f"its certificate {said}"):
+                    await transport.send(POST, TOKEN)
+            assert server.requests == []
 
     asyncio.run(run())
 
