@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from leadconnector_async.errors import OutboxError, RefusedError
+from leadconnector_async.errors import OutboxError, OutboxWriteError, RefusedError
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DurableOutbox, ReadMark, Requeued, Share
@@ -109,10 +109,14 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     async def fetch_file(self, digest: str) -> str | None:
         """See `Outbox.fetch_file`. Whoever asks removes it."""
-        if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="leadconnector-")
-        path = Path(self._folder.name) / f"{next(self._fetched)}"
-        found = await stored_files.fetch(self._runner, digest, path)
+        try:
+            if self._folder is None:
+                self._folder = TemporaryDirectory(prefix="leadconnector-")
+            path = Path(self._folder.name) / f"{next(self._fetched)}"
+            found = await stored_files.fetch(self._runner, digest, path)
+        except OSError as error:
+            wrong = f"files cannot be kept while they are uploaded ({error.strerror})"
+            raise OutboxWriteError(f"{wrong}: set TMPDIR to a folder with room") from error
         if not found:
             path.unlink()
         return str(path) if found else None

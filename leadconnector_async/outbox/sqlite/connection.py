@@ -289,7 +289,12 @@ def copy_of(outbox: str | os.PathLike[str] | None) -> Iterator[str]:
     Raises:
         OutboxError: it cannot be read, or there is no room for its copy.
     """
-    with TemporaryDirectory(prefix="leadconnector-") as folder:
+    try:
+        made = TemporaryDirectory(prefix="leadconnector-")
+    except OSError as error:
+        wrong = f"there is no folder for a copy of the outbox ({error.strerror})"
+        raise OutboxWriteError(f"{wrong}: set TMPDIR to one with room") from error
+    with made as folder:
         copy = str(Path(folder) / "outbox.db")
         if outbox is not None:
             _copy(os.fspath(outbox), copy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 from outbox_kit import claimed, draft, fate, published
 
+from leadconnector_async.errors import OutboxWriteError
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.stored_files import PIECE
 from leadconnector_async.outbox.source_pass import SourcePass
@@ -53,6 +55,26 @@ def test_a_file_is_there_until_its_last_record_is_sent(postgres_place: str, tmp_
             await outbox.settle([fate(claim)], ())
         async with await PostgresOutbox.open(postgres_place) as outbox:
             assert await fetched(outbox, digest) is None
+
+    asyncio.run(scenario())
+
+
+def test_a_folder_for_files_without_room_is_an_error_that_says_so(
+    postgres_place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker ended in a traceback; nothing is sent, and it goes on once there is room."""
+    path = tmp_path / "one.png"
+    path.write_bytes(b"one")
+    digest = current_digest(str(path))
+
+    async def scenario() -> None:
+        async with await PostgresOutbox.open(postgres_place) as outbox:
+            await published(outbox, [with_file("a", path)])
+            with monkeypatch.context() as patched:
+                patched.setattr(tempfile, "tempdir", str(tmp_path / "no"))
+                with pytest.raises(OutboxWriteError, match="set TMPDIR to a folder with room"):
+                    await fetched(outbox, digest)
+            assert await fetched(outbox, digest) == b"one"
 
     asyncio.run(scenario())
 

@@ -5,6 +5,7 @@ import errno
 import shutil
 import sqlite3
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,12 @@ from leadconnector_async.errors import (
     OutboxWriteError,
 )
 from leadconnector_async.locking import OwnerLock
-from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
+from leadconnector_async.outbox.sqlite.connection import (
+    copy_of,
+    explained,
+    open_to_read,
+    open_to_write,
+)
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 
@@ -104,6 +110,15 @@ def test_a_lock_that_cannot_be_written_at_the_end_lets_go(
         await (await SqliteOutbox.open(path)).close()
 
     asyncio.run(main())
+
+
+def test_a_machine_without_a_folder_for_copies_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that can write its volume alone, say: a dry run ended in a traceback."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no"))
+    with pytest.raises(OutboxWriteError, match="set TMPDIR to one with room"), copy_of(None):
+        pass
 
 
 def test_garbage_is_refused(tmp_path: Path) -> None:
