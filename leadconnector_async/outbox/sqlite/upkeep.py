@@ -95,8 +95,9 @@ def empty_files(path: str, folder: Path) -> None:
     for digest in gone:
         rmtree(folder / digest, ignore_errors=True)
     for note in (folder / URLS).glob("*"):
-        if note.read_text("utf-8").partition("/")[0] in gone - sent:
-            note.unlink()
+        with suppress(OSError):  # as above: it is tidied up, and no more
+            if note.read_text("utf-8").partition("/")[0] in gone - sent:
+                note.unlink()
 
 
 def compact(path: str) -> None:
