@@ -129,8 +129,6 @@ def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
         yield f"Sent in the last minute: {rate(status.rate)}."
     if status.pending:
         yield time_left
-    elif not status.account.read:
-        yield "Nothing has been read into it yet: import a file, or the same one again."
     elif status.sent and not (status.failed or status.unresolved):
         yield "Everything is sent."
     stops = [(of.stopped_at, of) for of in status.locations if of.stopped_at is not None]

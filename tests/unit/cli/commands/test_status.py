@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 
-from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.sandbox import Limits, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
@@ -30,19 +28,6 @@ def test_status_says_what_stands(tmp_path: Path) -> None:
     assert ["pending", str(60 - sent)] in [line.split() for line in text.splitlines()]
     assert "takes 2 d at least" in text
     assert f"{history}:61" in text
-
-
-def test_an_outbox_that_holds_nothing_is_not_called_sent(tmp_path: Path) -> None:
-    """The disk was full while the first file was read, say: nothing of it is sent."""
-    asyncio.run(_make(tmp_path / "o.db"))
-    text = leadconnector("status", "--outbox", tmp_path / "o.db").stdout
-    assert "Nothing has been read into it yet" in text
-    assert "Everything is sent" not in text
-
-
-async def _make(outbox: Path) -> None:
-    async with await SqliteOutbox.open(outbox):
-        pass
 
 
 def test_several_locations_are_a_table(tmp_path: Path) -> None:
