@@ -72,6 +72,8 @@ class Reconcile(Struct, frozen=True):
 
     delay: float
     reason: str
+    retry_after: float = 0.0
+    """Seconds that the answer asked for, before the record is sent again."""
 
 
 class StopLocation(Struct, frozen=True):
@@ -110,14 +112,17 @@ def after_response(
                 State.REJECTED, reason=reason_of(refusal), detail=msgspec.json.encode(refusal)
             )
         case Indeterminate():
-            wait = max(policy.delay(attempts, random), retry_after or 0.0)
-            return in_doubt(reason_of(refusal), attempts=attempts, delay=wait, policy=policy)
+            asked, reason = retry_after or 0.0, reason_of(refusal)
+            wait = max(policy.delay(attempts, random), asked)
+            return in_doubt(reason, attempts=attempts, delay=wait, policy=policy, retry_after=asked)
 
 
-def in_doubt(reason: str, *, attempts: int, delay: float, policy: Policy) -> Decision:
+def in_doubt(
+    reason: str, *, attempts: int, delay: float, policy: Policy, retry_after: float = 0.0
+) -> Decision:
     """The step for a record that may be stored. ``attempts`` counts this one."""
     if policy.on_unknown == "look":
-        return Reconcile(policy.look_after[0], reason)
+        return Reconcile(policy.look_after[0], reason, retry_after)
     if policy.on_unknown == "hold" or attempts >= policy.attempts:
         return unresolved(reason)
     return Retry(delay)
@@ -156,4 +161,5 @@ def after_search(  # noqa: PLR0911 - a row of the table each
                 return Reconcile(max(later - earlier, 0.0), doubt.reason)
             if attempts >= policy.attempts:
                 return exhausted(doubt.reason, attempts)
-            return Retry(policy.delay(attempts, random) if attempts else 0.0)
+            wait = policy.delay(attempts, random) if attempts else 0.0
+            return Retry(max(wait, doubt.retry_after - policy.look_after[-1]))

@@ -43,6 +43,7 @@ class InDoubt(Struct):
     reason: str
     searches: int = 0
     lookup_failures: int = 0
+    retry_after: float = 0.0
 
 
 class Enrichment(Struct, weakref=True):

@@ -185,9 +185,9 @@ class OutcomeHandler:
             case decisions.Settle():
                 state.take_out(lane, claim)
                 self.ended(claim, step)
-            case decisions.Reconcile(delay, reason):
+            case decisions.Reconcile(delay, reason, retry_after):
                 _log.info("record %d in doubt: is looked for in %.1f s", claim.seq, delay)
-                lane.doubts[claim.seq] = InDoubt(reason)
+                lane.doubts[claim.seq] = InDoubt(reason, retry_after=retry_after)
             case decisions.StopLocation(refusal):
                 self.stop_location(state, lane, refusal)
                 return

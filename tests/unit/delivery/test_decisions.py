@@ -77,8 +77,9 @@ def test_a_token_that_is_refused_stops_the_location() -> None:
 
 
 def test_an_unknown_fate_is_looked_for() -> None:
-    """After the settling time, whatever Retry-After asks for."""
-    assert response_step(Indeterminate(DOWN), retry_after=90.0) == Reconcile(2.0, "502 bad gateway")
+    """After the settling time, whatever Retry-After asks for: that is for sending it again."""
+    step = response_step(Indeterminate(DOWN), retry_after=90.0)
+    assert step == Reconcile(2.0, "502 bad gateway", 90.0)
     assert response_step(Indeterminate(DOWN), attempts=99) == Reconcile(2.0, "502 bad gateway")
 
 
@@ -173,6 +174,16 @@ def test_what_is_missing_is_sent_again(looks: int) -> None:
     assert look_step(NotFound(), looks=looks, attempts=1) == Retry(0.25)
     assert look_step(NotFound(), looks=looks, attempts=2) == Retry(0.5)
     assert look_step(NotFound(), looks=looks, attempts=0) == Retry(0.0)
+
+
+@pytest.mark.parametrize(("retry_after", "wait"), [(5.0, 0.25), (90.0, 82.0)])
+def test_what_is_missing_is_sent_again_when_its_answer_allows(
+    retry_after: float, wait: float
+) -> None:
+    """Not before Retry-After, of which the looks have taken their part."""
+    doubt = InDoubt("503 service unavailable", 2, retry_after=retry_after)
+    step = after_search(NotFound(), doubt, attempts=1, policy=LOOK, random=Half())
+    assert step == Retry(wait)
 
 
 def test_what_keeps_missing_is_rejected() -> None:
