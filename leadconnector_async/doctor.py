@@ -48,7 +48,7 @@ REPAIRED: Final[dict[tuple[int, ...], int]] = {(3, 44): 6, (3, 50): 7, (3, 51): 
 GROWTH: Final = 4
 """Bytes of an outbox for each byte of the sources: texts stand in it twice, beside keys and log."""
 
-LEAST_ROOM: Final = 100_000_000
+MIN_ROOM: Final = 100_000_000
 
 
 class Finding(Struct, frozen=True):
@@ -233,7 +233,7 @@ def room_finding(place: str, size: int) -> Finding:
             fix = "give yourself the right to, or choose another outbox"
             return Finding("disk", "fault", f"{name} cannot be written", fix)
     free = shutil.disk_usage(folder).free
-    wanted = LEAST_ROOM + GROWTH * size
+    wanted = MIN_ROOM + GROWTH * size
     found = f"{free / 1e9:,.1f} GB are free in {folder}, {wanted / 1e9:,.1f} GB are wanted"
     if free < wanted:
         return Finding("disk", "fault", found, "make room, or choose an outbox on another drive")

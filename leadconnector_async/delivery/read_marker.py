@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leadconnector_async.quota.window import Slot
     from leadconnector_async.session import ApiSession
 
-LONGEST_SLEEP_S: Final = 60.0
+MAX_SLEEP_S: Final = 60.0
 
 EVERY_S: Final = 1.0
 
@@ -169,7 +169,7 @@ class ReadMarker:
         if self._session.policy.wait_for_day:
             self._tries[mark.name] -= 1
             now = asyncio.get_running_loop().time()
-            await self._rest(min(max(state.quota.day.ends - now, 0.0), LONGEST_SLEEP_S))
+            await self._rest(min(max(state.quota.day.ends - now, 0.0), MAX_SLEEP_S))
         else:
             self._barred.add(state.name)
 

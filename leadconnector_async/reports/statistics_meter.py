@@ -40,10 +40,10 @@ READ_S: Final = 2.0
 _SAMPLE_S: Final = 1.0
 """Seconds between two samples for a rate."""
 
-_MOST_RANGES: Final = 2048
+_MAX_RANGES: Final = 2048
 """Times of staging that are kept: the first of two neighbours goes where there are more."""
 
-_MOST_ALONE: Final = 100_000
+_MAX_ALONE: Final = 100_000
 """The same of records that were staged alone."""
 
 
@@ -72,12 +72,12 @@ class StagingTimes:
         """Remember a lot; one record until its time is taken."""
         if len(seqs) == 1:
             self._alone[seqs.start] = now
-            if len(self._alone) > _MOST_ALONE:
-                self._alone = dict(islice(self._alone.items(), _MOST_ALONE // 2, None))
+            if len(self._alone) > _MAX_ALONE:
+                self._alone = dict(islice(self._alone.items(), _MAX_ALONE // 2, None))
         elif seqs and not (self._begins and self._begins[-1] >= seqs.start):
             self._begins.append(seqs.start)
             self._lots.append((seqs.stop, now))
-            if len(self._begins) > _MOST_RANGES:
+            if len(self._begins) > _MAX_RANGES:
                 del self._begins[:-2:2], self._lots[:-2:2]
 
     def take(self, seq: int) -> float | None:

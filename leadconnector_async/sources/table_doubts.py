@@ -47,7 +47,7 @@ _OTHER_TABLE: Final = Problem(
 
 _MANY_DAYS: Final = 60
 
-_MOST_NUMBERS: Final = 10
+_MANY_NUMBERS: Final = 10
 
 _SWAPPED: Final = (
     f"none of {_MANY_DAYS} days is after the 12th of its month: a program may have taken days for "
@@ -107,4 +107,4 @@ class Doubts:
         """Say that days may be months: of so many days, of so many numbers, it is no chance."""
         is_full = self._dated is not None and len(self._days) >= _MANY_DAYS
         numbers = {day[8:] for day in self._days}
-        return [_SWAPPED] if is_full and len(numbers) >= _MOST_NUMBERS else []
+        return [_SWAPPED] if is_full and len(numbers) >= _MANY_NUMBERS else []

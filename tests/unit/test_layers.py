@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -103,3 +104,17 @@ def test_no_module_or_class_has_a_name_that_was_given_up() -> None:
             found[str(path)] = given_up(path.stem, ast.parse(path.read_text("utf-8")))
     assert {name: words for name, words in found.items() if words} == {}
     assert given_up("x.courier", ast.parse("class _Clerk: ...")) == {"courier", "Clerk"}
+
+
+@pytest.mark.slow
+def test_a_bound_is_called_max_or_min() -> None:
+    """One word for each: whoever looks for a limit finds it by them."""
+    former = re.compile("_?(MOST|LEAST|LONGEST)_")
+    found = {
+        f"{name}: {node.id}"
+        for name, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and former.match(node.id)
+    }
+    assert found == set()
+    assert former.match("MOST_ROOM")
