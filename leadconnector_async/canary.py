@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -85,11 +86,18 @@ class _Flight:
             why = str(error) or "it was interrupted"
             found = f"a contact with {self._number} may have been made: {why}"
             return Finding("canary contact", "fault", found, "look for it, and remove it")
-        self.contact = made_contact(response)
+        self.contact = made_contact(response) or await self._made_all_the_same(who)
         if self.contact is None:
             what = f"no contact with {self._number} could be made (see that none was)"
             return _refused("canary contact", what, effects.words_of(response))
         return Finding("canary contact", "ok", f"made {self.contact} with {self._number}")
+
+    async def _made_all_the_same(self, who: Contact) -> str | None:
+        """The API has refused a contact, and made it: nobody else has its address."""
+        with suppress(LeadConnectorError):
+            found = await self._api.find_contact(email=who.email, location_id=self._location)
+            return found.id if found is not None and found.email == who.email else None
+        return None
 
     async def write(self, kinds: list[Kind]) -> AsyncIterator[Finding]:
         """Write one message of each kind, and a second mail into the first one's thread."""

@@ -233,6 +233,16 @@ def test_a_canary_that_may_have_been_made_is_named(tmp_path: Path) -> None:
         assert "remove it" in found["fix"]
 
 
+def test_a_canary_that_was_refused_and_made_is_used_and_removed(tmp_path: Path) -> None:
+    """As an import takes a contact that the API has refused, and made all the same."""
+    refused = Fault("422", "after", endpoint="create_contact", nth=(2,))  # as above
+    with SandboxThread(SandboxConfig(faults=(refused,))) as sandbox:
+        source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+        found = examined(sandbox, source, "--canary")
+        assert found["canary SMS read"]["state"] == "ok"
+        assert not sandbox.contacts
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("endpoint", ["create_contact", "inbound", "messages", "conversation"])
 @pytest.mark.parametrize("kind", ["500", "html", "reset", "404"])
