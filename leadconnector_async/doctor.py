@@ -46,7 +46,8 @@ REPAIRED: Final[dict[tuple[int, ...], int]] = {(3, 44): 6, (3, 50): 7, (3, 51): 
 """Lines of SQLite, and the release of each from which on its WAL is sound, as later lines are."""
 
 GROWTH: Final = 4
-"""Bytes of an outbox for each byte of the sources: texts stand in it twice, beside keys and log."""
+"""Bytes of an outbox for each byte of the sources. Short rows of a table take the most: their ids,
+keys and log outweigh their text, which stands once."""
 
 MIN_ROOM: Final = 100_000_000
 
