@@ -110,7 +110,7 @@ class NamedColumns(Columns):
         feeds = self._feeds()
         others = (name for name in self.names if name not in feeds.values())
         is_mixed = any(map(fields.is_foreign, others))
-        foreign = fields.GIVEN_IDS - mapping.keys() if is_mixed else set()
+        self._foreign_ids = foreign = fields.GIVEN_IDS - mapping.keys() if is_mixed else set()
         if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
             foreign -= {fields.LOCATION}
         self.foreign: dict[str, str] = {name: name for name in self.names if name in foreign}
@@ -149,8 +149,8 @@ class NamedColumns(Columns):
             field: f"column {shown(name)} is spelled differently from the field "
             f'"{field}": rename it, or give --map "{field}={name}"'
             for name in reversed(self.names)
-            if name not in passed and (field := fields.near_field(name)) is not None
-            if field not in known and not fields.is_moot(field, feeds)
+            if name not in passed and (field := _meant(name, feeds)) is not None
+            if field not in known | self._foreign_ids and not fields.is_moot(field, feeds)
         }
         if not wrong and "type" in feeds:
             return
@@ -178,6 +178,16 @@ class NamedColumns(Columns):
 
     def _passed(self, feeds: Mapping[str, str]) -> set[str]:
         return {*feeds.values(), *self.foreign, *REASON_NAMES}
+
+
+def _meant(name: str, feeds: Mapping[str, str]) -> str | None:
+    """The field that a column stands for, if it is hardly anything else."""
+    if (bare := folded(name)) in ("phone", "email") and _WHO.isdisjoint(feeds):
+        return f"contact.{bare}"
+    return fields.near_field(name)
+
+
+_WHO: Final = frozenset((*fields.IDS, "contact.phone", "contact.email", "call.to", "call.from"))
 
 
 def refuse_doubles(source: str, names: Sequence[str], read: Collection[str]) -> None:

@@ -77,6 +77,7 @@ def test_nameless_columns_are_allowed() -> None:
         (("type", "message", "message "), '"message"'),
         (("type", "Contact ID"), 'column "Contact ID" is spelled differently from the field'),
         (("Type", "message"), '--map "type=Type"'),
+        (("type", "date", "email"), '--map "contact.email=email"'),
         (("kind", "message"), 'no column is named "type"'),
         (
             ("Kind", "Text"),
@@ -97,10 +98,18 @@ def test_headers_that_would_lose_data_are_refused(names: tuple[str, ...], words:
     assert words in str(caught.value)
 
 
+def test_no_id_of_another_system_is_advised() -> None:
+    """A header with its names has ids of its own: they would name somebody else."""
+    with pytest.raises(SourceError, match="Contact Phone") as caught:
+        _columns("Conversation UID", "Contact Phone", "Message Body", "Sent At")
+    assert "conversationId=" not in str(caught.value)
+
+
 def test_a_spelling_beside_the_field_itself_is_only_unknown() -> None:
     """Nothing is lost where the right column is there too, or the wrong one is mapped."""
     assert _columns("type", "date", "Date").unknown == ["Date"]
     assert _columns("type", "Date", date="Date").unknown == []
+    assert _columns("type", "contactId", "phone").unknown == ["phone"]
 
 
 def test_mappings_name_fields_and_columns_that_exist(tmp_path: Path) -> None:
