@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from zipfile import ZipFile, is_zipfile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from io import BytesIO
 
     RowErrors = dict[int, dict[int, str]]
@@ -43,17 +44,31 @@ def errors_of(whole: str | BytesIO) -> list[RowErrors]:
             part.get(b"Id"): part.get(b"Target", b"").decode(errors="replace") for part in parts
         }
         named = (targets.get(sheet, "") for sheet in _SHEET.findall(archive.read(_BOOK)))
-        paths = [path.removeprefix("/xl/").removeprefix("xl/") for path in named]
-        return [
-            _in_sheet(archive.read(f"xl/{one}") if f"xl/{one}" in held else b"") for one in paths
-        ]
+        paths = [f"xl/{path.removeprefix('/xl/').removeprefix('xl/')}" for path in named]
+        return [_in_sheet(archive, path) if path in held else {} for path in paths]
 
 
-def _in_sheet(xml: bytes) -> RowErrors:
+def _in_sheet(archive: ZipFile, path: str) -> RowErrors:
     found: RowErrors = {}
-    for letters, row, text in _CELL.findall(xml) if b't="e"' in xml else ():
-        column = 0
-        for letter in letters:
-            column = column * 26 + letter - 64
-        found.setdefault(int(row), {})[column - 1] = text.decode(errors="replace")
+    for xml in _rows(archive, path):
+        for letters, row, text in _CELL.findall(xml) if b't="e"' in xml else ():
+            column = 0
+            for letter in letters:
+                column = column * 26 + letter - 64
+            found.setdefault(int(row), {})[column - 1] = text.decode(errors="replace")
     return found
+
+
+def _rows(archive: ZipFile, path: str) -> Iterator[bytes]:
+    """Read whole rows, some at a time: unpacked, a sheet can be larger than the memory."""
+    rest = b""
+    with archive.open(path) as sheet:
+        while part := sheet.read(_AT_ONCE):
+            rows, end, rest = (rest[-_MAX_ROW:] + part).rpartition(b"row>")
+            yield rows + end
+
+
+_AT_ONCE: Final = 1 << 20
+
+_MAX_ROW: Final = 1 << 24
+"""Bytes; more than that without the end of a row is none."""

@@ -65,11 +65,15 @@ def test_dates_that_a_program_has_swapped_are_refused(tmp_path: Path) -> None:
     assert all(one.row for one in opened(third, "03/13/2024", form="%m/%d/%Y"))
 
 
-def test_errors_in_cells_are_what_they_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1 << 20, 7])
+def test_errors_in_cells_are_what_they_say(
+    at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The library gives them as empty: a text was lost where a file came with it.
 
-    A name that was not found is none.
+    A name that was not found is none. A sheet is read in parts, wherever they end.
     """
+    monkeypatch.setattr("leadconnector_async.sources.cell_errors._AT_ONCE", at_once)
     rows: list[list[object]] = [
         ["Name", "Phone", "Direction", "Date", "Text", "Attachments"],
         ["#N/A", "+12125550100", "in", "2024-01-31T09:30:00Z", "hi", "#N/A"],
