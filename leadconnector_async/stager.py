@@ -42,16 +42,22 @@ class _AttachmentFetcher:
     """Puts the files themselves in place of URLs. ``is_stopped`` tells when to begin no more.
 
     What a URL gave is kept beside the outbox, so that the next run needs it no more.
+    ``location`` is that of records that name none.
     """
 
     def __init__(
-        self, options: SourceOptions, network: Network, is_stopped: Callable[[], bool]
+        self,
+        options: SourceOptions,
+        network: Network,
+        is_stopped: Callable[[], bool],
+        location: str,
     ) -> None:
         self._files = Attachments(options, Beside())
         self._spool = Spool(options.spool)
         self._downloads = Downloads(private=options.fetch_private, network=network)
         self._is_stopped = is_stopped
-        self._tasks: dict[tuple[str, int], asyncio.Task[Fetched]] = {}
+        self._location = location
+        self._tasks: dict[tuple[str, str, int], asyncio.Task[Fetched]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,9 +89,11 @@ class _AttachmentFetcher:
             if not are_remote([item]):
                 found.append(item)
                 continue
-            key = item, largest(row.type)
+            where = row.location_id or self._location
+            key = item, where, largest(row.type)
             if key not in self._tasks:
-                self._tasks[key] = asyncio.create_task(self._fetched(item, row.type, told.append))
+                fetched = self._fetched(item, where, row.type, told.append)
+                self._tasks[key] = asyncio.create_task(fetched)
             kept = await self._tasks[key]
             if not isinstance(kept, WrongValueError):
                 found += kept
@@ -101,8 +109,10 @@ class _AttachmentFetcher:
         row.attachments = found or None
         return parsed._replace(notices=(*parsed.notices, *told)) if told else parsed
 
-    async def _fetched(self, url: str, type_: str, warn: Callable[[str], None]) -> Fetched:
-        if (known := self._spool.of_url(url)) is not None:
+    async def _fetched(
+        self, url: str, location: str, type_: str, warn: Callable[[str], None]
+    ) -> Fetched:
+        if (known := self._spool.of_url(url, location)) is not None:
             return [known]
         if self._is_stopped():
             return WrongValueError("was not fetched: the import was stopped", "import it again")
@@ -114,7 +124,7 @@ class _AttachmentFetcher:
         file = named_for(came.name, came.kind, came.content, warn)
         kept = self._files.keep([file] if file else [], type_, warn)
         if not isinstance(kept, WrongValueError) and kept:
-            self._spool.note_url(url, kept[0])
+            self._spool.note_url(url, location, kept[0])
         return kept
 
 
@@ -151,7 +161,8 @@ class Stager:
         fetches = options.fetch_attachments or reader.locations
         if fetches and options.spool is not None:  # else it is a rehearsal
             network, is_stopped = self.network, lambda: reader.interrupted
-            self._fetcher = _AttachmentFetcher(options, network, is_stopped)
+            own = self.location or ""
+            self._fetcher = _AttachmentFetcher(options, network, is_stopped, own)
         drafter = RowDrafter(self.location, time.time_ns() // 1_000_000, self.providers)
         async with self._fetcher or nullcontext():
             for source in reader.sources():

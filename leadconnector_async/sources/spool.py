@@ -61,22 +61,26 @@ class Spool:
         self._put(path, content)
         return SpooledUrl(path.resolve().as_uri())
 
-    def of_url(self, url: str) -> SpooledUrl | None:
-        """Give what was fetched from a URL before. Of what was sent since, the file is gone."""
+    def of_url(self, url: str, location: str) -> SpooledUrl | None:
+        """Give what was fetched from a URL before for a location.
+
+        Of what was sent there since, the file is gone.
+        """
         assert self._folder is not None  # noqa: S101 - nothing is fetched in a rehearsal
         try:
-            path = self._folder / self._note_of(url).read_text("utf-8")
+            path = self._folder / self._note_of(url, location).read_text("utf-8")
         except OSError:
             return None
         return SpooledUrl(path.resolve().as_uri())
 
-    def note_url(self, url: str, kept: str) -> None:
-        """Note that what a URL gave is kept there.
+    def note_url(self, url: str, location: str, kept: str) -> None:
+        """Note that what a URL gave is kept there, for records of a location.
 
         Raises:
             SourceError: it cannot be written.
         """
-        self._put(self._note_of(url), unquote("/".join(kept.rsplit("/", 2)[1:])).encode())
+        path = unquote("/".join(kept.rsplit("/", 2)[1:]))
+        self._put(self._note_of(url, location), path.encode())
 
     def _put(self, path: Path, content: bytes) -> None:
         folder = path.parent.parent
@@ -90,8 +94,9 @@ class Spool:
             fix = "free some space, or choose an outbox in another folder"
             raise SourceError(f"{folder}: {wrong}: {fix}") from error
 
-    def _note_of(self, url: str) -> Path:
-        digest = blake2b(url.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    def _note_of(self, url: str, location: str) -> Path:
+        named = f"{location} {url}".encode("utf-8", "surrogatepass")
+        digest = blake2b(named, digest_size=16).hexdigest()
         return (self._folder or Path()) / URLS / digest
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from cli_harness import at, leadconnector, result_of
 
 from leadconnector_async import LeadConnector, import_files
-from leadconnector_async.sandbox import SandboxThread
+from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.transport.downloads import DownloadError, Downloads
 
@@ -105,6 +105,26 @@ def test_files_are_fetched_once_and_sent_as_files(tmp_path: Path) -> None:
                 files.gone = True
                 again = await _imported(sandbox, path)
             assert (again.sent, again.failed, again.skipped) == (0, 0, 5)
+
+    asyncio.run(run())
+
+
+def test_what_was_sent_in_one_location_is_fetched_for_another(tmp_path: Path) -> None:
+    """The file is gone with the first one's end; there it is known all the same."""
+
+    async def run() -> None:
+        async with serving() as files:
+            path = _written(tmp_path / "a.csv", f"{files.url}/a.pdf")
+            with SandboxThread(SandboxConfig(tokens={"one": "L1", "two": "L2"})) as sandbox:
+                for token, location in (("one", "L1"), ("two", "L2"), ("one", "L1")):
+                    async with LeadConnector(
+                        token, location_id=location, base_url=sandbox.url
+                    ) as api:
+                        options = SourceOptions(fetch_attachments=True, fetch_private=True)
+                        outbox = tmp_path / "a.db"
+                        done = await import_files(api, [path], outbox=outbox, options=options)
+                    assert done.failed == 0
+                assert len(sandbox.messages) == len(files.asked) == 2
 
     asyncio.run(run())
 

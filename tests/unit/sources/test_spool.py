@@ -36,7 +36,7 @@ def test_what_cannot_be_kept_stops_the_reading(tmp_path: Path) -> None:
     (tmp_path / "urls").touch()
     spool = Spool(tmp_path)
     with pytest.raises(SourceError, match="attachments cannot be kept there"):
-        spool.note_url("https://a.example/a.txt", spool.keep("a.txt", b"one"))
+        spool.note_url("https://a.example/a.txt", "L", spool.keep("a.txt", b"one"))
 
 
 def test_a_broken_write_leaves_nothing(tmp_path: Path) -> None:
