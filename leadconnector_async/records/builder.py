@@ -62,8 +62,7 @@ class RecordBuilder:
             ValueError: neither the record nor the client names a location.
             TypeError: what it names is no text.
         """
-        # A Parsed: importing the readers to say so takes a while.
-        if isinstance(item, tuple) and hasattr(item, "row"):
+        if isinstance(item, tuple) and hasattr(item, "row"):  # a Parsed, which is slow to import
             return self._rows.draft_of(item, source)
         record = item if isinstance(item, Record) else Record(message=cast("InboundMessage", item))
         location = self._locate(record.location_id)
