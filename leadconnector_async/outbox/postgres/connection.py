@@ -98,14 +98,14 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
         "search_path": f'"{place.schema}"',
         "application_name": _process_name(os.getpid()),
     }
-    connection: Connection = None
     try:
         connection = await asyncpg.connect(place.dsn, timeout=_CONNECT_S, server_settings=settings)
-        # A pooler lets everybody in, and has who asks for something wait for a connection.
-        await connection.execute("SELECT 1", timeout=_CONNECT_S)
-    except (OSError, ValueError, pg.ClientConfigurationError, TimeoutError) as error:
-        if connection is not None:
+        try:  # A pooler lets everybody in, and has who asks for something wait for a connection.
+            await connection.execute("SELECT 1", timeout=_CONNECT_S)
+        except BaseException:  # a cancellation, too
             connection.terminate()
+            raise
+    except (OSError, ValueError, pg.ClientConfigurationError, TimeoutError) as error:
         raise _unreachable(place, error) from None
     except faults.FAULTS as error:
         raise faults.explained(place, error) from None

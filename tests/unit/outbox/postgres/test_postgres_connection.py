@@ -345,6 +345,26 @@ def test_a_pooler_without_a_connection_left_is_told(
         assert "a pooler on the way there has connections left" in asyncio.run(main(place))
 
 
+def test_a_connecting_that_is_cancelled_leaves_no_connection(
+    postgres_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that is stopped as it opens its outbox left one on the server."""
+    made: list[asyncpg.Connection] = []
+
+    async def stopped(connection: asyncpg.Connection, *_: object, **_given: object) -> None:
+        made.append(connection)
+        raise asyncio.CancelledError
+
+    async def scenario() -> None:
+        monkeypatch.setattr(asyncpg.Connection, "execute", stopped)
+        with pytest.raises(asyncio.CancelledError):
+            await connect(read_place(postgres_place), WRITING)
+        (connection,) = made
+        assert connection.is_closed()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("settings", [READING, WRITING])
 def test_a_connection_may_be_idle(
     own_postgres: PostgresServer, postgres_place: str, settings: dict[str, str]
