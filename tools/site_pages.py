@@ -117,14 +117,14 @@ def errors_page() -> str:
 def recipes_page() -> str:
     """Each recipe as it stands in its file, which the tests run."""
     parts = ["# Recipes", "Each is a file that the tests run with its framework and the sandbox."]
-    for path in sorted((ROOT / "docs/recipes").iterdir()):
-        language, text = "python", path.read_text("utf-8")
+    for path in sorted((ROOT / "docs/recipes").glob("*.*")):
+        if path.suffix not in (".py", ".ipynb"):
+            continue
+        text = path.read_text("utf-8")
         if path.suffix == ".ipynb":
             cells = (("".join(cell["source"]), cell) for cell in json.loads(text)["cells"])
             text = "\n\n".join(f"# {kind['cell_type']}\n{source}" for source, kind in cells)
-        elif path.suffix != ".py":
-            continue
-        parts += [f"## {path.name}", f"```{language}\n{text.rstrip()}\n```"]
+        parts += [f"## {path.name}", f"```python\n{text.rstrip()}\n```"]
     return "\n\n".join(parts)
 
 
