@@ -194,8 +194,11 @@ def is_from_gateway(response: Response) -> bool:
 
 
 def is_foreign(response: Response) -> bool:
-    """Whether a success comes as what the API never answers: a page, a text, packed bytes."""
-    return response.body.lstrip()[:1] not in b"{["
+    """Whether a success comes as what the API never answers: a page, a text, packed bytes.
+
+    It does answer with nothing at all, and stores nothing then.
+    """
+    return response.body.lstrip()[:1] not in (b"{", b"[", b"")
 
 
 def is_unthrottled(response: Response) -> bool:

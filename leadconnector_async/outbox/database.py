@@ -22,10 +22,6 @@ T = TypeVar("T")
 ENDS: Final = "outcome o ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq"
 """Joins the end of a record ``r``."""
 
-WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
-    AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
-
-
 LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
 """Those that have records in the queue, oldest first."""

@@ -84,7 +84,7 @@ class OutboxReader(ABC):
     """Every method raises `OutboxError` where the store cannot be read."""
 
     _store: ClassVar[str]
-    """The package that holds the store's own SQL: ``invariants.sql`` counts what has to be 0."""
+    """The package of the store's own SQL, beside what is asked of both alike."""
     _queries: ClassVar[StoreQueries]
 
     @abstractmethod
@@ -205,7 +205,7 @@ class OutboxReader(ABC):
 
     async def broken(self) -> dict[str, int]:
         """How many rows break each rule of the store that any does break."""
-        rules = statements(self._store, "invariants")
+        rules = statements(self._store, "invariants") | statements(__package__, "invariants")
         async with self.at_one_moment():
             found = {what: await self._rows(query) for what, query in rules.items()}
         counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}

@@ -21,7 +21,7 @@ import orjson
 from msgspec.structs import astuple, fields
 
 from leadconnector_async.models import CHOICES, Call, InboundMessage, MessageFields, Problem
-from leadconnector_async.records.validation import HALF, plain, validate
+from leadconnector_async.records.validation import HALF, as_builtin, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,7 +104,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-encode: Final = msgspec.json.Encoder(enc_hook=plain).encode
+encode: Final = msgspec.json.Encoder(enc_hook=as_builtin).encode
 """Encode the body of a message as `normalised` gives it."""
 
 _decode: Final = msgspec.json.Decoder(InboundMessage).decode

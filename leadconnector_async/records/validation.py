@@ -191,7 +191,7 @@ def _call_problems(type_: str, call: Call, rule: TypeRule) -> Iterator[Problem]:
 HALF: Final = "has half a character", "remove lone surrogates"
 
 
-def plain(value: object) -> object:
+def as_builtin(value: object) -> object:
     """What a text or date of a subclass is, such as of a parser or a data frame."""
     if isinstance(value, datetime):
         return datetime.combine(value.date(), value.timetz())
@@ -210,7 +210,7 @@ _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
 def verified_contact(given: Contact) -> tuple[Contact | None, tuple[Problem, ...]]:
     """Spell a contact, whose fields may be of any type; or say what is wrong with it."""
     try:
-        encoded = msgspec.json.encode(given, enc_hook=plain)
+        encoded = msgspec.json.encode(given, enc_hook=as_builtin)
         contact = msgspec.json.decode(encoded, type=Contact)
     except UnicodeEncodeError:
         return None, (Problem("contact", *HALF),)

@@ -110,9 +110,10 @@ class NamedColumns(Columns):
         feeds = self._feeds()
         others = (name for name in self.names if name not in feeds.values())
         is_mixed = any(map(fields.is_foreign, others))
-        self._foreign_ids = foreign = fields.GIVEN_IDS - mapping.keys() if is_mixed else set()
+        foreign = fields.GIVEN_IDS - mapping.keys() if is_mixed else set()
         if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
             foreign -= {fields.LOCATION}
+        self._foreign_ids = foreign
         self.foreign: dict[str, str] = {name: name for name in self.names if name in foreign}
         feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
         self._refuse_wrong(feeds)

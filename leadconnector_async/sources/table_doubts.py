@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.columns import Columns
 
 _ERRORS: Final = frozenset(
-    ("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#N/A", "#CALC!", "#ERROR!")
+    (
+        "#NAME?",
+        "#REF!",
+        "#VALUE!",
+        "#DIV/0!",
+        "#NUM!",
+        "#NULL!",
+        "#N/A",
+        "#CALC!",
+        "#SPILL!",
+        "#ERROR!",
+    )
 )
 
 _LOST_TEXT: Final = Problem(

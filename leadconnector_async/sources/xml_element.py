@@ -208,9 +208,12 @@ def _with_texts(kind: RecordKind, element: Element) -> tuple[Element, dict[str, 
 
 
 def _text(inner: Inner, tag: str, attributes: dict[str, str]) -> str | None:
-    types = {k: attributes.get(k, "").partition(";")[0].lower() for k in inner.where}
-    if tag != inner.element or types != inner.where:
+    if tag != inner.element:
         return None
+    for name, wanted in inner.where.items():
+        found = attributes.get(name, "")
+        if wanted not in (found, found.partition(";")[0].lower()):  # a type may name its charset
+            return None
     text = attributes.get(inner.attribute, "")
     if text in _NOTHING and inner.base64 is not None:
         try:

@@ -67,7 +67,7 @@ class SqliteOutboxReader(OutboxReader):
         OutboxUnusableError: there is no such file, or it is no outbox.
     """
 
-    _store = "leadconnector_async.outbox.sqlite"
+    _store = __package__
     _queries = StoreQueries(**statements(_store, "reader"))
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -208,6 +208,16 @@ def test_output_that_is_not_buffered_is_written_whole() -> None:
     assert written_whole(stream) is stream
 
 
+def onto_a_full_device(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whose output cannot be written."""
+    return subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" > /dev/full', "sh", *COMMAND, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["completion", "bash"], ["--json"]])
 def test_output_that_cannot_be_written_is_an_error(tmp_path: Path, words: list[str]) -> None:
@@ -215,12 +225,7 @@ def test_output_that_cannot_be_written_is_an_error(tmp_path: Path, words: list[s
     if words == ["--json"]:
         source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
         words = ["import", str(source), "--sandbox", "--outbox", str(tmp_path / "o.db"), *words]
-    run = subprocess.run(
-        ["/bin/sh", "-c", 'exec "$@" > /dev/full', "sh", *COMMAND, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = onto_a_full_device(*words)
     assert run.returncode == 1
     assert run.stderr == (
         "leadconnector: standard output cannot be written (No space left on device): make room, or "
@@ -236,12 +241,7 @@ def test_a_list_or_page_that_cannot_be_written_is_an_error(
     """Both what fits into a buffer and what does not: in one line, with status 1."""
     source, outbox = write_jsonl(tmp_path / "h.jsonl", [sms(1, date=None)]), tmp_path / "o.db"
     assert leadconnector("import", source, "--sandbox", "--outbox", outbox).exit_code == 3
-    run = subprocess.run(
-        ["/bin/sh", "-c", 'exec "$@" > /dev/full', "sh", *COMMAND, *words, "--outbox", str(outbox)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = onto_a_full_device(*words, "--outbox", str(outbox))
     assert run.returncode == 1
     assert run.stderr == (
         "Error: standard output cannot be written (No space left on device): make room, or choose "

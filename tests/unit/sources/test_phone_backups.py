@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import timedelta
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
@@ -359,3 +360,13 @@ def test_texts_of_other_types_are_texts(tmp_path: Path) -> None:
     parsed, _ = _read("".join(_mms(part, address=ANN, sub="NoSubject") for part in parts), tmp_path)
     assert [row.message for row in _rows(parsed)] == ["hi", "<b>hi</b>", "hi"]
     assert [one.notices for one in parsed] == [()] * 3
+
+
+def test_a_mapping_may_tell_a_text_by_any_attribute(tmp_path: Path) -> None:
+    """Which counts as it stands: what is said of a charset goes for types of content."""
+    shipped = files("leadconnector_async.sources").joinpath("mappings/sms-backup-restore.toml")
+    own = shipped.read_text("utf-8").replace('{ ct = "text/plain" }', '{ name = "Body; 1" }')
+    (tmp_path / "own.toml").write_text(own, "utf-8")
+    part = '<part ct="text/plain" name="Body; 1" text="hi"/>'
+    parsed, _ = _read(_mms(part, address=ANN), tmp_path, mapping_file=str(tmp_path / "own.toml"))
+    assert [row.message for row in _rows(parsed)] == ["hi"]

@@ -25,7 +25,7 @@ def test_rows_of_a_second_table_are_none_of_the_first() -> None:
     assert parsed[1].row is not None
 
 
-@pytest.mark.parametrize("error", ["#NAME?", "#REF!", "#VALUE!"])
+@pytest.mark.parametrize("error", ["#NAME?", "#REF!", "#VALUE!", "#SPILL!", "#ERROR!"])
 def test_an_error_of_a_spreadsheet_is_no_text(error: str) -> None:
     """It stands where a text such as "=)" or "-ok" was."""
     parsed, _ = parse(_table(GOOD + error, f"{GOOD}{error} it said"), ".csv", OPTIONS)
