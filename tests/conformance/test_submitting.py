@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, keys, said
 
@@ -51,6 +52,25 @@ async def test_what_was_taken_in_and_claimed_is_unknown_after_a_crash(
     async with await place.crashed() as after:
         _, unknown, _ = await after.acquire("l1")
         assert sorted(keys(unknown)) == sorted(keys(claims)) == ["a", "b"]
+
+
+async def test_a_claim_of_what_is_taken_in_is_as_one_that_is_read(
+    durable: DurableOutbox, place: DurablePlace
+) -> None:
+    """In the order of lanes and dates, of each location, with all that a record has."""
+    dated = [draft(f"{n}", lane=n % 2, date=-n) for n in range(5)]
+    batch = [*dated, replace(draft("e", location="l2"), deferred='{"mail":1}')]
+    leases = [(await durable.acquire(location)).lease for location in ("l1", "l2")]
+    _, claims = await durable.take_in(batch, [(lease, 3) for lease in leases])
+    assert sorted(keys(claims[0])) == ["2", "3", "4"]
+    async with await place.crashed() as after:
+        for location, taken in zip(("l1", "l2"), claims, strict=True):
+            lease, unknown, _ = await after.acquire(location)
+            expected = [structs.asdict(claim) | {"lease": lease} for claim in taken]
+            expected.sort(key=lambda of: (of["lane"], of["date"]))
+            assert [structs.asdict(claim) for claim in unknown] == expected
+            (rest,) = await after.claim([(lease, 9)])
+            assert sorted(keys(rest)) == (["0", "1"] if location == "l1" else [])
 
 
 @pytest.mark.slow

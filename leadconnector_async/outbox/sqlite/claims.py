@@ -1,4 +1,4 @@
-"""Choosing what is sent next; and what is claimed and not settled.
+"""Choosing what is sent next.
 
 A location's lanes are walked in their order, a few records of each, over a stretch of lanes at a
 time: the pages of a stretch stay in memory until its lanes are done, and enough lanes are open for
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.base import NO_BOUND, Claim
-from leadconnector_async.outbox.sqlite.connection import fetch_rows, packed, run_rows, unpacked
+from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
+from leadconnector_async.outbox.sqlite.connection import fetch_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.base import Lease, Wants
+    from leadconnector_async.outbox.record_store import NewRecord
 
     QueueEntry = tuple[int, ...]
     """Lane, date, seq and attempts of a record in the queue."""
@@ -65,98 +67,6 @@ _RECORDS: Final = ") CROSS JOIN record ON seq = column1"
 _HELD: Final = """SELECT q.lane, q.date, q.seq, key, payload, attempts, late
     FROM record r JOIN queue q USING (location, lane, date, seq) WHERE r.seq IN ("""
 
-_UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
-    FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
-
-_INSERT: Final = "INSERT INTO claimed (batch, seqs)"
-_DELETE: Final = "DELETE FROM claimed WHERE batch IN ("
-
-
-class ClaimIndex:
-    """What is claimed and not settled: in memory to decide by, and on disk for after a crash.
-
-    A batch of claims is one row, however many records it has. What is settled leaves the queue,
-    so a row need not be written again for it: only for what goes back to the queue unsent.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.reload()
-
-    def reload(self) -> None:
-        """Read what is claimed and not settled, as after a crash."""
-        self.lanes: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
-        """Claimed records by location and lane."""
-        self._left: dict[int, int] = {}
-        self._batch_of: dict[int, int] = {}
-        self._stale: set[int] = set()
-        self._last = 0
-        for batch, seqs in self._connection.execute("SELECT batch, seqs FROM claimed").fetchall():
-            self._last = max(self._last, batch)
-            listed = [(seq,) for seq in unpacked(seqs)]
-            self._keep(batch, list(fetch_rows(self._connection, _UNSETTLED, listed, ")")))
-            self._stale.add(batch)
-        self.tidy()
-
-    @property
-    def held(self) -> AbstractSet[int]:
-        """All records that are claimed and not settled."""
-        return self._batch_of.keys()
-
-    def count(self, location: int) -> int:
-        """How many records of a location are held."""
-        return sum(map(len, self.lanes.get(location, {}).values()))
-
-    def add(self, places: Sequence[tuple[int, int, int]]) -> None:
-        """Note a batch of (location, lane, seq) as claimed, on disk and in memory."""
-        self._last += 1
-        seqs = [place[2] for place in places]
-        run_rows(self._connection, _INSERT, [(self._last, packed(seqs))])
-        self._keep(self._last, places)
-
-    def _keep(self, batch: int, places: Sequence[tuple[int, int, int]]) -> None:
-        self._left[batch] = len(places)
-        self._batch_of.update(dict.fromkeys([seq for _, _, seq in places], batch))
-        for location, lane, seq in places:
-            self.lanes[location][lane].add(seq)
-
-    def drop(self, places: Iterable[tuple[int, int, int]]) -> None:
-        """Note in memory that each (location, lane, seq) is not claimed any more."""
-        left, batch_of, lanes_of = self._left, self._batch_of, self.lanes
-        for location, lane, seq in places:
-            lanes = lanes_of[location]
-            seqs = lanes[lane]
-            seqs.remove(seq)
-            if not seqs:
-                del lanes[lane]
-                if not lanes:
-                    del lanes_of[location]
-            batch = batch_of.pop(seq)
-            left[batch] -= 1
-            self._stale.add(batch)
-
-    def tidy(self, *, everything: bool = True) -> None:
-        """Write the rows again that list what is not claimed any more.
-
-        Without ``everything`` only those that list nothing else, which is cheap; that is enough
-        where all that was dropped has left the queue.
-        """
-        empty = [batch for batch in self._stale if not self._left[batch]]
-        for batch in empty:
-            del self._left[batch]
-        self._stale.difference_update(empty)
-        run_rows(self._connection, _DELETE, [(batch,) for batch in empty], ")")
-        if not everything or not self._stale:
-            return
-        seqs: dict[int, list[int]] = {batch: [] for batch in self._stale}
-        for seq, batch in self._batch_of.items():
-            if batch in seqs:
-                seqs[batch].append(seq)
-        for batch, left in seqs.items():
-            row = packed(left), batch
-            self._connection.execute("UPDATE claimed SET seqs = ? WHERE batch = ?", row)
-        self._stale.clear()
-
 
 class Claims:
     """Lives in the writer's thread."""
@@ -166,12 +76,16 @@ class Claims:
         self.index: ClaimIndex = ClaimIndex(connection)
         self._waiting: dict[int, int] = {}
         self._walks: dict[int, tuple[int, int]] = {}
+        self._fresh: dict[int, dict[int, tuple[Any, ...]]] = defaultdict(dict)
+        """What this transaction has put into the queue, as it would be read from there: by location
+        and number."""
 
     def reload(self) -> None:
         """Read again what is held."""
         self.index.reload()
         self._waiting.clear()
         self._walks.clear()
+        self._fresh.clear()
 
     def arrived(self, location: int | None) -> None:
         """Note that the queue has one more record of a location; for None, any number of all."""
@@ -179,6 +93,14 @@ class Claims:
             self._waiting.clear()
         elif location in self._waiting:
             self._waiting[location] += 1
+
+    def submitted(self, records: Iterable[NewRecord]) -> None:
+        """Note new records that are in the queue: they may be claimed in the same transaction."""
+        for record in records:
+            draft, seq = record.draft, record.seq
+            row = draft.lane, draft.date, seq, draft.key, draft.payload, 0, draft.deferred
+            self._fresh[record.location][seq] = row
+            self.arrived(record.location)
 
     def unknown(self, lease: Lease) -> list[Claim]:
         """Return what is held of a location, in the order of its lanes."""
@@ -199,7 +121,11 @@ class Claims:
         few = []
         for catch in catches:
             queued = waiting[catch.location] + held(catch.location)
-            if queued > max(SMALL, min(FOR_EACH * catch.wanted, MODEST)):
+            fresh = self._fresh.get(catch.location, {})
+            if fresh and len(fresh) == waiting[catch.location]:  # then nothing else waits there
+                rows = sorted((lane, date, seq, 0) for lane, date, seq, *_ in fresh.values())
+                catch.choose(rows, self.index.lanes.get(catch.location, {}))
+            elif queued > max(SMALL, min(FOR_EACH * catch.wanted, MODEST)):
                 self._fill(catch)
             elif catch.wanted:
                 few.append(catch)
@@ -225,19 +151,28 @@ class Claims:
             catch.choose(queues[catch.location], self.index.lanes.get(catch.location, {}))
 
     def _claims(self, catches: Iterable[_LocationClaim], room: int) -> list[list[Claim]]:
-        taken = [place[2:4] for catch in catches for place in catch.places]
+        fresh = self._fresh
+        taken = [
+            place[2:4]
+            for catch in catches
+            for place in catch.places
+            if place[2] not in fresh.get(catch.location, ())
+        ]
         rows = fetch_rows(self._connection, _TAKEN, taken, _RECORDS)
         claims = []
         for catch in catches:
+            known = fresh.get(catch.location, {})
             of_location: list[Claim] = []
             while room > 0 and len(of_location) < len(catch.places):
-                claim = Claim(catch.lease, *next(rows))
+                row = known.get(catch.places[len(of_location)][2]) or next(rows)
+                claim = Claim(catch.lease, *row)
                 room -= claim.weight
                 of_location.append(claim)
             if len(of_location) < len(catch.places):  # the walk has passed what is left here
                 self._walks.pop(catch.location, None)
             self._waiting[catch.location] -= len(of_location)
             claims.append(of_location)
+        fresh.clear()
         return claims
 
     def _fill(self, catch: _LocationClaim) -> None:

@@ -185,8 +185,12 @@ def _is_disk_full(folder: Path, error: BaseException, code: int) -> bool:
         return False
 
 
-_SIZES: Final = (64, 32, 16, 8, 4, 2, 1)
+_MAX_ROWS: Final = 64
 """64 rows of 15 values stay within the 999 parameters that older SQLite allows."""
+
+_FEW: Final = 24
+"""Up to so many rows are one statement, whatever their number, and more are so many times eight
+first: each statement costs as much as several rows, and is made once and kept."""
 
 
 def run_rows(
@@ -213,14 +217,14 @@ def _statements(
     head: str, rows: Sequence[tuple[Any, ...]], tail: str
 ) -> Iterator[tuple[str, list[Any]]]:
     at = 0
-    for size in _SIZES:
-        while len(rows) - at >= size:
-            statement = _statement(head, len(rows[at]), size, tail)
-            yield statement, list(chain.from_iterable(rows[at : at + size]))
-            at += size
+    while left := len(rows) - at:
+        size = left if left <= _FEW else min(left - left % 8, _MAX_ROWS)
+        statement = _statement(head, len(rows[at]), size, tail)
+        yield statement, list(chain.from_iterable(rows[at : at + size]))
+        at += size
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_STATEMENTS)
 def _statement(head: str, width: int, rows: int, tail: str) -> str:
     row = f"({','.join('?' * width)})"
     return f"{head} VALUES {','.join([row] * rows)}{tail}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.lookups import Lookups
-    from leadconnector_async.outbox.record_store import QueuePlace
+    from leadconnector_async.outbox.record_store import NewRecord, QueuePlace
     from leadconnector_async.outbox.requeueing import FailedRow
     from leadconnector_async.outbox.sqlite.claims import Claims
     from leadconnector_async.outbox.sqlite.counters import Counters
@@ -84,20 +84,28 @@ class Enqueuer:
         self._claims.arrived(None)
         return bool(up_to == last)
 
-    def publish_ahead(self, seqs: Sequence[int], places: Sequence[QueuePlace]) -> None:
-        """Publish new records, ahead of others that are only staged; put some of them in."""
-        between = "SELECT 1 FROM record WHERE seq > ? AND seq < ? LIMIT 1"
-        if self._connection.execute(between, (self._published, seqs[0])).fetchone() is None:
-            self._mark(seqs[-1])
+    def publish_ahead(self, created: Sequence[NewRecord]) -> None:
+        """Publish new records, ahead of others that are only staged; put the sound ones in."""
+        first, last = created[0].seq, created[-1].seq
+        if self._are_staged(self._published + 1, first):
+            run_rows(self._connection, _PUBLISHED_AHEAD, [(record.seq,) for record in created])
         else:
-            run_rows(self._connection, _PUBLISHED_AHEAD, [(seq,) for seq in seqs])
-        self._enqueue(places)
+            self._mark(last)
+        sound = [record for record in created if record.draft.payload is not None]
+        self._enqueue([(of.location, of.draft.lane, of.draft.date, of.seq) for of in sound])
+        self._claims.submitted(sound)
+
+    def _are_staged(self, first: int, end: int) -> bool:
+        between = "SELECT 1 FROM record WHERE seq >= ? AND seq < ? LIMIT 1"
+        return (
+            first < end and self._connection.execute(between, (first, end)).fetchone() is not None
+        )
 
     def publish_known(self, place: QueuePlace) -> None:
         """Put a record in that an earlier run staged and did not publish, or left for later."""
         if not self.is_published(place[3]):
             run_rows(self._connection, _PUBLISHED_AHEAD, [(place[3],)])
-            self._enqueue([place])
+            self._put_in(place)
         elif self._connection.execute(_TAKE, place).rowcount:  # it was left for later
             self._claims.arrived(place[0])
 
@@ -105,7 +113,7 @@ class Enqueuer:
         """Put a record in whose end was taken back. One that is not published yet has to wait."""
         if self.is_published(place[3]):
             self._claims.index.tidy()
-            self._enqueue([place])
+            self._put_in(place)
 
     def is_published(self, seq: int) -> bool:
         """Tell whether a record has had its turn to be put in."""
@@ -114,10 +122,12 @@ class Enqueuer:
         row = self._connection.execute("SELECT 1 FROM early WHERE seq = ?", (seq,)).fetchone()
         return row is not None
 
+    def _put_in(self, place: QueuePlace) -> None:
+        self._enqueue([place])
+        self._claims.arrived(place[0])
+
     def _enqueue(self, places: Sequence[QueuePlace]) -> None:
         run_rows(self._connection, _ENQUEUE, [(*place, 0) for place in places])
-        for place in places:
-            self._claims.arrived(place[0])
 
     def _mark(self, seq: int) -> None:
         self._connection.execute("UPDATE sealed SET seq = ?", (seq,))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import QueuePlace
-    from leadconnector_async.outbox.sqlite.claims import ClaimIndex
+    from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
     from leadconnector_async.outbox.sqlite.counters import Counters
     from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
     from leadconnector_async.outbox.sqlite.source_form import Stored
@@ -153,12 +153,7 @@ class SqliteRecords(RecordStore):
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """See `RecordStore.publish_ahead`."""
-        places: list[QueuePlace] = [
-            (one.location, one.draft.lane, one.draft.date, one.seq)
-            for one in created
-            if one.draft.payload is not None
-        ]
-        self._enqueuer.publish_ahead([record.seq for record in created], places)
+        self._enqueuer.publish_ahead(created)
 
     async def publish_known(self, seq: int) -> State:
         """See `RecordStore.publish_known`."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
-from leadconnector_async.outbox.sqlite.claims import ClaimIndex
+from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed, run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS

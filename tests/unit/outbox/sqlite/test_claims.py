@@ -10,6 +10,7 @@ from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, published
 
 from leadconnector_async.outbox.sqlite.claims import DEPTH, LANES, MODEST, STRETCH, Claims
 from leadconnector_async.outbox.sqlite.connection import open_to_write
+from leadconnector_async.outbox.sqlite.jobs import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +75,19 @@ def test_a_claim_of_nothing_writes_nothing(tmp_path: Path) -> None:
         return log.read_bytes() == before
 
     assert in_outbox(tmp_path / "o.db", work)
+
+
+def test_what_is_claimed_as_it_is_taken_in_is_not_read(tmp_path: Path) -> None:
+    """As long as nothing else of its location waits: of that is chosen, too."""
+    statements: list[str] = []
+    with closing(open_store(str(tmp_path / "o.db"), sqlite3.connect)) as store:
+        lease = store.acquire(["l1"])[0].lease
+        store.take_in([draft("a")], [(lease, 9)])
+        store.connection.set_trace_callback(statements.append)
+        _, (first,) = store.take_in([draft("b", lane=1), draft("c", lane=2)], [(lease, 1)])
+        assert not [asked for asked in statements if " queue" in asked and "SELECT" in asked]
+        _, (rest,) = store.take_in([draft("d", lane=3)], [(lease, 9)])
+        assert sorted(keys(first + rest)) == ["b", "c", "d"]
 
 
 @pytest.mark.slow
