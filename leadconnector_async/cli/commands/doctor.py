@@ -14,8 +14,7 @@ from leadconnector_async import __version__
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import say, width, wrapped
-from leadconnector_async.cli.option_types import OUTBOX, location
-from leadconnector_async.cli.options import option
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.report_lines import print_json
 
 if TYPE_CHECKING:
@@ -30,28 +29,10 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
 
 @click.command("doctor")
 @options.sources(required=False)
-@option(
-    "--location ID",
-    type=location,
-    help="The location to import into.  [default: all of a file]",
+@options_of(
+    *("doctor.location", "doctor.outbox", "access.token", "api", "doctor.sandbox"),
+    *("doctor.canary", "source", "access.provider", "output"),
 )
-@option(
-    "--outbox FILE|URL",
-    type=OUTBOX,
-    help="The outbox that the import is to have: its room, its server and its state are looked at.",
-)
-@options.token_option
-@options.api_options
-@option("--sandbox", is_flag=True, help="Examine a stand-in for the API inside this program.")
-@option(
-    "--canary",
-    is_flag=True,
-    help="Make one contact with a number that cannot exist, write one message of each type that "
-    "the files use, read each back, say what the account did with it, and remove the contact.",
-)
-@options.source_options
-@options.provider_option
-@options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Say whether an import would work, before the first one: each finding names its fix.

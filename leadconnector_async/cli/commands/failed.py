@@ -14,7 +14,7 @@ import msgspec
 
 from leadconnector_async.cli.atomic_write import atomic_write
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.options import option, outbox_option
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import reason_lines
 from leadconnector_async.models import Refusal
@@ -32,21 +32,7 @@ if TYPE_CHECKING:
 
 
 @click.command("failed")
-@outbox_option
-@option(
-    "--output FILE",
-    "-o",
-    default="-",
-    show_default=False,
-    type=click.Path(dir_okay=False, writable=True, allow_dash=True),
-    help="The file to write, readable by you alone, as it holds the messages. By default, and for "
-    "-, standard output.",
-)
-@option(
-    "--dismiss REASON|FILE",
-    help="Give up for good what failed for a reason, of which a part that no other one has is "
-    "enough, or what is on a list that -o wrote.",
-)
+@options_of("outbox.outbox", "failed")
 def command(outbox: str, output: str, dismiss: str | None) -> None:
     """Write the records that failed or are unresolved, in the form of the file they came from.
 

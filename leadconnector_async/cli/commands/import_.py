@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from leadconnector_async.cli import options
-from leadconnector_async.cli.option_types import OUTBOX, location
 from leadconnector_async.cli.options import options_of
-from leadconnector_async.cli.sending_options import piece_options, sending_options
-
-SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 
 
 @click.command("import")
 @options.sources(required=False)
 @options_of(
-    f"""
-    --location ID
-        The location of the records; one that names its own ("locationId") goes there. By default
-        the one of --locations, where it lists just one.
-    --outbox FILE|URL
-        The file in which the import keeps what became of each record, or the URL of a database,
-        postgresql://USER@HOST/DATABASE?schema=NAME. Give the same one to go on. Required, but for
-        --sandbox ({SANDBOX_OUTBOX}).
-    """,
-    location={"type": location},
-    outbox={"type": OUTBOX},
+    *("import.location", "import.outbox", "access.token", "access.source-token", "api"),
+    *("import.sandbox", "import.dry-run", "import.stage-only", "source", "access.provider"),
+    *("piece", "sending", "output"),
 )
-@options.token_option
-@options.source_token_option
-@options.api_options
-@options_of(
-    """
-    --sandbox
-        Send to a stand-in for the API inside this program: no account and no token are needed, and
-        nothing leaves the machine.
-    --dry-run
-        Do everything but the requests, write nothing, and estimate the time by the quota.
-    --stage-only
-        Check all records and write them to the outbox, and send nothing: workers do, where it is in
-        a database, or the same command without this option.
-    """,
-)
-@options.source_options
-@options.provider_option
-@piece_options
-@sending_options
-@options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Import message history from files.
@@ -92,7 +60,7 @@ def _fill_in(given: dict[str, Any]) -> None:
     from leadconnector_async.outbox.open import exists  # noqa: PLC0415 - not for help
 
     if given["sandbox"]:
-        given["outbox"] = given["outbox"] or SANDBOX_OUTBOX
+        given["outbox"] = given["outbox"] or options.SANDBOX_OUTBOX
     elif not given["outbox"] and not given["dry_run"]:
         raise click.UsageError(
             "an import needs --outbox FILE, such as --outbox history.db: there it keeps what "

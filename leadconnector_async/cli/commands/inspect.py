@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.cli.commands.validate import RowChecker
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.options import source_options, source_options_of
+from leadconnector_async.cli.options import options_of, source_options_of
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import Parsed, SourceRow, open_sources
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @click.argument("path", metavar="[FILE]", required=False, type=click.Path(allow_dash=True))
-@source_options
+@options_of("source")
 def command(path: str | None, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Look at a file before it is imported.
 

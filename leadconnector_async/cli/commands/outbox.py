@@ -11,7 +11,7 @@ import click
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.option_types import OUTBOX
-from leadconnector_async.cli.options import json_option, option, outbox_option
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import print_json
 from leadconnector_async.outbox.open import open_outbox, read_outbox, shown_place
@@ -57,8 +57,7 @@ def _open(outbox: str, *, create: bool) -> None:
 
 
 @command.command("check")
-@outbox_option
-@json_option
+@options_of("outbox.outbox", "output.json")
 def check(outbox: str, *, as_json: bool) -> None:
     """See that every record is accounted for, and all counts are right.
 
@@ -94,14 +93,7 @@ def check(outbox: str, *, as_json: bool) -> None:
 
 
 @command.command("backup")
-@outbox_option
-@option(
-    "-o",
-    "--output FILE",
-    type=click.Path(dir_okay=False),
-    required=True,
-    help="The copy, which must not exist yet.",
-)
+@options_of("outbox.outbox", "outbox.output")
 def backup(outbox: str, output: str) -> None:
     """Copy an outbox as it is now, also while an import runs, and its folder of files with it."""
     run_waiting("Copying", back_up(outbox, output))
@@ -109,8 +101,7 @@ def backup(outbox: str, output: str) -> None:
 
 
 @command.command("forget")
-@outbox_option
-@option("--yes", is_flag=True, help="Do it: the texts cannot be had back.")
+@options_of("outbox.outbox", "outbox.yes")
 def forget(outbox: str, *, yes: bool) -> None:
     """Forget what settled messages say, and whom they are with; for good.
 
@@ -125,8 +116,7 @@ def forget(outbox: str, *, yes: bool) -> None:
 
 
 @command.command("move")
-@outbox_option
-@option("--to FILE|URL", type=OUTBOX, required=True, help="Where it is from now on.")
+@options_of("outbox.outbox", "outbox.to")
 def move(outbox: str, to: str) -> None:
     """Move an outbox from a file to a database, or back, with all that it knows.
 

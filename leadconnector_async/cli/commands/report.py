@@ -16,7 +16,7 @@ import click
 
 from leadconnector_async.cli.atomic_write import atomic_write
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.options import option, outbox_option
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import run_waiting
 
 if TYPE_CHECKING:
@@ -25,20 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@outbox_option
-@option(
-    "--html FILE",
-    type=click.Path(dir_okay=False, allow_dash=True),
-    help="The file to write, such as report.html, or - for standard output. An earlier page there "
-    "is replaced.",
-)
-@option(
-    "--csv FILE",
-    "as_csv",
-    type=click.Path(dir_okay=False, allow_dash=True),
-    help="A table with one row for each record, such as report.csv, or - for standard output.",
-)
-@option("--title TEXT", help="What stands above it, such as the client's name.")
+@options_of("outbox.outbox", "report")
 def command(outbox: str, html: str | None, as_csv: str | None, title: str | None) -> None:
     """Write down what became of all messages: as one HTML page, or as a table of the records.
 

@@ -7,15 +7,14 @@ import shlex
 import click
 
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.options import json_option, outbox_option
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import print_json
 from leadconnector_async.outbox.open import shown_place, write_outbox
 
 
 @click.command("retry")
-@outbox_option
-@json_option
+@options_of("outbox.outbox", "output.json")
 def command(outbox: str, *, as_json: bool) -> None:
     """Put failed records back, after the cause was mended in the account.
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leadconnector_async.cli.option_types import MAX_PORT, quota
 from leadconnector_async.cli.options import options_of
 
 if TYPE_CHECKING:
@@ -14,56 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command("sandbox")
-@options_of(
-    """
-    --host
-        The address to listen at.
-    --port
-        The port; 0 takes a free one.
-    --limit N/SECONDS
-        Requests per seconds that each location allows, such as 100/10. By default no limit.
-    --window
-        How the limit is counted.
-    --daily
-        Requests a day for each location, beside --limit.
-    --latency, latency_ms
-        Milliseconds of a round trip.
-    --jitter, jitter_ms
-        Milliseconds more, at random.
-    --fault KIND[:before|after][:P][:NAME=VALUE…], faults
-        A fault, how probable it is, and for which requests, such as drop:after:0.05,
-        500:conversationProviderId=ID or 422:after:endpoint=create_contact. Repeat it for more.
-    --location-token TOKEN=LOCATION, tokens
-        Let in this token, for this location, and no unknown one. Repeat it for more.
-    --oauth
-        Install an OAuth app, in the locations of --location-token.
-    --known
-        A CSV file of the only contacts that there are: id, phone, email, name, additionalEmails,
-        locationId. Others are refused.
-    --provider-type ID=TYPE, providers
-        Know this conversation provider, for messages of this type. Repeat it for more.
-    --read-lag
-        Seconds until a stored message can be read.
-    --search-lag
-        Seconds until a new conversation can be found.
-    --seed
-        What chance begins with: the same faults each time.
-    """,
-    host={"default": "127.0.0.1"},
-    port={"type": click.IntRange(0, MAX_PORT), "default": 8700},
-    limit={"type": quota},
-    window={"choices": ("fixed", "sliding", "bucket")},
-    daily={"type": click.IntRange(1)},
-    latency={"type": click.FloatRange(0), "default": 0.0},
-    jitter={"type": click.FloatRange(0), "default": 0.0},
-    fault={"multiple": True},
-    location_token={"multiple": True},
-    known={"type": click.Path(exists=True, dir_okay=False)},
-    provider_type={"multiple": True},
-    read_lag={"type": click.FloatRange(0), "default": 0.0},
-    search_lag={"type": click.FloatRange(0), "default": 0.0},
-    seed={"type": int, "default": 0},
-)
+@options_of("sandbox")
 def command(host: str, port: int, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Run a stand-in for the API until Ctrl-C. It keeps messages in memory only.
 

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from leadconnector_async.cli.format import counted, moment, say
-from leadconnector_async.cli.options import json_option, outbox_option
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import print_json
 from leadconnector_async.errors import OutboxUnusableError
@@ -29,8 +29,7 @@ MAX_SHOWN: Final = 50
 
 @click.command("show")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@outbox_option
-@json_option
+@options_of("outbox.outbox", "output.json")
 def command(ids: tuple[str, ...], outbox: str, *, as_json: bool) -> None:
     """Tell where records were read, what happened on their way, and how they ended.
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 from msgspec.structs import asdict, replace
 
-from leadconnector_async.cli import option_types, report_lines
+from leadconnector_async.cli import report_lines
 from leadconnector_async.cli.format import by_quota, counted, duration, moment, rate, say
-from leadconnector_async.cli.options import json_option, option, outbox_option
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import live_lines, run_waiting
-from leadconnector_async.cli.sending_options import share_option
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.open import is_url, read_outbox, shown_place
 from leadconnector_async.quota.limits import RateLimit
@@ -33,16 +32,7 @@ WATCH_S: Final = 2.0
 
 
 @click.command("status")
-@outbox_option
-@share_option
-@option(
-    "--for TIME",
-    "run_for",
-    type=option_types.duration,
-    help="How long each run is to take, as 2h or 1h30m: in how many all is sent.",
-)
-@option("--watch", is_flag=True, help="Say it again every two seconds, until interrupted.")
-@json_option
+@options_of("outbox.outbox", "sending.share", "status", "output.json")
 def command(
     outbox: str, *, share: float, run_for: float | None, watch: bool, as_json: bool
 ) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.options import option
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import note_lines, print_json, reason_lines
 from leadconnector_async.records.builder import RowCheck, RowDrafter, check_row
@@ -89,10 +89,7 @@ class RowChecker:
 
 @click.command("validate")
 @options.sources(required=True)
-@options.source_options
-@options.provider_option
-@options.json_option
-@option("--quiet", "-q", is_flag=True, help="Print the counts, and not every line.")
+@options_of("source", "access.provider", "output.json", "validate.quiet")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Read files of records, and print what is wrong with them. Nothing is stored or sent.

@@ -13,8 +13,7 @@ from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import ApiOptions
-from leadconnector_async.cli.option_types import location
-from leadconnector_async.cli.options import option
+from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.errors import AccessError
@@ -47,12 +46,9 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@options.outbox_option
-@options.token_option
-@options.source_token_option
-@options.api_options
-@option("--location ID", type=location, help="Compare this location alone.")
-@options.output_options
+@options_of(
+    *("outbox.outbox", "access.token", "access.source-token", "api", "verify.location", "output")
+)
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Read back what the API holds, page by page, and report what is missing or double.

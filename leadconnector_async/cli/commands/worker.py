@@ -11,8 +11,7 @@ import click
 
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
-from leadconnector_async.cli.options import option
-from leadconnector_async.cli.sending_options import sending_options
+from leadconnector_async.cli.options import options_of
 
 if TYPE_CHECKING:
     from leadconnector_async.cli.import_options import WorkerOptions
@@ -25,23 +24,9 @@ COUNTED_S: Final = 2.0
 
 
 @click.command("worker")
-@option(
-    "--outbox URL",
-    required=True,
-    help="The outbox, in a PostgreSQL database: postgresql://USER@HOST/DATABASE?schema=NAME. "
-    "Better given in the environment, if it holds a password.",
+@options_of(
+    *("worker.outbox", "access.token", "api", "sending", "worker.lease", "worker.drain", "output")
 )
-@options.token_option
-@options.api_options
-@sending_options
-@option(
-    "--lease SECONDS",
-    type=click.FloatRange(3),
-    default=10.0,
-    help="How long after this worker was last heard of others have its locations.",
-)
-@option("--drain", is_flag=True, help="End when nothing is left to send, by whomever.")
-@options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Send what is staged in a database, until stopped, beside any number of other workers.
