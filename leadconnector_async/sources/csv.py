@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions
-from leadconnector_async.sources.byte_stream import ByteStream, TooLong
+from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
 from leadconnector_async.sources.stream_source import StreamSource
 from leadconnector_async.sources.table import Table, is_blank
@@ -153,8 +153,8 @@ class Delimited(StreamSource):
         SourceError: the header is not usable.
     """
 
-    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
-        super().__init__(stream, text, options)
+    def __init__(self, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(text, options)
         # The limit is of the whole process, and 128 KiB; it is only ever raised here.
         csv.field_size_limit(max(csv.field_size_limit(), 2 * LINE_LIMIT))
         vocabulary = Vocabulary(options)

@@ -26,7 +26,7 @@ from leadconnector_async.sources.text_log import HtmlLog, TextLog, log_mapping_o
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
+    from leadconnector_async.sources.byte_stream import SourceFile
 
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 
@@ -89,7 +89,7 @@ def _opened(file: SourceFile, options: SourceOptions) -> Source:
         return book
     stream = file.stream()
     try:
-        return _source(name, stream, options)
+        return _source(name, Utf8Text(stream, None if name in MAIL else options.encoding), options)
     except BaseException:
         stream.close()
         raise
@@ -127,39 +127,39 @@ def told_by(head: bytes, name: str | None, options: SourceOptions) -> str | None
     return name
 
 
-def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Source:
-    text = Utf8Text(stream, None if name in MAIL else options.encoding)
-    _refuse_foreign(stream, text.head)
+def _source(name: str | None, text: Utf8Text, options: SourceOptions) -> Source:
+    _refuse_foreign(text)
     if name not in MAIL and (log := log_mapping_of(text.head, options)) is not None:
-        return _by(log, stream, text, options)
+        return _by(log, text, options)
     if options.format is None:
         name = told_by(text.head, name, options)
     if name in MAIL:
         from leadconnector_async.sources.mailbox import Mailbox  # noqa: PLC0415 - few are such
 
-        source: Source = Mailbox(stream, text.chunks(), options, single=name == "eml")
+        source: Source = Mailbox(text, options, single=name == "eml")
     elif (name := name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")) == "xml":
-        source = _markup(stream, text, options)
+        source = _markup(text, options)
     elif name == "singer" or (
         name == "jsonl" and options.format is None and begins_as_singer(text.head)
     ):
-        source = SingerSource(stream, text, options)
+        source = SingerSource(text, options)
     elif name == "jsonl":
-        source = JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
+        source = JsonSource(text, options, layout_of_json(text.stream.name, text.head, options))
     else:
-        source = _delimited(stream, text, options)
-    source.warnings += misnamed(stream.name, name, options)
+        source = _delimited(text, options)
+    source.warnings += misnamed(source.name, name, options)
     return source
 
 
-def _delimited(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+def _delimited(text: Utf8Text, options: SourceOptions) -> Source:
     try:
-        return Delimited(stream, text, options)
+        return Delimited(text, options)
     except SourceError as error:
-        beginning = f"{PurePath(stream.name).name}\n{text.head.decode(errors='replace')}"
+        name = text.stream.name
+        beginning = f"{PurePath(name).name}\n{text.head.decode(errors='replace')}"
         for mark, why in table_of("file_kinds.toml")["chats"].items():
             if options.format is None and re.search(mark, beginning, re.IGNORECASE | re.MULTILINE):
-                raise UnknownChatError(f"{stream.name}: {why}") from error
+                raise UnknownChatError(f"{name}: {why}") from error
         raise
 
 
@@ -167,8 +167,7 @@ class UnknownChat(RowSource):
     """Refuses a chat that no mapping reads, as one record, so that it counts among others."""
 
     def __init__(self, file: SourceFile, options: SourceOptions, error: UnknownChatError) -> None:
-        stream = file.stream()
-        super().__init__(stream, Utf8Text(stream, options.encoding), options)
+        super().__init__(Utf8Text(file.stream(), options.encoding), options)
         self._why = str(error).removeprefix(f"{file.name}: ")
 
     def __iter__(self) -> Iterator[Parsed]:
@@ -176,27 +175,28 @@ class UnknownChat(RowSource):
         yield Parsed(1, in_api_names({"file": self.name}), None, (Problem("file", wrong, fix),))
 
 
-def _by(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+def _by(name: str, text: Utf8Text, options: SourceOptions) -> Source:
     definition = mapping_files.chosen(name, options)
     kind = HtmlLog if definition.text is None else TextLog
-    source = kind(stream, text, options, definition)
+    source = kind(text, options, definition)
     if name != options.mapping_file:
         source.recognised = name
         source.warnings.append(f"begins as what --mapping {name} reads: read by it")
     return source
 
 
-def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+def _markup(text: Utf8Text, options: SourceOptions) -> Source:
     from leadconnector_async.sources.xml import XmlSource  # noqa: PLC0415 - few are such
 
-    name, notes = mapping_files.choice_of_markup(stream.name, text.head, options)
-    source = XmlSource(stream, text, replace(options, mapping_file=name))
+    name, notes = mapping_files.choice_of_markup(text.stream.name, text.head, options)
+    source = XmlSource(text, replace(options, mapping_file=name))
     source.warnings += notes
     source.recognised = name if notes else None
     return source
 
 
-def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
+def _refuse_foreign(text: Utf8Text) -> None:
+    stream, head = text.stream, text.head
     if head[_TAR] == b"ustar":
         fix = "unpack it, and name the files in it, or the folder if it holds mails"
         raise SourceError(f"{stream.name}: is a tar archive: {fix}")

@@ -41,10 +41,10 @@ codecs.register_error(_MARK, lambda e: (_UNDECODABLE, cast("UnicodeDecodeError",
 
 
 class Utf8Text:
-    """A stream as UTF-8. ``head`` is its beginning, ``encoding`` what it was written in."""
+    """A ``stream`` as UTF-8. ``head`` is its beginning, ``encoding`` what it was written in."""
 
     def __init__(self, stream: ByteStream, encoding: str | None) -> None:
-        self._stream = stream
+        self.stream = stream
         self._raw = stream.chunks()
         start = b""
         while len(start) < _HEAD and (chunk := next(self._raw, b"")):

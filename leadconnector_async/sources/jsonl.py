@@ -16,7 +16,7 @@ from leadconnector_async.models import Call, Contact, Problem
 from leadconnector_async.sources import encoding, fields
 from leadconnector_async.sources.attachments import are_remote
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, SourceRow
-from leadconnector_async.sources.byte_stream import ByteStream, TooLong
+from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
 from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
@@ -70,12 +70,10 @@ class JsonSource(StreamSource):
     occurs twice, which is looked for in the first lines and a sample of the others.
     """
 
-    def __init__(
-        self, stream: ByteStream, text: Utf8Text, options: SourceOptions, layout: JsonLayout
-    ) -> None:
-        super().__init__(stream, text, options)
+    def __init__(self, text: Utf8Text, options: SourceOptions, layout: JsonLayout) -> None:
+        super().__init__(text, options)
         self._layout = layout
-        self._objects = Objects(layout.choice, options.mapping, self._coercer, stream)
+        self._objects = Objects(layout.choice, options.mapping, self._coercer, text.stream)
         self._latest = self._coercer.dates.latest
         self._pages: list[str] = []
         self.recognised: str | None = layout.choice.recognised
@@ -277,8 +275,8 @@ class SingerSource(JsonSource):
         SourceError: none is given, and nothing at the beginning is read by any.
     """
 
-    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
-        super().__init__(stream, text, options, layout_of_singer(stream.name, text.head, options))
+    def __init__(self, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(text, options, layout_of_singer(text.stream.name, text.head, options))
         self._strange: Counter[str] = Counter()
         self._reads: dict[str, bool] = {}
 

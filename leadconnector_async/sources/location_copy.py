@@ -146,9 +146,8 @@ def open_copy(location: str, options: SourceOptions) -> Source:
         )
     copy = LocationCopy(options.spool, location)
     try:
-        stream = stream_of(copy.lines(), name, close=copy.close)
-        text = Utf8Text(stream, "utf-8")
-        source = JsonSource(stream, text, options, JsonLayout(None, Choice(load_mapping(MAPPING))))
+        text = Utf8Text(stream_of(copy.lines(), name, close=copy.close), "utf-8")
+        source = JsonSource(text, options, JsonLayout(None, Choice(load_mapping(MAPPING))))
         source.warnings += [] if copy.count() else ["has no messages"]
     except BaseException:
         copy.close()

@@ -10,6 +10,8 @@ from email.policy import compat32
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, Self
 
+from msgspec.structs import replace
+
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources import mail_headers
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
     from email.message import Message
 
+    from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.members import Members
 
     Values = dict[str, object]
@@ -64,11 +67,8 @@ class MailReader:
         self.warnings: list[str] = []
         if options.mapping_file is not None:
             self.warnings.append("holds mails, which are read without --mapping")
-        self.form: bytes = SourceFormat(
-            format="jsonl",
-            timezone=None if options.timezone is None else str(options.timezone),
-            region=options.region,
-        ).encoded()
+        unmapped = replace(options, mapping={}, date_format=None)
+        self.form: bytes = SourceFormat.of(unmapped, "jsonl").encoded()
 
     def _warn(self, notice: str) -> None:
         if notice not in self.notices:
@@ -232,12 +232,10 @@ class MailReader:
 class Mailbox(MailReader, OpenSource):
     """Reads an mbox file, or, for ``single``, a file that is one mail."""
 
-    def __init__(
-        self, stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
-    ) -> None:
-        OpenSource.__init__(self, stream)
-        MailReader.__init__(self, stream.name, options)
-        self._chunks = chunks
+    def __init__(self, text: Utf8Text, options: SourceOptions, *, single: bool) -> None:
+        OpenSource.__init__(self, text.stream)
+        MailReader.__init__(self, self.name, options)
+        self._chunks = text.chunks()
         self._single = single
 
     def __iter__(self) -> Iterator[Parsed]:

@@ -209,13 +209,8 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     @property
     def table(self) -> RecordKind:
         """The one kind of record that a table, or JSON, has."""
-        return RecordKind(
-            fields=self.fields,
-            skip=self.skip,
-            leave_out=self.leave_out,
-            not_carried=self.not_carried,
-            chat=self.chat,
-        )
+        names = (name for name in RecordKind.__struct_fields__ if hasattr(self, name))
+        return RecordKind(**{name: getattr(self, name) for name in names})
 
     def columns(self) -> set[str]:
         """Every column of a table that the mapping knows, in one spelling."""

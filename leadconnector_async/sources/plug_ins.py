@@ -91,7 +91,7 @@ def _opened(point: EntryPoint, path: str, options: SourceOptions) -> Source | st
     stream = stream_of(lines, path)
     stream.beside = SourceFile.at(path).beside
     text = Utf8Text(stream, "utf-8")
-    return JsonSource(stream, text, options, layout_of_json(path, text.head, options))
+    return JsonSource(text, options, layout_of_json(path, text.head, options))
 
 
 def _called(point: EntryPoint) -> str:

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import needs
-from leadconnector_async.sources.cell_errors import errors_of
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
-from leadconnector_async.sources.days_of_1904 import is_of_1904, since_1900
 from leadconnector_async.sources.fields import listed, scalar_text, shown, stripped
 from leadconnector_async.sources.members import DAMAGED
 from leadconnector_async.sources.table import Table, is_blank
+from leadconnector_async.sources.workbook_parts import errors_of, is_of_1904, since_1900
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -95,7 +95,8 @@ class StreamSource(OpenSource):
     recognised: str | None = None
     """The mapping that reads it, if it was not given."""
 
-    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
+    def __init__(self, text: Utf8Text, options: SourceOptions) -> None:
+        stream = text.stream
         super().__init__(stream)
         self._text = text
         self._options = options
@@ -113,8 +114,8 @@ class StreamSource(OpenSource):
 class RowSource(StreamSource):
     """A source of rows. Lists of what failed have the API's names, as JSON Lines."""
 
-    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
-        super().__init__(stream, text, options)
+    def __init__(self, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(text, options)
         self.form: bytes = SourceFormat.of(options, "jsonl").encoded()
 
     def reader_of(self, kind: RecordKind, definition: Definition) -> RowMapper:

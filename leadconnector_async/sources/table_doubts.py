@@ -17,19 +17,8 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.base import Identity, Parsed, SourceOptions
     from leadconnector_async.sources.columns import Columns
 
-_ERRORS: Final = frozenset(
-    (
-        "#NAME?",
-        "#REF!",
-        "#VALUE!",
-        "#DIV/0!",
-        "#NUM!",
-        "#NULL!",
-        "#N/A",
-        "#CALC!",
-        "#SPILL!",
-        "#ERROR!",
-    )
+_ERRORS: Final = frozenset(("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!")).union(
+    ("#NULL!", "#N/A", "#CALC!", "#SPILL!", "#ERROR!")
 )
 
 _LOST_TEXT: Final = Problem(

@@ -20,7 +20,7 @@ from msgspec import Struct
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, needs
-from leadconnector_async.sources.byte_stream import ByteStream, TooLong
+from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.fields import stripped
 from leadconnector_async.sources.mapping_files import load_mapping, names_in
 from leadconnector_async.sources.stream_source import RowSource
@@ -75,10 +75,8 @@ class _Entry(Struct):
 class TextLog(RowSource):
     """Reads text by a mapping that has a ``text``."""
 
-    def __init__(
-        self, stream: ByteStream, text: Utf8Text, options: SourceOptions, definition: Definition
-    ) -> None:
-        super().__init__(stream, text, options)
+    def __init__(self, text: Utf8Text, options: SourceOptions, definition: Definition) -> None:
+        super().__init__(text, options)
         assert definition.text is not None  # noqa: S101 - whoever opens it has looked
         form = definition.text
         self._begins, self._within, self._ends, self._blocks = (
@@ -191,11 +189,9 @@ class HtmlLog(RowSource):
         SourceError: the package that parses is not installed.
     """
 
-    def __init__(
-        self, stream: ByteStream, text: Utf8Text, options: SourceOptions, definition: Definition
-    ) -> None:
-        super().__init__(stream, text, options)
-        with needs(stream.name, "selectolax", "html"):
+    def __init__(self, text: Utf8Text, options: SourceOptions, definition: Definition) -> None:
+        super().__init__(text, options)
+        with needs(self.name, "selectolax", "html"):
             from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415 - an extra
         self._parser = LexborHTMLParser
         self._begins = _beginnings(definition)

@@ -24,7 +24,6 @@ from leadconnector_async.sources.xml_element import Element, ElementReader
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapping import Definition
 
@@ -91,8 +90,8 @@ class XmlSource(RowSource):
         SourceError: there is no such mapping.
     """
 
-    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
-        super().__init__(stream, text, options)
+    def __init__(self, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(text, options)
         self._root = root_of(text.head)
         name = options.mapping_file or ""
         definition = chosen(name, options)

@@ -74,7 +74,7 @@ BERLIN = SourceOptions(undated="now", timezone=ZoneInfo("Europe/Berlin"))
 
 def _reader(options: SourceOptions) -> JsonSource:
     stream = ByteStream(io.BytesIO(), "history.jsonl")
-    return JsonSource(stream, Utf8Text(stream, None), options, JsonLayout())
+    return JsonSource(Utf8Text(stream, None), options, JsonLayout())
 
 
 @given(RECORDS, st.sampled_from([SourceOptions(undated="now"), BERLIN]), st.booleans())
@@ -143,7 +143,7 @@ def test_the_fast_way_is_taken_again() -> None:
 
     content = b"\n".join([odd] * 1600 + [plain] * 1000)
     stream = ByteStream(io.BytesIO(content), "history.jsonl")
-    reader = Counting(stream, Utf8Text(stream, None), SourceOptions(undated="now"), JsonLayout())
+    reader = Counting(Utf8Text(stream, None), SourceOptions(undated="now"), JsonLayout())
     assert len(list(reader)) == 2600
     assert tried.count(odd) < 40
     assert tried.count(plain) > 900

@@ -15,7 +15,7 @@ from workbooks import workbook
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Call, Contact
 from leadconnector_async.sources import Parsed, SourceOptions, open_source, open_sources
-from leadconnector_async.sources.days_of_1904 import is_of_1904
+from leadconnector_async.sources.workbook_parts import is_of_1904
 
 pytest.importorskip("python_calamine")
 
@@ -73,7 +73,7 @@ def test_errors_in_cells_are_what_they_say(
 
     A name that was not found is none. A sheet is read in parts, wherever they end.
     """
-    monkeypatch.setattr("leadconnector_async.sources.cell_errors._AT_ONCE", at_once)
+    monkeypatch.setattr("leadconnector_async.sources.workbook_parts._AT_ONCE", at_once)
     rows: list[list[object]] = [
         ["Name", "Phone", "Direction", "Date", "Text", "Attachments"],
         ["#N/A", "+12125550100", "in", "2024-01-31T09:30:00Z", "hi", "#N/A"],

@@ -1,11 +1,14 @@
-"""Errors that cells of ``.xlsx`` hold, such as ``#N/A``.
+"""What of a workbook the library that reads it does not tell.
 
-The library that reads workbooks gives such cells as empty ones: a text would be lost unsaid.
+Errors that cells of ``.xlsx`` hold, such as ``#N/A``, it gives as empty cells: a text would be lost
+unsaid. And where days are counted from 1904, as old Macs do, it moves what has the format of a
+date; a bare number says nothing.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zipfile import ZipFile, is_zipfile
 
@@ -72,3 +75,31 @@ _AT_ONCE: Final = 1 << 20
 
 _MAX_ROW: Final = 1 << 24
 """Bytes; more than that without the end of a row is none."""
+
+
+_OF_XML: Final = re.compile(rb"<(?:\w+:)?workbookPr\s[^>]*\bdate1904\s*=\s*[\"'](?:1|true|on)\b")
+
+_OF_XLS: Final = re.compile(rb"\x22\0\x02\0(?:(\x01)|\0)\0")
+"""The record of the first day, of which there is one near the beginning."""
+
+_SERIAL: Final = re.compile(r"\s*\d{5}(?:\.\d+)?\s*")
+
+_EARLIEST: Final = 31_412
+"""1990 in days since 1904: what is less counts no days of messages."""
+
+
+def is_of_1904(whole: str | BytesIO) -> bool:
+    """Tell such a workbook, which is a path or the content."""
+    if is_zipfile(whole):
+        with ZipFile(whole) as archive:
+            books = [name for name in archive.namelist() if name.endswith("xl/workbook.xml")]
+            return any(_OF_XML.search(archive.read(name)) for name in books)
+    data = Path(whole).read_bytes() if isinstance(whole, str) else whole.getvalue()
+    found = _OF_XLS.search(data)
+    return found is not None and found[1] is not None
+
+
+def since_1900(cell: str) -> str:
+    """Write a count of days since 1904 as one since 1900."""
+    days = float(cell) if _SERIAL.fullmatch(cell) else 0
+    return cell if days < _EARLIEST else f"{days + 1462:.15g}"
