@@ -182,11 +182,12 @@ def search_conversations(state: SandboxState, request: ApiRequest) -> replies.Re
     """``GET /conversations/search``: the index learns of a conversation with its lag."""
     location = request.location(request.query.get("locationId"))
     limit = request.limit(default=20, least=1, most=100)
-    found = [
-        _seen(state, conversation, request)
-        for conversation in _candidates(state, request, location)
-        if conversation.opened_at + state.config.reads.search_lag <= request.now
-    ]
+    found = []
+    for conversation in _candidates(state, request, location):
+        if conversation.opened_at + state.config.reads.search_lag <= request.now:
+            messages = reads.visible(state, conversation.timeline.by_date(), request.now)
+            last = messages[-1] if messages else None
+            found.append(reads.conversation_view(state, conversation, last))
     sought = request.query.get("query", "").lower()
     names = ("fullName", "email", "phone")
     found = [view for view in found if any(sought in str(view[name]).lower() for name in names)]
@@ -208,11 +209,6 @@ def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list
     else:
         return state.store.conversations(location)
     return [one] if one is not None else []
-
-
-def _seen(state: SandboxState, conversation: Conversation, request: ApiRequest) -> dict[str, Any]:
-    messages = reads.visible(state, conversation.timeline.by_date(), request.now)
-    return reads.conversation_view(state, conversation, messages[-1] if messages else None)
 
 
 def refresh(state: SandboxState, request: ApiRequest) -> replies.Reply:

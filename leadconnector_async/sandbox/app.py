@@ -6,6 +6,7 @@ At the end: which address leads to which endpoint, and which scope its token nee
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -185,22 +186,13 @@ ROUTES: Final = (
     Route("location_token", "POST", "/oauth/location-token", "oauth.write", account.location_token),
 )
 
-_EXACT: Final = {(route.method, route.path): route for route in ROUTES if "{}" not in route.path}
-
-_PATTERNS: Final = [
-    (route.method, re.compile(route.path.replace("{}", "([^/]+)")), route)
-    for route in ROUTES
-    if "{}" in route.path
-]
+_PATTERNS: Final = [(re.compile(route.path.replace("{}", "([^/]+)")), route) for route in ROUTES]
 
 
+@lru_cache(maxsize=256)  # most requests go to the same few addresses
 def find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
     """The endpoint at this address, with what stands, decoded, in the places of its ``{}``."""
-    exact = _EXACT.get((method, path))
-    if exact is not None:
-        return exact, ()
-    for wanted, pattern, route in _PATTERNS:
-        match = pattern.fullmatch(path) if wanted == method else None
-        if match is not None:
-            return route, tuple(unquote(part) for part in match.groups())
+    for pattern, route in _PATTERNS:
+        if route.method == method and (match := pattern.fullmatch(path)):
+            return route, tuple(map(unquote, match.groups()))
     return None

@@ -147,18 +147,12 @@ def read_contacts(path: str, *, located: bool = True) -> Iterator[SandboxContact
 
 def _limits(options: Options) -> Limits:
     window = options.get("window", "off")
-    match window:
-        case "off":
-            return NO_LIMITS
-        case "fixed" | "sliding" | "bucket":
-            return Limits(
-                window=window,
-                max=options.get("max_requests", 100),
-                interval=options.get("interval", 10.0),
-                daily=options.get("daily", 200_000),
-            )
-        case _:
-            raise ValueError(f"window is off, fixed, sliding or bucket, not {window!r}")
+    if window == "off":
+        return NO_LIMITS
+    if window not in ("fixed", "sliding", "bucket"):
+        raise ValueError(f"window is off, fixed, sliding or bucket, not {window!r}")
+    names = {"window": "window", "max_requests": "max", "interval": "interval", "daily": "daily"}
+    return convert({names[name]: of for name, of in options.items() if name in names}, Limits)
 
 
 def parse_fault(text: str) -> Fault:

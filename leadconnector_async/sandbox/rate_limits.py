@@ -100,15 +100,12 @@ RateWindow: TypeAlias = FixedWindow | SlidingWindow | Bucket
 
 def make_window(limits: Limits) -> RateWindow | None:
     """The window that ``limits`` asks for; None counts nothing."""
-    match limits.window:
-        case "fixed":
-            return FixedWindow(limits.max, limits.interval, limits.phase)
-        case "sliding":
-            return SlidingWindow(limits.max, limits.interval)
-        case "bucket":
-            return Bucket(limits.max, limits.interval)
-        case "off":
-            return None
+    if limits.window == "fixed":
+        return FixedWindow(limits.max, limits.interval, limits.phase)
+    if limits.window == "off":
+        return None
+    kind = SlidingWindow if limits.window == "sliding" else Bucket
+    return kind(limits.max, limits.interval)
 
 
 class RateDecision(NamedTuple):
