@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from leadconnector_async.cli.import_options import SendingOptions
-    from leadconnector_async.reports.statistics import Latency, LocationStatistics, Statistics
+    from leadconnector_async.reports.statistics import Latency, Statistics
 
     _Sample = tuple[dict[str, str], float]
 
@@ -106,7 +106,12 @@ class Metrics:
             ("pauses", "counter", "reason", lambda of: of.pauses),
             ("paused_locations", "gauge", "reason", lambda of: {of.paused: 1} if of.paused else {}),
         ):
-            yield name, kind, name, self._counted(stats, label, counts)
+            samples: list[_Sample] = []
+            words = dict.fromkeys(word for of in stats.locations.values() for word in counts(of))
+            for word in words:
+                values = {place: counts(of).get(word) for place, of in stats.locations.items()}
+                samples += (({label: word, **place}, n) for place, n in self._of(values, sum))
+            yield name, kind, name, samples
         looks = [({"result": of}, n) for of, n in stats.reconciliations.items()]
         yield "reconciliations", "counter", "reconciliations", looks
 
@@ -119,14 +124,6 @@ class Metrics:
             yield from (({"location": name}, value) for name, value in found.items())
         elif found:
             yield {}, together(list(found.values()))
-
-    def _counted(
-        self, stats: Statistics, label: str, counts: Callable[[LocationStatistics], dict[str, int]]
-    ) -> Iterator[_Sample]:
-        words = dict.fromkeys(word for of in stats.locations.values() for word in counts(of))
-        for word in words:
-            values = {name: counts(of).get(word) for name, of in stats.locations.items()}
-            yield from (({label: word, **place}, n) for place, n in self._of(values, sum))
 
 
 @contextmanager

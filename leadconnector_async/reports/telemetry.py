@@ -38,11 +38,7 @@ _WORDS: Final = frozenset(
     }
 )
 
-_OUTCOMES: Final = {
-    State.SENT: "sent",
-    State.REJECTED: "rejected",
-    State.UNRESOLVED: "unresolved",
-}
+_OUTCOMES: Final = {of: of.name.lower() for of in (State.SENT, State.REJECTED, State.UNRESOLVED)}
 
 _LOCATION: Final = "leadconnector.location"
 

@@ -18,48 +18,35 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.api_request import ApiRequest
     from leadconnector_async.sandbox.state import SandboxState
 
-MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int]]] = {
-    "Call": ("TYPE_CALL", 1),
-    "SMS": ("TYPE_SMS", 2),
-    "Email": ("TYPE_EMAIL", 3),
-    "WebChat": ("TYPE_WEBCHAT", 5),
-    "Campaign_Call": ("TYPE_CAMPAIGN_CALL", 8),
-    "Campaign_VoiceMail": ("TYPE_CAMPAIGN_VOICEMAIL", 10),
-    "FB": ("TYPE_FACEBOOK", 11),
-    "GMB": ("TYPE_GMB", 15),
-    "IG": ("TYPE_INSTAGRAM", 18),
-    "WhatsApp": ("TYPE_WHATSAPP", 19),
-    "Custom": ("TYPE_CUSTOM_PROVIDER_SMS", 22),
-    "IVR_Call": ("TYPE_IVR_CALL", 24),
-    "Live_Chat": ("TYPE_LIVE_CHAT", 29),
-    "ALL_IN_ONE_CHAT": ("TYPE_LIVE_CHAT", 29),
-    "TIKTOK": ("TYPE_TIKTOK", 37),
-    "FORM_SUBMISSION": ("TYPE_FORM_SUBMISSION", 40),
-    "RCS": ("TYPE_RCS", 42),
+MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int, str]]] = {
+    "Call": ("TYPE_CALL", 1, "Call"),
+    "SMS": ("TYPE_SMS", 2, "SMS"),
+    "Email": ("TYPE_EMAIL", 3, "Email"),
+    "WebChat": ("TYPE_WEBCHAT", 5, ""),
+    "Campaign_Call": ("TYPE_CAMPAIGN_CALL", 8, "Call"),
+    "Campaign_VoiceMail": ("TYPE_CAMPAIGN_VOICEMAIL", 10, "Call"),
+    "FB": ("TYPE_FACEBOOK", 11, "Facebook"),
+    "GMB": ("TYPE_GMB", 15, ""),
+    "IG": ("TYPE_INSTAGRAM", 18, "Instagram"),
+    "WhatsApp": ("TYPE_WHATSAPP", 19, "WhatsApp"),
+    "Custom": ("TYPE_CUSTOM_PROVIDER_SMS", 22, "SMS"),
+    "IVR_Call": ("TYPE_IVR_CALL", 24, "Call"),
+    "Live_Chat": ("TYPE_LIVE_CHAT", 29, ""),
+    "ALL_IN_ONE_CHAT": ("TYPE_LIVE_CHAT", 29, ""),
+    "TIKTOK": ("TYPE_TIKTOK", 37, ""),
+    "FORM_SUBMISSION": ("TYPE_FORM_SUBMISSION", 40, ""),
+    "RCS": ("TYPE_RCS", 42, ""),
 }
+"""Of each type its name and its number on reads, and the channel that the export has it in."""
 
-CHANNELS: Final[dict[str, frozenset[str]]] = {
-    "Call": frozenset(
-        {"TYPE_CALL", "TYPE_IVR_CALL", "TYPE_CAMPAIGN_CALL", "TYPE_CAMPAIGN_VOICEMAIL"}
-    ),
-    "SMS": frozenset({"TYPE_SMS", "TYPE_CUSTOM_PROVIDER_SMS"}),
-    "Email": frozenset({"TYPE_EMAIL", "TYPE_CUSTOM_PROVIDER_EMAIL"}),
-    "WhatsApp": frozenset({"TYPE_WHATSAPP"}),
-    "Instagram": frozenset({"TYPE_INSTAGRAM"}),
-    "Facebook": frozenset({"TYPE_FACEBOOK"}),
-}
+_CHANNELS: Final = ("Call", "SMS", "Email", "WhatsApp", "Instagram", "Facebook")
 
 
-def message_type(stored: Stored) -> tuple[str, int]:
-    """The type's name and number on reads. A ``Custom`` message with mail fields is an email."""
+def message_type(stored: Stored) -> tuple[str, int, str]:
+    """How a message is read. A ``Custom`` one with mail fields is an email."""
     if stored.type == "Custom" and ("html" in stored.fields or "subject" in stored.fields):
-        return "TYPE_CUSTOM_PROVIDER_EMAIL", 23
+        return "TYPE_CUSTOM_PROVIDER_EMAIL", 23, "Email"
     return MESSAGE_TYPES_ON_READ[stored.type]
-
-
-def is_of(stored: Stored, channel: str) -> bool:
-    """Whether it is what the export calls so."""
-    return message_type(stored)[0] in CHANNELS[channel]
 
 
 def email_text(stored: Stored) -> str:
@@ -69,7 +56,7 @@ def email_text(stored: Stored) -> str:
 
 def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
     """A message as lists show it."""
-    fields, (name, number) = stored.fields, message_type(stored)
+    fields, (name, number, channel) = stored.fields, message_type(stored)
     call_status = (fields.get("call") or {}).get("status")
     view: dict[str, Any] = {
         "id": stored.id,
@@ -86,9 +73,9 @@ def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
         "source": "api",
         "meta": _meta(state, stored, call_status),
     }
-    if not is_of(stored, "Call"):  # of which attachments are kept from reads
+    if channel != "Call":  # of which attachments are kept from reads
         view["attachments"] = fields.get("attachments") or []
-        if not is_of(stored, "Email"):
+        if channel != "Email":
             view["body"] = fields.get("message") or ""
         elif state.config.reads.email_body:
             view["body"] = email_text(stored)
@@ -216,7 +203,7 @@ def get_email(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/email/{id}``, by message id or email message id."""
     sought = request.params[0]
     for stored in reversed(state.store.timelines[request.grant.location].by_arrival):
-        if sought in (stored.id, stored.email_message_id) and is_of(stored, "Email"):
+        if sought in (stored.id, stored.email_message_id) and message_type(stored)[2] == "Email":
             if _may_see(state, request, stored):
                 return replies.json_reply(200, email_view(state, stored))
             break
@@ -256,18 +243,17 @@ def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
 
 def _filter(request: ApiRequest, key: Callable[[Stored], PageCursor]) -> Callable[[Stored], bool]:
     channel = request.query.get("channel")
-    if channel is not None and channel not in CHANNELS:
-        choices = ", ".join(CHANNELS)
+    if channel is not None and channel not in _CHANNELS:
+        choices = ", ".join(_CHANNELS)
         raise replies.invalid(f"channel must be one of the following values: {choices}")
     contact, conversation = request.query.get("contactId"), request.query.get("conversationId")
     start, end = request.moment("startDate"), request.moment("endDate")
 
     def keep(stored: Stored) -> bool:
         moment = key(stored)[0]
-        is_mail = is_of(stored, "Email")  # left out unless it is asked for
-        fits_channel = is_of(stored, channel) if channel is not None else not is_mail
+        own = message_type(stored)[2]
         return (
-            fits_channel
+            (own != "Email" if channel is None else own == channel)  # mails if they are asked for
             and contact in (None, stored.contact_id)
             and conversation in (None, stored.conversation_id)
             and (start is None or moment >= start)

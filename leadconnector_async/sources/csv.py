@@ -175,6 +175,7 @@ class Delimited(StreamSource):
         self.is_known: bool = vocabulary.is_header(header)
         place = f"{self.name}: line {self._records.line}"
         self.table: Table = Table(place, header, options, self._coercer)
+        self.recognised = self.table.recognised
         self._columns = self.table.columns
         self.form: bytes = self.table.form(marked=self._marked, delimiter=delimiter)
 

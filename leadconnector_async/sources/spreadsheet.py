@@ -65,6 +65,7 @@ class Spreadsheet:
         self.dates: Dates = coercer.dates
         self.sides: ChatSides = coercer.sides
         self.table: Table = Table(place, header, options, coercer)
+        self.recognised: str | None = self.table.recognised
         self.form: bytes = self.table.form()
 
     @property

@@ -18,20 +18,16 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import Parsed, SourceRow, open_sources
 from leadconnector_async.sources.base import SettledContact, Source, SourceOptions
-from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.exports import Export, open_source
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.jsonl import JsonSource
 from leadconnector_async.sources.mapping_files import load_mapping, names_in
 from leadconnector_async.sources.people import People
 from leadconnector_async.sources.spool import SpooledUrl
-from leadconnector_async.sources.spreadsheet import Spreadsheet
-from leadconnector_async.sources.stream_source import StreamSource
+from leadconnector_async.sources.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from leadconnector_async.sources.table import Table
 
 
 @click.command("inspect")
@@ -184,8 +180,10 @@ def guess(path: str, options: SourceOptions) -> SourceOptions:
     """
     try:
         with open_source(path, options) as source:
-            found = _recognised_of(source)
-            if found is None and not _is_foreign_json(source, options):
+            found: str | None = getattr(source, "recognised", None)
+            # JSON is read by the API's names, and may have none of them.
+            is_json = options.mapping_file is None and isinstance(source, JsonSource)
+            if found is None and not (is_json and _makes_nothing(source)):
                 return options
     except SourceError as error:
         found = _first_that_reads(path, options)
@@ -196,17 +194,7 @@ def guess(path: str, options: SourceOptions) -> SourceOptions:
     return options if found is None else replace(options, mapping_file=found)
 
 
-def _recognised_of(source: Source) -> str | None:
-    """Name the mapping by which a file is read without being told so."""
-    if (table := table_of(source)) is not None:
-        return table.recognised
-    return source.recognised if isinstance(source, StreamSource) else None
-
-
-def _is_foreign_json(source: Source, options: SourceOptions) -> bool:
-    """Tell JSON that is read by the API's names, but has none."""
-    if options.mapping_file is not None or not isinstance(source, JsonSource):
-        return False
+def _makes_nothing(source: Source) -> bool:
     return all(parsed.row is None for parsed in islice(source, 1))
 
 
@@ -219,7 +207,8 @@ def _first_that_reads(path: str, options: SourceOptions) -> str | None:
 
 def table_of(source: Source) -> Table | None:
     """The table that a source reads; None for other kinds of file."""
-    return source.table if isinstance(source, Delimited | Spreadsheet) else None
+    table = getattr(source, "table", None)
+    return table if isinstance(table, Table) else None
 
 
 def _reads(path: str, options: SourceOptions, name: str) -> bool:
@@ -228,6 +217,6 @@ def _reads(path: str, options: SourceOptions, name: str) -> bool:
         with open_source(path, replace(options, mapping_file=name)) as source:
             if (table := table_of(source)) is not None:
                 return sum(map(bool, table.columns.feeds.values())) > 1
-            return any(parsed.row is not None for parsed in islice(source, 1))
+            return not _makes_nothing(source)
     except SourceError:
         return False

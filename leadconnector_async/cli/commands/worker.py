@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -74,16 +74,12 @@ async def _work(options: WorkerOptions, metrics: Metrics) -> Exit:
         with suppress(NotImplementedError):  # on Windows, where Ctrl-C cancels all
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, worker.stop)
-        counting = None
-        if meter is not None:
-            meter.watch(worker)
-            metrics.read = meter.read
-            counting = asyncio.create_task(_count(worker, meter))
-        try:
+        with ExitStack() as until_ended:
+            if meter is not None:
+                meter.watch(worker)
+                metrics.read = meter.read
+                until_ended.callback(asyncio.create_task(_count(worker, meter)).cancel)
             await worker.run()
-        finally:
-            if counting is not None:
-                counting.cancel()
     return _report(worker, options)
 
 

@@ -20,18 +20,6 @@ if TYPE_CHECKING:
 MAX_SERIES: Final = 8
 """As many colours as an eye tells apart. The rest of the types share the last."""
 
-_TEXTURES: Final = (
-    "",
-    "M-2 2L2 -2M0 8L8 0M6 10L10 6",
-    "M0 2H8M0 6H8",
-    "M2 2h1.6v1.6h-1.6zM6 6h1.6v1.6h-1.6z",
-    "M-2 6L2 10M0 0L8 8M6 -2L10 2",
-    "M2 0V8M6 0V8",
-    "M0 0L8 8M8 0L0 8",
-    "M0 4H8M4 0V8",
-)
-"""What is drawn over each colour, in a square of eight: lines, dots, and none on the first."""
-
 
 class Series(NamedTuple):
     """One layer of the bars: a type, or all the smaller ones together."""
@@ -39,7 +27,6 @@ class Series(NamedTuple):
     name: str
     types: list[str]
     number: int
-    texture: str
 
 
 def series_of(totals: Counter[str]) -> list[Series]:
@@ -49,7 +36,7 @@ def series_of(totals: Counter[str]) -> list[Series]:
     layers = [(type_label(name), [name]) for name in own]
     if rest := names[len(own) :]:
         layers.append((f"{len(rest)} other types", rest))
-    return [Series(*layer, n, _TEXTURES[n]) for n, layer in enumerate(layers)]
+    return [Series(*layer, n) for n, layer in enumerate(layers)]
 
 
 def type_label(type_: str | None) -> str:
