@@ -179,9 +179,8 @@ class _LocationsReader:
         for number, table in enumerate(tables, 1):
             id_ = table.get("id")
             if not isinstance(id_, str) or not id_.strip() or id_ != id_.strip():
-                raise self._error(
-                    f'[[{key}]] number {number} has no id, or spaces around it: write id = "…"'
-                )
+                wrong = f"[[{key}]] number {number} has no id, or spaces around it"
+                raise self._error(f'{wrong}: write id = "…"')
             named.append((f"{key} {id_}", table))
         return named
 
@@ -217,10 +216,8 @@ class _LocationsReader:
 
     def _check_app(self, place: str, key: str) -> None:
         if self._app is None:
-            raise self._error(
-                f"{place}: {key} needs the app: write [oauth] with client_id, client_secret_env "
-                "and store"
-            )
+            fix = "write [oauth] with client_id, client_secret_env and store"
+            raise self._error(f"{place}: {key} needs the app: {fix}")
 
     def _location(self, place: str, table: dict[str, Any]) -> Location:
         found: Location = self._converted(place, table, Location)
@@ -229,9 +226,8 @@ class _LocationsReader:
             raise self._error(f"{place}: daily is {found.daily}: write a whole number above 0")
         self._check_source(place, found)
         if found.limit is not None and stated_rate(found.limit) is None:
-            raise self._error(
-                f'{place}: limit is "{found.limit}": write REQUESTS/SECONDS, such as "25/10"'
-            )
+            fix = 'write REQUESTS/SECONDS, such as "25/10"'
+            raise self._error(f'{place}: limit is "{found.limit}": {fix}')
         return found
 
     def _check_source(self, place: str, found: Location) -> None:
@@ -249,15 +245,12 @@ class _LocationsReader:
         if found.token_env is None:
             self._check_app(place, given[0])
         if found.company not in (None, *self._companies):
-            raise self._error(
-                f"{place}: company {found.company} is not here: write [[company]] with it"
-            )
+            wrong = f"company {found.company} is not here"
+            raise self._error(f"{place}: {wrong}: write [[company]] with it")
 
     def _check_providers(self, place: str, providers: dict[str, str]) -> None:
         for type_, id_ in providers.items():
             if type_ not in MESSAGE_TYPES:
-                known = ", ".join(MESSAGE_TYPES)
-                raise self._error(
-                    f"{place}: providers.{type_} is no message type: write one of {known}"
-                )
+                fix = f"write one of {', '.join(MESSAGE_TYPES)}"
+                raise self._error(f"{place}: providers.{type_} is no message type: {fix}")
             self._filled(place, f"providers.{type_}", id_)

@@ -251,9 +251,8 @@ class RowDrafter:
         )
         # A problem of the file is no record's: it is over when the file is read whole.
         if source and problems and problems[0].field == "file":
-            return replace(
-                unsent, key=drafts.fault_key(source, parsed.raw), counted=False, own=None
-            )
+            key_of_fault = drafts.fault_key(source, parsed.raw)
+            return replace(unsent, key=key_of_fault, counted=False, own=None)
         return unsent
 
 

@@ -194,9 +194,8 @@ class _RecordCounter:
 
     def add_up(self, report: HistoryReport) -> None:
         for (location, type_, direction, state, found), n in self._alike.items():
-            place = report.locations.setdefault(
-                location, (StateCounts(), self._periods.get(location, Period()))
-            )
+            period = self._periods.get(location, Period())
+            place = report.locations.setdefault(location, (StateCounts(), period))
             affected = [report.counts, place[0]]
             if state not in _NOT_SENT:
                 affected.append(report.kinds.setdefault((type_, direction), StateCounts()))

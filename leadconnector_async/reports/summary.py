@@ -109,12 +109,11 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
         ending = Ending(ended="error", error=f"{left:,} records are still pending: run again")
     if ending.error is None and (fault := _fault(stats, status.account, ending)):
         ending = Ending(ended="error", error=fault)
+    stopped = ending.stopped
     sent = min(stats.sent, status.sent)  # an answer that the outbox could not keep counts as none
     stated = {name: getattr(status, name) for name in StatedOutbox.__struct_fields__} | {
         "sent": sent,
-        "locations": [
-            replace(of, error=ending.stopped.get(of.location)) for of in status.locations
-        ],
+        "locations": [replace(of, error=stopped.get(of.location)) for of in status.locations],
     }
     return ImportSummary(
         **stated,

@@ -22,6 +22,8 @@ from leadconnector_async.sandbox.message_store import Conversation, iso
 if TYPE_CHECKING:
     from leadconnector_async.sandbox.state import SandboxState
 
+    Fields = dict[str, Any]
+
 _TEXTS: Final = (
     *("email", "phone", "name", "firstName", "lastName", "companyName", "address1", "city"),
     *("state", "country", "postalCode", "website", "timezone", "source", "dateOfBirth", "gender"),
@@ -42,7 +44,7 @@ def delete_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     return replies.json_reply(200, {"succeded": True})
 
 
-def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:
+def _named(state: SandboxState, request: ApiRequest) -> Fields:
     found = state.contacts.get(request.grant.location, request.params[0])
     if found is None:
         raise replies.refused(400, f"Contact with id {request.params[0]} not found")
@@ -59,12 +61,12 @@ def find_duplicate(state: SandboxState, request: ApiRequest) -> replies.Reply:
     return replies.json_reply(200, {"contact": found and _view(found), "traceId": replies.TRACE_ID})
 
 
-def _view(contact: dict[str, Any]) -> dict[str, Any]:
+def _view(contact: Fields) -> Fields:
     """A contact as it is shown: what it has not is absent."""
     return {name: value for name, value in contact.items() if value is not None}
 
 
-def _find(state: SandboxState, location: str, fields: dict[str, Any]) -> dict[str, Any] | None:
+def _find(state: SandboxState, location: str, fields: Fields) -> Fields | None:
     phone = fields.get("phone") or fields.get("number")
     by_email = state.contacts.find(location, "email", fields.get("email"))
     return by_email or state.contacts.find(location, "phone", phone)
@@ -101,7 +103,7 @@ def upsert_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     return replies.json_reply(200, content)
 
 
-def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
+def _read(request: ApiRequest) -> tuple[Fields, str]:
     """What is kept of the fields, and the location."""
     fields = request.json()
     location = request.location(fields.get("locationId"))
@@ -115,11 +117,9 @@ def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
     return {name: value for name, value in fields.items() if name in kept}, location
 
 
-def _put(
-    state: SandboxState, location: str, known: dict[str, Any], fields: dict[str, Any]
-) -> dict[str, Any]:
+def _put(state: SandboxState, location: str, known: Fields, fields: Fields) -> Fields:
     moment = iso(time.time_ns() // 1_000_000)
-    contact = {"id": state.ids(), "dateAdded": moment} | known | fields
+    contact: Fields = {"id": state.ids(), "dateAdded": moment} | known | fields
     contact |= {"locationId": location, "dateUpdated": moment}
     first = (contact.get("email") or "").lower()
     others = contact.get("additionalEmails") or ()
@@ -151,7 +151,7 @@ def get_conversation(state: SandboxState, request: ApiRequest) -> replies.Reply:
     return replies.json_reply(200, _single(reads.known_conversation(state, request)))
 
 
-def _single(conversation: Conversation) -> dict[str, Any]:
+def _single(conversation: Conversation) -> Fields:
     own = {"deleted": False, "inbox": True, "type": 1, "starred": False}
     return reads.ids_of(conversation) | own | {"unreadCount": conversation.unread}
 
@@ -265,7 +265,7 @@ def _issue(
         expires_at=request.now + app.expires_in,
     )
     state.access.grants[token] = grant
-    answer: dict[str, Any] = {
+    answer: Fields = {
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": app.expires_in,
@@ -280,7 +280,6 @@ def _issue(
         answer["refresh_token"] = f"refresh-{state.ids()}"
         state.refresh_tokens[answer["refresh_token"]] = installation
     if request.version == "v3":
-        answer = {
-            re.sub("_([a-z])", lambda at: at[1].upper(), name): answer[name] for name in answer
-        }
+        names = {name: re.sub("_([a-z])", lambda at: at[1].upper(), name) for name in answer}
+        answer = {names[name]: value for name, value in answer.items()}
     return replies.json_reply(200, answer)

@@ -162,9 +162,7 @@ class Route(Struct, frozen=True):
 
 ROUTES: Final = (
     Route("inbound", "POST", "/conversations/messages/inbound", _WRITE, storing.add_inbound),
-    Route(
-        "outbound", "POST", "/conversations/messages/outbound", _WRITE, storing.add_outbound_call
-    ),
+    Route("outbound", "POST", "/conversations/messages/outbound", _WRITE, storing.add_outbound),
     Route("upload", "POST", "/conversations/messages/upload", _WRITE, storing.upload),
     Route("export", "GET", "/conversations/messages/export", _READ, reads.export),
     Route("email", "GET", "/conversations/messages/email/{}", _READ, reads.get_email),

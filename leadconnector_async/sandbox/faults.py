@@ -150,9 +150,7 @@ class FaultPlan:
 
     def set(self, faults: Iterable[Fault]) -> None:
         """Replace all rules. Each draws from a sequence of its own."""
-        self._armed = tuple(
-            _Armed(fault, f"{self._seed}:{index}") for index, fault in enumerate(faults)
-        )
+        self._armed = tuple(_Armed(fault, f"{self._seed}:{n}") for n, fault in enumerate(faults))
 
     @property
     def asks(self) -> bool:
@@ -187,9 +185,9 @@ _GARBAGE: Final = ("lots", "-7", "1e999", "", "99999999999999999999", "NaN")
 
 _GARBAGE_RATES: Final = dict(zip(_RATES, _GARBAGE, strict=True)) | {"Retry-After": "soon"}
 
-_CONTRADICTORY_RATES: Final = dict(
-    zip(_RATES, ("1", "5000", "0", "10", "200000", "0"), strict=True)
-)
+_CONTRADICTORY: Final = ("1", "5000", "0", "10", "200000", "0")
+
+_CONTRADICTORY_RATES: Final = dict(zip(_RATES, _CONTRADICTORY, strict=True))
 
 
 def invented_reply(fault: Fault, seen: int) -> replies.Reply:
@@ -204,9 +202,8 @@ def _with_headers(reply: replies.Reply, headers: dict[str, str]) -> replies.Repl
 
 def _altered(reply: replies.Reply, **changes: object) -> replies.Reply:
     content = orjson.loads(reply.body or b"{}") | changes
-    return replies.json_reply(
-        200, {name: value for name, value in content.items() if value is not None}
-    )
+    kept = {name: value for name, value in content.items() if value is not None}
+    return replies.json_reply(200, kept)
 
 
 def _throttled(fault: Fault, retry_after: str | None) -> replies.Reply:

@@ -53,9 +53,8 @@ def invalid(*messages: str) -> ApiError:
 
 def wrong_texts(fields: dict[str, Any], names: Iterable[str]) -> list[str]:
     """What the API's validation says of fields that are no texts. A null is an absent field."""
-    return [
-        f"{name} must be a string" for name in names if not isinstance(fields.get(name), str | None)
-    ]
+    wrong = (name for name in names if not isinstance(fields.get(name), str | None))
+    return [f"{name} must be a string" for name in wrong]
 
 
 def not_found(method: str, path: str) -> Reply:

@@ -55,9 +55,8 @@ class SandboxBase:
     @property
     def tokens(self) -> dict[str, str]:
         """A token for each location."""
-        return {where: token for token, where in self.config.tokens.items()} or {
-            self.location_id: self.token
-        }
+        given = {where: token for token, where in self.config.tokens.items()}
+        return given or {self.location_id: self.token}
 
     @property
     def messages(self) -> StoredMessages:
@@ -192,9 +191,8 @@ class Sandbox(SandboxBase):
         if self._listener is not None:
             return
         loop = asyncio.get_running_loop()
-        self._server = web.Server(
-            self._handle, access_log=None, keepalive_timeout=self.config.keep_alive
-        )
+        idle = self.config.keep_alive
+        self._server = web.Server(self._handle, access_log=None, keepalive_timeout=idle)
         self._listener = await loop.create_server(
             self._server, self._host, self._port, backlog=_BACKLOG, reuse_address=True
         )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sandbox.state import SandboxState
 
+    Fields = dict[str, Any]
+
 _TEXTS: Final = (
     *("contactId", "conversationId", "conversationProviderId", "message", "html", "subject"),
     *("emailFrom", "emailTo", "emailMessageId", "altId"),
@@ -57,7 +59,7 @@ def _call_problems(call: object) -> Iterator[str]:
         yield _one_of("call.status", CALL_STATUSES)
 
 
-def _checked(request: ApiRequest) -> dict[str, Any]:
+def _checked(request: ApiRequest) -> Fields:
     """The fields of a message, or every rule that they break. A null is an absent field."""
     fields, problems = request.json(), []
     if fields.get("type") not in MESSAGE_TYPES:
@@ -86,11 +88,11 @@ def add_inbound(state: SandboxState, request: ApiRequest) -> replies.Reply:
         return replies.Reply(201, b"")
     _check_provider(state, fields["type"], provider)
     conversation = _conversation(state, request, fields)
-    _check_caller(state, conversation, fields, "from")
+    _check_call(state, conversation, fields, "from")
     return _store(state, request, conversation, fields)
 
 
-def add_outbound_call(state: SandboxState, request: ApiRequest) -> replies.Reply:
+def add_outbound(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``POST /conversations/messages/outbound``: the log of a call made elsewhere."""
     fields = _checked(request)
     if fields["type"] != "Call":
@@ -99,7 +101,7 @@ def add_outbound_call(state: SandboxState, request: ApiRequest) -> replies.Reply
     if state.config.conversation_first and not fields.get("conversationId"):
         raise replies.refused(400, "conversationId is required")
     conversation = _conversation(state, request, fields)
-    _check_caller(state, conversation, fields, "to")
+    _check_call(state, conversation, fields, "to")
     return _store(state, request, conversation, fields | {"direction": "outbound"})
 
 
@@ -113,14 +115,11 @@ def _check_provider(state: SandboxState, message_type: str, provider: str | None
     if fits == message_type or (fits is None and state.knows_provider(provider)):
         return
     # Both are reported of the API. The first makes a rehearsal wait for retries.
-    raise replies.ApiError(
-        replies.SERVER_ERROR
-        if fits is None and state.config.providers
-        else replies.PROVIDER_MISMATCH
-    )
+    unknown = fits is None and state.config.providers
+    raise replies.ApiError(replies.SERVER_ERROR if unknown else replies.PROVIDER_MISMATCH)
 
 
-def _conversation(state: SandboxState, request: ApiRequest, fields: dict[str, Any]) -> Conversation:
+def _conversation(state: SandboxState, request: ApiRequest, fields: Fields) -> Conversation:
     """The conversation that is meant; an open sandbox opens one that it does not know."""
     location, store = request.grant.location, state.store
     contact_id: str = fields.get("contactId") or ""
@@ -135,14 +134,11 @@ def _conversation(state: SandboxState, request: ApiRequest, fields: dict[str, An
             raise replies.ApiError(replies.NO_CONVERSATION)
         invented = f"contact-of-{conversation_id}"
         return found or store.open(location, contact_id or invented, request.now, conversation_id)
-    return store.conversation_of(location, contact_id) or store.open(
-        location, contact_id, request.now
-    )
+    known = store.conversation_of(location, contact_id)
+    return known or store.open(location, contact_id, request.now)
 
 
-def _check_caller(
-    state: SandboxState, conversation: Conversation, fields: dict[str, Any], end: str
-) -> None:
+def _check_call(state: SandboxState, conversation: Conversation, fields: Fields, end: str) -> None:
     """One end of a call is its contact's, where a closed sandbox knows that one's number."""
     number = (fields.get("call") or {}).get(end)
     inbound = end == "to" or fields.get("direction") == "inbound"
@@ -155,7 +151,7 @@ def _check_caller(
         raise replies.refused(400, f"No contact found for call.{end}")
 
 
-def _thread(state: SandboxState, location: str, fields: dict[str, Any], own: str) -> str:
+def _thread(state: SandboxState, location: str, fields: Fields, own: str) -> str:
     """The first email of the thread that this one joins; itself where it joins none."""
     parent = fields.get("emailMessageId")
     thread = state.store.threads.get((location, parent)) if parent else None
@@ -167,7 +163,7 @@ def _thread(state: SandboxState, location: str, fields: dict[str, Any], own: str
 
 
 def _store(
-    state: SandboxState, request: ApiRequest, conversation: Conversation, fields: dict[str, Any]
+    state: SandboxState, request: ApiRequest, conversation: Conversation, fields: Fields
 ) -> replies.Reply:
     stored_ms = time.time_ns() // 1_000_000
     date = parse_ms(fields.get("date") or "")
@@ -250,7 +246,7 @@ def _plain(name: str) -> str:
     return name
 
 
-def _received(request: ApiRequest) -> tuple[dict[str, Any], list[Part]]:
+def _received(request: ApiRequest) -> tuple[Fields, list[Part]]:
     """The fields and the files of a multipart body, or of JSON."""
     files: list[Part] = []
     if "json" in request.content_type.lower():

@@ -116,9 +116,8 @@ class ChatSides:
         chat = None if other else self._chat(form, row)
         if "direction" not in values:
             is_own = self.contacts.is_own(author) or self.contacts.is_own(_first(form.name, row))
-            told["direction"] = (
-                "outbound" if is_own and not other else self._direction(author, other, chat)
-            )
+            is_sent = is_own and not other
+            told["direction"] = "outbound" if is_sent else self._direction(author, other, chat)
         if chat is None:
             title = _first(form.title, row)
             return told | _named(title) if title else told
@@ -163,9 +162,8 @@ class ChatSides:
     def _file_title(self, titles: Iterable[str]) -> str:
         """Find whom the file, or its folder, is named after."""
         path = PurePath(self.name)
-        found = (
-            re.fullmatch(one, name) for one in titles for name in (path.name, path.parent.name)
-        )
+        names = path.name, path.parent.name
+        found = (re.fullmatch(one, name) for one in titles for name in names)
         return next((stripped(match["other"]) for match in found if match), "")
 
 

@@ -300,9 +300,8 @@ class RowCoercer:
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
         if name in fields.NESTED:
             # One that is an object has been taken apart into its dotted names.
-            return [
-                Problem(name, fields.kind_of(value), f"write an object, such as {_EXAMPLES[name]}")
-            ]
+            fix = f"write an object, such as {_EXAMPLES[name]}"
+            return [Problem(name, fields.kind_of(value), fix)]
         meant = fields.near_field(name)
         if meant is not None and values.get(meant) is None and not fields.is_moot(meant, values):
             fix = f'write "{meant}", or give --map {meant}={name}'

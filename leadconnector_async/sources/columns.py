@@ -224,9 +224,8 @@ class Vocabulary:
         given = options.mapping_file
         own = set(names_in(options.mappings)).difference(NAMES) if given is None else {given}
         names = {*fields.FIELDS, *REASON_NAMES, *options.mapping.values()}
-        self._known = {folded(name) for name in names}.union(
-            _shipped() if given is None else (), *(load_mapping(name).columns() for name in own)
-        ) - {""}
+        known = {folded(name) for name in names}.union(_shipped() if given is None else ())
+        self._known = known.union(*(load_mapping(name).columns() for name in own)) - {""}
 
     def count(self, cells: Sequence[str]) -> int:
         """Count the different names that a row holds."""

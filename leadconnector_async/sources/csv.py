@@ -259,9 +259,8 @@ def _is_protected(cells: list[str]) -> bool:
 def _bare(cells: list[str]) -> list[str]:
     """Take away what keeps Excel from reading a text as a number: ``="00123"``."""
     found = [_PROTECTED.fullmatch(cell) for cell in cells]
-    return [
-        one[1].replace('""', '"') if one else cell for one, cell in zip(found, cells, strict=True)
-    ]
+    pairs = zip(found, cells, strict=True)
+    return [one[1].replace('""', '"') if one else cell for one, cell in pairs]
 
 
 def _rows(head: bytes, delimiter: str, *, is_spaced: bool = False) -> list[list[str]]:
@@ -270,10 +269,9 @@ def _rows(head: bytes, delimiter: str, *, is_spaced: bool = False) -> list[list[
     *whole, last = head.decode(errors="surrogateescape").split("\n")
     lines = [f"{line}\n" for line in whole] or [last]
     rows: list[list[str]] = []
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=is_spaced, strict=is_spaced)
     with suppress(csv.Error):
-        for cells in csv.reader(
-            lines, delimiter=delimiter, skipinitialspace=is_spaced, strict=is_spaced
-        ):
+        for cells in reader:
             rows += [cells] if cells else []
             if len(rows) == MAX_ABOVE:
                 break

@@ -295,9 +295,7 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
         return given
     if in_cell and fixed and _away(date, fixed) == _away(date, ZoneInfo(city)):
         return fixed
-    said = (
-        f"time zone {quoted(name.text)}" if name.column is None else f"column {shown(name.column)}"
-    )
+    said = f"time zone {quoted(name.text)}" if in_cell else f"column {shown(name.column or '')}"
     nor = "" if given is None else ", nor does --timezone have such a zone"
     never = f", or Etc/GMT{-hours:+g} if they do not" if hours and hours % 1 == 0 else ""
     raise WrongValueError(

@@ -238,9 +238,8 @@ class Dates:
         if self._order is not None:
             known = [reading.date for reading in found if reading.order == self._order]
             if not known:
-                raise WrongValueError(
-                    f'is no date in the order of --date-format ("{text}")', "correct either"
-                )
+                wrong = f'is no date in the order of --date-format ("{text}")'
+                raise WrongValueError(wrong, "correct either")
             return known[0]
         survey = self._surveyed(text, found)
         if self._voting:

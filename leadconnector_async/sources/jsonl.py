@@ -85,10 +85,8 @@ class JsonSource(StreamSource):
     @property
     def is_known(self) -> bool:
         """Tell records from other JSON, such as the settings in an export."""
-        layout, mapped = self._layout, self._options.mapping
-        return layout.choice.definition is not None or (
-            not {"type", fields.OUTBOX_KEY, *mapped.values()}.isdisjoint(layout.names)
-        )
+        ours = {"type", fields.OUTBOX_KEY, *self._options.mapping.values()}
+        return self._objects.definition is not None or not ours.isdisjoint(self._layout.names)
 
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()

@@ -136,9 +136,8 @@ def by_prefix(prefixes: Iterable[tuple[str, str]], text: str) -> str:
     for prefix, meant in prefixes:
         if text.startswith(prefix):
             return meant
-    raise WrongValueError(
-        "begins with nothing that the mapping knows", 'add it, or "" for all others'
-    )
+    fix = 'add it, or "" for all others'
+    raise WrongValueError("begins with nothing that the mapping knows", fix)
 
 
 def date_of(rule: FieldRule, text: str) -> datetime | str | None:
@@ -186,9 +185,8 @@ class ColumnValues:
     """
 
     def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
-        self.match: Callable[..., bool] = lru_cache(maxsize=1024)(
-            self._match
-        )  # most values come again
+        # Most values come again.
+        self.match: Callable[..., bool] = lru_cache(maxsize=1024)(self._match)
         texts = as_list(given)
         patterns = [f"(?:{word[1:-1]})" for word in texts if _EXPRESSION.fullmatch(word)]
         try:

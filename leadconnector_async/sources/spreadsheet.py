@@ -126,9 +126,8 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
         book = _Book(load_workbook(whole), whole)
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError, *DAMAGED) as error:
-        raise SourceError(
-            f"{path}: cannot be read as an Excel workbook: save it anew, with no password"
-        ) from error
+        wrong = "cannot be read as an Excel workbook"
+        raise SourceError(f"{path}: {wrong}: save it anew, with no password") from error
     if not looks:
         raise SourceError(f"{path}: is empty: name a file with records")
     if options.sheet is not None:
@@ -236,9 +235,8 @@ def _grid(
     file: SourceFile, book: _Book, looks: list[_SheetHead], options: SourceOptions
 ) -> Spreadsheet:
     main = min(looks, key=lambda look: (look.hidden, not look.known))
-    read = [
-        look for look in looks if look is main or (not look.hidden and look.columns == main.columns)
-    ]
+    alike = [look for look in looks if look.columns == main.columns]
+    read = [look for look in alike if look is main or not look.hidden]
     several = len(read) > 1
     counted: list[int] = []
 

@@ -63,9 +63,8 @@ class MappedColumns(Columns):
             if (bare := folded(zone_and_rest(name)[1])) in dates
         }
         self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
-        self.wanting: list[str] = [
-            told for name, told in definition.wants.items() if not self._find(name)
-        ]
+        wants = definition.wants.items()
+        self.wanting: list[str] = [told for name, told in wants if not self._find(name)]
         _refuse_missing(source, definition, self._find)
         kind = Spelling(self._find).kind(definition.table, mapping)
         for field, rule in kind.fields.items():
@@ -277,9 +276,8 @@ class Table:
         if isinstance(columns, NamedColumns):
             unused = [f"column {shown(name)} is not sent" for name in columns.unknown]
             return unused + undated + foreign
-        unused = fields.not_sent(
-            "column", [one for one in columns.unknown if one not in columns.foreign]
-        )
+        passed = [one for one in columns.unknown if one not in columns.foreign]
+        unused = fields.not_sent("column", passed)
         told = [*self._choice.notes, *unused, *columns.seconds, *columns.wanting, *foreign]
         if self._definition is not None and not columns.feeds.get("direction"):
             rule = self._definition.fields.get("direction", _NONE)

@@ -100,9 +100,8 @@ class TextLog(RowSource):
     def _entries(self) -> Iterator[_Entry]:
         entry: _Entry | None = None
         above, is_taken = 0, False
-        for (number, line, problem), (_, after, _) in pairwise(
-            chain(self._numbered(), [(0, "", None)])
-        ):
+        lines = chain(self._numbered(), [(0, "", None)])
+        for (number, line, problem), (_, after, _) in pairwise(lines):
             if is_taken:  # as the second line of a beginning
                 is_taken = False
                 continue
@@ -195,10 +194,8 @@ class HtmlLog(RowSource):
             from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415 - an extra
         self._parser = LexborHTMLParser
         self._begins = _beginnings(definition)
-        self._kinds = definition.elements
-        self._readers = {
-            name: self.reader_of(kind, definition) for name, kind in self._kinds.items()
-        }
+        self._kinds = kinds = definition.elements
+        self._readers = {name: self.reader_of(kind, definition) for name, kind in kinds.items()}
         self._page: dict[str, dict[str, Cell]] = {}
 
     def __iter__(self) -> Iterator[Parsed]:

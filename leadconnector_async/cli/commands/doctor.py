@@ -99,9 +99,8 @@ def _sandbox(given: dict[str, Any]) -> AbstractContextManager[SandboxThread | No
         return nullcontext()
     from leadconnector_async.sandbox import Limits, SandboxConfig, SandboxThread  # noqa: PLC0415 - a server's imports
 
-    return SandboxThread(
-        SandboxConfig(location_id=given["location"], trusting=True, limits=Limits())
-    )
+    config = SandboxConfig(location_id=given["location"], trusting=True, limits=Limits())
+    return SandboxThread(config)
 
 
 async def _examine(

@@ -87,9 +87,8 @@ def _told(name: str, example: Example) -> Iterator[str]:
 
 def _made(name: str, example: Example) -> list[dict[str, object]]:
     zone = None if example.timezone is None else ZoneInfo(example.timezone)
-    options = SourceOptions(
-        mapping_file=name, region=example.region, timezone=zone, mine=tuple(example.mine)
-    )
+    mine, region = tuple(example.mine), example.region
+    options = SourceOptions(mapping_file=name, region=region, timezone=zone, mine=mine)
     with TemporaryDirectory() as folder:
         path = Path(folder, "example")
         path.write_text(example.given.lstrip("\n"), "utf-8", newline="")

@@ -278,13 +278,12 @@ async def _plan(options: ImportOptions) -> ImportSummary:
 
 
 async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[LocationPlan]:
-    limit, limits = options.limit, options.limits()
+    limit, limits, share = options.limit, options.limits(), options.policy.share
     snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
     marks = await reader.lanes() if options.policy.mark_read else {}
     for location, work in (await workload(reader)).items():
-        budget = budget_after(
-            limits.get(location, limit), snapshots.get(location), now_ms, options.policy.share
-        )
+        own = limits.get(location, limit)
+        budget = budget_after(own, snapshots.get(location), now_ms, share)
         least, most = requests_for(work, options.policy.contacts, marks.get(location, 0))
         yield LocationPlan(
             location=location,

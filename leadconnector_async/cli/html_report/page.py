@@ -120,9 +120,8 @@ def _tiles(counts: StateCounts) -> Iterator[dict[str, Any]]:
     widths = [max(1000 * n / counts.total, 4) if n else 0.0 for n in _by_state(counts)]
     scale = 1000 / (sum(widths) or 1)
     x = 0.0
-    for (name, (sign, meaning)), n, width in zip(
-        _MEANINGS.items(), _by_state(counts), widths, strict=True
-    ):
+    states = zip(_MEANINGS.items(), _by_state(counts), widths, strict=True)
+    for (name, (sign, meaning)), n, width in states:
         remarks = [f"{wording.share(n, counts.total)}, {meaning}" if n else meaning]
         if name == "Sent" and counts.found:
             remarks.append(f"{counts.found:,} found there after a lost answer")
@@ -229,10 +228,9 @@ def _as_it_stands(reasons: Iterable[ReasonCount]) -> list[tuple[str, int]]:
 
 
 def _reasons(caption: str, found: list[tuple[str, int]], total: int) -> Table:
-    rows = [
-        _row(reason, count, wording.share(count, total)) for reason, count in found[:MAX_REASONS]
-    ]
-    rest = total - sum(count for _, count in found[:MAX_REASONS])
+    shown = found[:MAX_REASONS]
+    rows = [_row(reason, count, wording.share(count, total)) for reason, count in shown]
+    rest = total - sum(count for _, count in shown)
     if rest > 0:
         rows.append(_row("Other reasons", rest, wording.share(rest, total)))
     return Table(caption, ["Reason", "Messages", "Share"], rows)
