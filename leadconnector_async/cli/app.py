@@ -68,8 +68,7 @@ class CommandGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, short_help = COMMANDS[cmd_name]
-        found = import_module(f"leadconnector_async.cli.commands.{module}").command
-        assert isinstance(found, click.Command)  # noqa: S101 - tells the type checker
+        found: click.Command = import_module(f"leadconnector_async.cli.commands.{module}").command
         found.short_help = short_help
         return found
 

@@ -31,9 +31,8 @@ def atomic_write(path: str, *, mode: int = 0o666) -> Iterator[BinaryIO]:
         if path == "-" and isinstance(error, BrokenPipeError):
             raise  # whoever reads has enough
         shown = "standard output" if path == "-" else path
-        raise click.ClickException(
-            f"{shown} cannot be written ({error.strerror}): make room, or choose another file"
-        ) from error
+        wrong = f"{shown} cannot be written ({error.strerror})"
+        raise click.ClickException(f"{wrong}: make room, or choose another file") from error
 
 
 @contextmanager

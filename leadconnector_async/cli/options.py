@@ -125,15 +125,12 @@ def read_access(given: dict[str, Any], *, is_needed: bool = True) -> None:
     """
     sandbox = given.get("sandbox")
     if given["token"] and given["locations"] and not sandbox:
-        raise click.UsageError(
-            "give --token or --locations, not both: unset LEADCONNECTOR_TOKEN to use the file's "
-            "tokens"
-        )
+        fix = "unset LEADCONNECTOR_TOKEN to use the file's tokens"
+        raise click.UsageError(f"give --token or --locations, not both: {fix}")
     if is_needed and not (given["token"] or given["locations"] or sandbox):
         or_try = "" if sandbox is None else ", or try it with --sandbox"
-        raise click.UsageError(
-            f"give the token in LEADCONNECTOR_TOKEN, or --locations with each location's{or_try}"
-        )
+        fix = "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
+        raise click.UsageError(fix + or_try)
     if given["locations"]:
         from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
 

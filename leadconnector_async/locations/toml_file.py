@@ -134,9 +134,8 @@ def read_locations(path: str) -> Locations:
     try:
         data = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except OSError as error:
-        raise LocationsError(
-            f"{path}: cannot be read ({error.strerror}): give --locations the file of locations"
-        ) from error
+        wrong = f"cannot be read ({error.strerror})"
+        raise LocationsError(f"{path}: {wrong}: give --locations the file of locations") from error
     except ValueError as error:  # of TOML or of UTF-8, whose texts quote no more than a character
         raise LocationsError(f"{path}: is no TOML ({error}): {_SEE}") from error
     return _LocationsReader(path).locations(data)

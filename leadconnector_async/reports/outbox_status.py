@@ -284,12 +284,7 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
 
 def _reasons(found: OutboxSummary, *states: State) -> list[Reason]:
     return [
-        Reason(
-            STATES[of.state],
-            of.reason or "no reason given",
-            of.count,
-            [_place(place) for place in of.first],
-        )
+        Reason(STATES[of.state], of.reason or "no reason given", of.count, [*map(_place, of.first)])
         for of in found.reasons
         if of.state in states
     ]

@@ -18,7 +18,7 @@ from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit, part
 from leadconnector_async.quota.quota import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from leadconnector_async.breaker import Breaker
     from leadconnector_async.delivery.results import RunStats
@@ -285,23 +285,18 @@ def estimated(
     left: Mapping[str, int], run: WatchedSender | None, pace: RateMeter, now: float
 ) -> float | None:
     """How many seconds what is left takes; None where no end is in sight."""
-    estimate = slowest(_needs(left, {} if run is None else run.locations, pace, now))
-    return estimate if math.isfinite(estimate) else None
-
-
-def _needs(
-    left: Mapping[str, int], locations: Mapping[str, LocationState], pace: RateMeter, now: float
-) -> Iterator[tuple[int, Budget]]:
-    """What is left of each location that goes on, and what it may use."""
-    settled = pace.span >= _SETTLED
+    locations = {} if run is None else run.locations
+    settled, needs = pace.span >= _SETTLED, []
     for name, count in left.items():
         state, seen = locations.get(name), pace.of(name) if settled else 0.0
         if not count:
             continue
         if state is None:  # another process sends for it
-            yield count, budget_of(Quota(RateLimit(), now=now, wall_ms=0), seen, now)
+            needs.append((count, budget_of(Quota(RateLimit(), now=now, wall_ms=0), seen, now)))
         elif state.error is None or isinstance(state.error, DailyQuotaSpentError):
-            yield count, budget_of(state.quota, seen, now)
+            needs.append((count, budget_of(state.quota, seen, now)))
+    estimate = slowest(needs)
+    return estimate if math.isfinite(estimate) else None
 
 
 def budget_of(quota: Quota, seen: float, now: float) -> Budget:

@@ -83,9 +83,8 @@ class OpenTelemetry:
             from opentelemetry import metrics, trace  # noqa: PLC0415 - an extra
             from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - the same
         except ImportError as error:
-            raise ImportError(
-                'OpenTelemetry is not installed: pip install "leadconnector-async[otel]"'
-            ) from error
+            fix = 'pip install "leadconnector-async[otel]"'
+            raise ImportError(f"OpenTelemetry is not installed: {fix}") from error
         self.api: ModuleType = trace
         self.propagator: TraceContextTextMapPropagator = (
             tracecontext.TraceContextTextMapPropagator()

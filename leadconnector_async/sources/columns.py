@@ -71,10 +71,9 @@ class Columns(ABC):
         self._mapping = mapping
         for field, column in mapping.items():
             if column and column not in self.names:
-                raise SourceError(
-                    f"{source}: --map {field}={column}: there is no such column: "
-                    f"write one of {fields.listed(self.names)}"
-                )
+                wrong = f"--map {field}={column}: there is no such column"
+                fix = f"write one of {fields.listed(self.names)}"
+                raise SourceError(f"{source}: {wrong}: {fix}")
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
@@ -159,10 +158,8 @@ class NamedColumns(Columns):
         names = {*map(str.strip, self.names)}  # of which one may be Email
         is_header = len(_shipped().intersection(map(folded, names))) > _FEWEST_KNOWN
         if not (is_header or "type" in known or names.isdisjoint(MESSAGE_TYPES)):
-            raise SourceError(
-                f"{self._source}: holds a record: put a header above it, "
-                "such as type,contactId,direction,date,message"
-            )
+            fix = "put a header above it, such as type,contactId,direction,date,message"
+            raise SourceError(f"{self._source}: holds a record: {fix}")
         told = [*wrong.values()][::-1]
         lacking = [names[0] for names in _NEEDED if known.isdisjoint(names)]
         if lacking:
@@ -195,10 +192,8 @@ def refuse_doubles(source: str, names: Sequence[str], read: Collection[str]) -> 
     """Refuse a header in which a name that is ``read`` says nothing, since it occurs twice."""
     doubles = sorted(name for name, times in Counter(names).items() if times > 1 and name in read)
     if doubles:
-        raise SourceError(
-            f"{source}: columns occur more than once: {fields.listed(doubles)}: "
-            "rename or remove all but one of each"
-        )
+        wrong = f"columns occur more than once: {fields.listed(doubles)}"
+        raise SourceError(f"{source}: {wrong}: rename or remove all but one of each")
 
 
 MAX_ABOVE: Final = 20

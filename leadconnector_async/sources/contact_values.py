@@ -160,9 +160,8 @@ def _read(text: str, region: str | None, possible: bool) -> Number | WrongValueE
     with needs("contact.phone", "phonenumbers", "contacts"):
         from leadconnector_async.sources import phone_parsing  # noqa: PLC0415 - often not needed
     if region is not None and region not in phone_parsing.REGIONS:
-        raise SourceError(
-            f"--region {region} is no region: give the two letters of a country, such as US"
-        )
+        fix = "give the two letters of a country, such as US"
+        raise SourceError(f"--region {region} is no region: {fix}")
     try:
         return phone_parsing.parse_number(only_number(text), region, possible=possible)
     except WrongValueError as error:

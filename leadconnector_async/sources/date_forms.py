@@ -312,8 +312,6 @@ def _placed(date: datetime, text: str, zone: tzinfo | None) -> datetime:
         local = date.replace(tzinfo=zone, fold=fold)
         if zone is not None and local.tzname() == name[0].upper():
             return local
-    raise WrongValueError(
-        f"is in the zone {name[0]}, a name that does not tell its offset from UTC",
-        "give --timezone, such as --timezone Europe/London, if it is of that zone; or else "
-        f"{FIX_DATE}",
-    )
+    wrong = f"is in the zone {name[0]}, a name that does not tell its offset from UTC"
+    fix = "give --timezone, such as --timezone Europe/London, if it is of that zone; or else"
+    raise WrongValueError(wrong, f"{fix} {FIX_DATE}")

@@ -122,11 +122,9 @@ class Dates:
             fix = f"write a date such as {EXAMPLE}"
             raise WrongValueError("is outside the calendar", fix) from None
         if date.year < 1900:  # noqa: PLR2004 - such as 1402, of Persia's calendar
-            raise WrongValueError(
-                f"is in the year {date.year}, of another calendar than messages are dated by",
-                "set the calendar of the telephone or program to Gregorian and export again, or "
-                f"write a date such as {EXAMPLE}",
-            )
+            wrong = f"is in the year {date.year}, of another calendar than messages are dated by"
+            fix = "set the calendar of the telephone or program to Gregorian and export again, or "
+            raise WrongValueError(wrong, f"{fix}write a date such as {EXAMPLE}")
         if not EARLIEST <= date <= self.latest:
             self.notices.append(EARLY if date < EARLIEST else LATE)
         return date
@@ -150,11 +148,8 @@ class Dates:
 
     def _of_zone(self, date: datetime, zone: tzinfo | None) -> datetime:
         if zone is None:
-            raise WrongValueError(
-                "has no offset from UTC",
-                f"write the offset, as in {EXAMPLE}, or give --timezone, "
-                "such as --timezone America/New_York",
-            )
+            fix = f"write the offset, as in {EXAMPLE}, or give --timezone, such as --timezone"
+            raise WrongValueError("has no offset from UTC", f"{fix} America/New_York")
         offset = _offset_of_day(zone, date.toordinal())
         if offset is None:  # clocks change on that day
             offset, second = _offsets(date, zone)
@@ -258,11 +253,9 @@ class Dates:
         if self._surveys is None:
             if self.again is None:
                 ways = date_patterns.patterns([one.order for one in found], text)
-                raise WrongValueError(
-                    "has day and month in an order that only the whole file can tell, and this "
-                    "one is read once",
-                    f"give --date-format {ways}",
-                )
+                wrong = "has day and month in an order that only the whole file can tell"
+                wrong += ", and this one is read once"
+                raise WrongValueError(wrong, f"give --date-format {ways}")
             self._surveys = {}
             self.again(self._surveys)
         survey = self._surveys.setdefault(self.place, Survey())

@@ -51,10 +51,8 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
         return first
     for source in (first, *others):
         source.__exit__(None, None, None)
-    raise SourceError(
-        f"{path}: holds {len(others) + 1} sources, such as {first.name} and {others[0].name}: name "
-        "one of them"
-    )
+    such = f"such as {first.name} and {others[0].name}"
+    raise SourceError(f"{path}: holds {len(others) + 1} sources, {such}: name one of them")
 
 
 def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
@@ -248,10 +246,8 @@ class Export(Sources):
         for name, why in self._left.items():
             if why:
                 raise SourceError(f"{self.members.name}: holds nothing that is read: {name} {why}")
-        raise SourceError(
-            f"{self.members.name}: holds no records: name a file, or a folder or a zip archive "
-            "with tables, JSON, mails or another source in it"
-        )
+        fix = "a folder or a zip archive with tables, JSON, mails or another source in it"
+        raise SourceError(f"{self.members.name}: holds no records: name a file, or {fix}")
 
     def _told(self, what: str) -> Iterator[str]:
         left = self.others

@@ -47,11 +47,9 @@ def _strict(struct: type[Struct]) -> type[Struct]:
     return msgspec.defstruct(struct.__name__, known, forbid_unknown_fields=True)
 
 
-_PLAIN: Final = msgspec.json.Decoder(
-    msgspec.defstruct(
-        "Plain", [(name, _strict(struct) | None, None) for name, struct in fields.NESTED.items()]
-    )
-)
+_OBJECTS: Final = [(name, _strict(kind) | None, None) for name, kind in fields.NESTED.items()]
+
+_PLAIN: Final = msgspec.json.Decoder(msgspec.defstruct("Plain", _OBJECTS))
 """Decodes a line whose objects have no more than the row's own decoder takes of them."""
 
 _FIXES: Final = {"line": "write one JSON object per line", "record": "mend it in the file"}

@@ -140,10 +140,8 @@ def open_copy(location: str, options: SourceOptions) -> Source:
     """
     name = LOCATION_PREFIX + location
     if options.spool is None or not copy_path(options.spool, location).exists():
-        raise SourceError(
-            f"{name}: is read through the API, by import alone, which keeps a copy beside its "
-            "outbox: to send nothing yet, give --stage-only"
-        )
+        wrong = "is read through the API, by import alone, which keeps a copy beside its outbox"
+        raise SourceError(f"{name}: {wrong}: to send nothing yet, give --stage-only")
     copy = LocationCopy(options.spool, location)
     try:
         text = Utf8Text(stream_of(copy.lines(), name, close=copy.close), "utf-8")

@@ -312,10 +312,9 @@ class OwnAddresses:
         alike = [given for given in others if "@" in given or _SLIP.fullmatch(given.strip())]
         addresses = alike or others
         if not addresses:
-            raise SourceError(
-                f"{source}: holds mails: give your own addresses, such as --mine me@example.com, "
-                "so that sent ones can be told from received ones"
-            )
+            fix = "give your own addresses, such as --mine me@example.com"
+            why = "so that sent ones can be told from received ones"
+            raise SourceError(f"{source}: holds mails: {fix}, {why}")
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
                 fix = "give one such as me@example.com, or @example.com for all of a domain"

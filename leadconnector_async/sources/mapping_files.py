@@ -58,16 +58,13 @@ def _toml(name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
-        raise SourceError(
-            f"--mapping {name}: there is no such file, and no such mapping: "
-            f"the ones by name are {', '.join(NAMES)}"
-        ) from error
+        wrong = "there is no such file, and no such mapping: the ones by name are"
+        raise SourceError(f"--mapping {name}: {wrong} {', '.join(NAMES)}") from error
     except OSError as error:
         raise SourceError(f"--mapping {name}: cannot be read ({error.strerror})") from error
     except ValueError as error:  # of TOML or of UTF-8
-        raise SourceError(
-            f"--mapping {name}: is no TOML ({error}): see docs/mappings.md"
-        ) from error
+        wrong = f"is no TOML ({error}): see docs/mappings.md"
+        raise SourceError(f"--mapping {name}: {wrong}") from error
 
 
 def chosen(name: str, options: SourceOptions, names: Iterable[str] | None = None) -> Definition:
@@ -109,10 +106,8 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     shown = {key: value for key, value in data.items() if key != "examples"}
     definition = _converted(name, shown, Definition)
     if bool(definition.fields) == bool(definition.elements):
-        raise SourceError(
-            f"--mapping {name}: describes no record: "
-            "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
-        )
+        fix = "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
+        raise SourceError(f"--mapping {name}: describes no record: {fix}")
     for kind in (definition.table, *definition.elements.values()):
         _check(name, kind)
     return definition
@@ -161,9 +156,8 @@ def _check(name: str, kind: RecordKind) -> None:
             raise SourceError(f"--mapping {name}: {key} is no field: {right_names(key)}")
     has_type = "type" in kind.fields or (kind.chat is not None and kind.chat.types)
     if kind.fields and not has_type:
-        raise SourceError(
-            f'--mapping {name}: makes no type: add type = {{ constant = "SMS" }}, or a column'
-        )
+        fix = 'add type = { constant = "SMS" }, or a column'
+        raise SourceError(f"--mapping {name}: makes no type: {fix}")
 
 
 _COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -196,9 +190,8 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
         if misfit is None:
             return Choice(chosen(given, options, names))
         if not (ours or found or fields.OUTBOX_KEY in names):  # in a list of failed records
-            raise SourceError(
-                f"{source}: {misfit}: choose another, or look at the file with inspect"
-            )
+            fix = "choose another, or look at the file with inspect"
+            raise SourceError(f"{source}: {misfit}: {fix}")
         by = f"--mapping {found}" if found else "the API's names"
         notes = (f"{misfit}: it is read by {by}",)
     return Choice(chosen(found, options) if found else None, found, notes)
@@ -291,9 +284,8 @@ def names_in(folders: Iterable[Path]) -> list[str]:
     for folder in folders:
         found = sorted(str(path) for path in folder.glob("*.toml"))
         if not found:
-            raise SourceError(
-                f"--mappings {folder}: is no folder with mappings (*.toml): check the path"
-            )
+            wrong = "is no folder with mappings (*.toml)"
+            raise SourceError(f"--mappings {folder}: {wrong}: check the path")
         own += found
     return [*own, *NAMES]
 

@@ -202,10 +202,9 @@ def _archive(name: str, file: str | BytesIO) -> ZipFile:
         except UnicodeDecodeError:
             return ZipFile(file)
     except (*DAMAGED, NotImplementedError, ValueError) as error:
-        raise SourceError(
-            f"{name}: is a zip archive or an Excel workbook, and damaged or cut short: copy or "
-            "export it again, or save the sheet as CSV"
-        ) from error
+        wrong = "is a zip archive or an Excel workbook, and damaged or cut short"
+        fix = "copy or export it again, or save the sheet as CSV"
+        raise SourceError(f"{name}: {wrong}: {fix}") from error
     except OSError as error:
         raise SourceError(f"{name}: cannot be opened ({error.strerror}): check the path") from error
 

@@ -108,10 +108,8 @@ def _plain(text: str) -> str:
         first, rest, exponent = power[1], power[2] or "", int(power[3])
         if len(rest) == exponent:
             return first + rest
-        raise WrongValueError(
-            "has lost digits in a spreadsheet, which shortened it to a power of ten",
-            "write the whole number, or export the column as text",
-        )
+        wrong = "has lost digits in a spreadsheet, which shortened it to a power of ten"
+        raise WrongValueError(wrong, "write the whole number, or export the column as text")
     return _HIDING.sub("", _LABEL.sub("", text))
 
 
@@ -120,11 +118,8 @@ def _jabber(text: str) -> str:
         return f"+{number[1]}"
     host = text.rpartition("@")[2].lower()
     if host in ("g.us", "broadcast"):
-        raise WrongValueError(
-            "is a group, and no person",
-            "write the number of the one who wrote or received it, or give --leave-out groups",
-            kind="groups",
-        )
+        fix = "write the number of the one who wrote or received it, or give --leave-out groups"
+        raise WrongValueError("is a group, and no person", fix, kind="groups")
     if host in ("lid", "newsletter") or host.endswith("rcs.google.com"):
         raise numberless("is an id of a messenger, and no telephone number", "names")
     if "+" in text or len(people_in(text)) > 1:

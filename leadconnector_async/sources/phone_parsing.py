@@ -125,10 +125,9 @@ def _refuse_placeholder(digits: str) -> None:
     if len(digits) < texts.FEWEST_DIGITS:
         return
     if len(set(digits)) == 1 or digits in _RUN or digits in _RUN[::-1]:
-        raise WrongValueError(
-            "is a placeholder, such as 0000000000 or 1234567890, and nobody's number",
-            "write the person's own, or an address, or take the record out",
-        )
+        wrong = "is a placeholder, such as 0000000000 or 1234567890, and nobody's number"
+        fix = "write the person's own, or an address, or take the record out"
+        raise WrongValueError(wrong, fix)
 
 
 def _refusal(

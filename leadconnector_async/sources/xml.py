@@ -205,10 +205,9 @@ class _Parser:
             self._since = 0
 
     def _too_much(self, amount: str) -> SourceError:
-        return SourceError(
-            f"{self._source}: line {self.line}: holds more than {amount} without the end of a "
-            "record of the mapping: choose another mapping, or remove the record there"
-        )
+        wrong = f"holds more than {amount} without the end of a record of the mapping"
+        fix = "choose another mapping, or remove the record there"
+        return SourceError(f"{self._source}: line {self.line}: {wrong}: {fix}")
 
     def _refuse(self, *_: object) -> None:
         place = f"{self._source}: line {self._parser.CurrentLineNumber}"

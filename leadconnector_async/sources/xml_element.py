@@ -97,12 +97,11 @@ class ElementReader:
         if PHONE not in kind.fields:
             return None
         given = values.get(PHONE)
-        if given is None and kind.members is not None:
-            given = values.pop("contact.email", None)
-        if kind.members is not None:
-            address = given if isinstance(given, str) else ""
-            return self._told(kind.members, address, element, values.get("direction"))
-        return None if given is not None or "contact.email" in values else With([withheld()])
+        if kind.members is None:
+            return None if given is not None or "contact.email" in values else With([withheld()])
+        given = values.pop("contact.email", None) if given is None else given
+        address = given if isinstance(given, str) else ""
+        return self._told(kind.members, address, element, values.get("direction"))
 
     def _values(
         self, kind: RecordKind, reader: RowMapper, row: dict[str, str], element: Element
@@ -150,11 +149,9 @@ class ElementReader:
             return With((), left_out=LEAVE_OUT["groups"])
         if not wrote and not is_group:
             wrote = self._contacts.others(to)[:1]
-        unsigned = WrongValueError(
-            "is a group's, and does not tell who wrote it",
-            "write the sender's number, which is among the members, or give --leave-out groups",
-            kind="groups",
-        )
+        wrong = "is a group's, and does not tell who wrote it"
+        fix = "write the sender's number, which is among the members, or give --leave-out groups"
+        unsigned = WrongValueError(wrong, fix, kind="groups")
         unknown = unsigned if is_group else withheld()
         return With(wrote or [unknown], members if is_group or not wrote else ())
 

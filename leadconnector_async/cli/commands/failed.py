@@ -174,6 +174,5 @@ def _table(text: str) -> Iterable[Mapping[str, object]]:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
         if OUTBOX_KEY in (reader.fieldnames or ()):
             return reader
-    raise click.UsageError(
-        f'the file has no column "{OUTBOX_KEY}": give a list that failed -o wrote'
-    )
+    wrong = f'the file has no column "{OUTBOX_KEY}"'
+    raise click.UsageError(f"{wrong}: give a list that failed -o wrote")

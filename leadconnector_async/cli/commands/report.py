@@ -125,6 +125,5 @@ def _refuse_outbox(outbox: str, file: str, option: str) -> None:
         begins = found.read(len(_DATABASE))
     own = {os.path.realpath(outbox) + suffix for suffix in _BESIDE}
     if os.path.realpath(file) in own or begins == _DATABASE:
-        raise click.UsageError(
-            f"{option} {file} is an outbox: give another file, such as report.{option[2:]}"
-        )
+        fix = f"give another file, such as report.{option[2:]}"
+        raise click.UsageError(f"{option} {file} is an outbox: {fix}")

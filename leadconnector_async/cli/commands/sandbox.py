@@ -32,9 +32,8 @@ def command(host: str, port: int, **given: Any) -> None:  # noqa: ANN401 - click
     try:
         asyncio.run(serve(config, host, port, _announce))
     except OSError as error:
-        raise click.ClickException(
-            f"cannot listen at {host}:{port} ({error.strerror}): choose another --port, or --host"
-        ) from error
+        wrong = f"cannot listen at {host}:{port} ({error.strerror})"
+        raise click.ClickException(f"{wrong}: choose another --port, or --host") from error
     except KeyboardInterrupt:
         click.echo("The sandbox has ended.", err=True)
 
