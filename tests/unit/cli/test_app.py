@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +13,7 @@ from cli_harness import leadconnector, sms, write_jsonl
 from click import Context, Group, Option, echo
 
 from leadconnector_async import __version__
+from leadconnector_async.cli import options
 from leadconnector_async.cli.app import COMMANDS, app, written_whole
 
 if TYPE_CHECKING:
@@ -116,6 +118,16 @@ def test_every_command_explains_itself(command: str) -> None:
             variable = f"LEADCONNECTOR_{longest[2:].replace('-', '_').upper()}"
             assert option.envvar == variable
             assert variable in shown
+
+
+def test_every_option_that_is_declared_is_one_of_a_command() -> None:
+    """The table of options holds none that nobody can give."""
+    declared = tomllib.loads(Path(options.__file__).with_suffix(".toml").read_text("utf-8"))
+    commands = [found for name in COMMANDS if (found := app.get_command(Context(app), name))]
+    groups = [group.commands.values() for group in commands if isinstance(group, Group)]
+    every = [*commands, *(one for group in groups for one in group)]
+    given = {opt for one in every for option in one.params for opt in option.opts}
+    assert {f"--{long}" for table in declared.values() for long in table} <= given
 
 
 def test_options_of_commands_within_commands_are_named_by_their_long_form() -> None:
