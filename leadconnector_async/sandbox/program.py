@@ -152,7 +152,8 @@ def _limits(options: Options) -> Limits:
     if window not in ("fixed", "sliding", "bucket"):
         raise ValueError(f"window is off, fixed, sliding or bucket, not {window!r}")
     names = {"window": "window", "max_requests": "max", "interval": "interval", "daily": "daily"}
-    return convert({names[name]: of for name, of in options.items() if name in names}, Limits)
+    given: dict[str, Any] = {names[name]: of for name, of in options.items() if name in names}
+    return Limits(**given)
 
 
 def parse_fault(text: str) -> Fault:
