@@ -38,6 +38,17 @@ class _OutboxType(click.Path):
 OUTBOX: Final = _OutboxType(dir_okay=False)
 
 
+class TimeRange(click.FloatRange):
+    """A range of times, each with an end."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401 - click's
+        """Refuse ``nan``, which no bound does, and ``inf``, which no clock waits for."""
+        time = super().convert(value, param, ctx)
+        if not math.isfinite(time):
+            self.fail(f"{value!r} is no time: give a number", param, ctx)
+        return time
+
+
 class _TextType(_Type):
     """A type whose texts a function reads: what it raises as ValueError says what is wrong."""
 

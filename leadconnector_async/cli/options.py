@@ -65,7 +65,7 @@ def _declared(long: str, said: dict[str, Any]) -> Callable[[_F], _F]:
         settings["type"] = getattr(option_types, kind)
     elif kind is not None:
         ((name, bounds),) = kind.items()
-        settings["type"] = getattr(click, name)(**bounds)
+        settings["type"] = (getattr(option_types, name, None) or getattr(click, name))(**bounds)
     settings.setdefault("show_default", bool(settings.get("default")))
     variable = "LEADCONNECTOR_" + long.replace("-", "_").upper()
     return click.option(f"--{long}", *names, envvar=variable, show_envvar=True, **settings)

@@ -5,12 +5,13 @@ import json
 import subprocess
 import sys
 import tomllib
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cli_harness import leadconnector, sms, write_jsonl
-from click import Context, Group, Option, echo
+from click import BadParameter, Context, FloatRange, Group, Option, echo
 
 from leadconnector_async import __version__
 from leadconnector_async.cli import options
@@ -128,6 +129,19 @@ def test_every_option_that_is_declared_is_one_of_a_command() -> None:
     every = [*commands, *(one for group in groups for one in group)]
     given = {opt for one in every for option in one.params for opt in option.opts}
     assert {f"--{long}" for table in declared.values() for long in table} <= given
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_time_is_a_number_that_is_one(command: str) -> None:
+    """Of every option that takes one: ``nan`` is within any bounds, and ``inf`` never over."""
+    found = app.get_command(Context(app), command)
+    assert found is not None
+    times = [one for one in found.params if isinstance(one.type, FloatRange)]
+    for one, text in product(times, ("nan", "inf")):
+        with pytest.raises(BadParameter, match=f"'{text}' is no time") as caught:
+            one.type_cast_value(Context(found), text)
+        assert caught.value.exit_code == 2
+        assert caught.value.param is one
 
 
 def test_options_of_commands_within_commands_are_named_by_their_long_form() -> None:
