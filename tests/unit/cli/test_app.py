@@ -144,6 +144,18 @@ def test_a_time_is_a_number_that_is_one(command: str) -> None:
         assert caught.value.param is one
 
 
+def test_an_outbox_is_no_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``-`` means one everywhere else; here it made a file of that name, which shells hide well."""
+    monkeypatch.chdir(tmp_path)
+    source = write_jsonl(tmp_path / "in.jsonl", [sms(1)])
+    for words in (("import", source, "--sandbox"), ("doctor",), ("status",), ("outbox", "check")):
+        run = leadconnector(*words, "--outbox", "-")
+        assert run.exit_code == 2
+        assert "'--outbox'" in run.stderr
+        assert "no outbox is a stream" in run.stderr
+    assert [*tmp_path.iterdir()] == [source]
+
+
 def test_options_of_commands_within_commands_are_named_by_their_long_form() -> None:
     """Whichever form is declared first."""
     group = app.get_command(Context(app), "outbox")
