@@ -65,7 +65,8 @@ class LeadConnector(LocationApi):
     Raises:
         ValueError: the token or the version is empty, or has characters that none has; or there is
             no such proxy, CA file or user agent; or ``connections`` is less than 1.
-        TypeError: the token is neither a text nor a provider, or a limit is no `RateLimit`.
+        TypeError: the token is neither a text nor a provider, a limit is no `RateLimit`,
+            ``policy`` no `Policy`, or ``timeouts`` no `Timeouts`.
 
     Example:
         >>> async with LeadConnector(
@@ -102,6 +103,10 @@ class LeadConnector(LocationApi):
         for one in (limit, *limits.values()):
             if not isinstance(one, RateLimit | None):
                 raise TypeError(f"a limit is a {type(one).__name__}: give a RateLimit, or None")
+        for name, kind, given in (("policy", Policy, policy), ("timeouts", Timeouts, timeouts)):
+            if not isinstance(given, kind):
+                is_ = f"{name} is a {type(given).__name__}"
+                raise TypeError(f"{is_}: give a {kind.__name__}, or leave it out")
         self.base_url: str = base_url
         self._connections = connections
         network = network_of(proxy, ssl, ca_file)

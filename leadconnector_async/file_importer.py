@@ -114,7 +114,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         TypeError: ``sources``, ``mine`` or ``only`` is one text: give a list.
         SourceError: a source cannot be read; nothing was sent.
         SelectionError: no record meets something of ``only``; nothing was sent.
-        ValueError: nothing can be selected so; or ``stats_every`` is not more than 0.
+        ValueError: nothing can be selected so; or ``every`` or ``stats_every`` is not more than 0.
         OutboxError: the outbox cannot be used, or belongs to an import into another API.
         AccessError, ThrottledError: no location could go on.
         NotSentError: the API was out of reach for longer than the policy's patience.
@@ -128,8 +128,9 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     """
     if api.closed:
         raise ClosedError(CLOSED)
-    if not stats_every > 0:
-        raise ValueError("stats_every is not more than 0: give seconds")
+    for name, seconds in {"every": every, "stats_every": stats_every}.items():
+        if not seconds > 0:
+            raise ValueError(f"{name} is not more than 0: give seconds")
     for name, several in {"sources": sources, "mine": mine, "only": only}.items():
         if isinstance(several, str | bytes | PathLike):  # else each of its letters is one
             raise TypeError(f"{name} is a {type(several).__name__}: give a list")

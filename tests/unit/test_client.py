@@ -380,6 +380,14 @@ def test_a_client_without_a_token_is_refused_at_once(token: object, error: type[
         LeadConnector(token)  # type: ignore[arg-type] # as untyped programs do
 
 
+@pytest.mark.parametrize(("name", "wanted"), [("policy", "Policy"), ("timeouts", "Timeouts")])
+def test_an_option_of_another_kind_is_refused_at_once(name: str, wanted: str) -> None:
+    """With its name and what it has to be: not as an attribute that something within lacks."""
+    for given in (None, 30):
+        with pytest.raises(TypeError, match=f"{name} is a .*: give a {wanted}"):
+            LeadConnector(TOKEN, **{name: given})  # type: ignore[arg-type] # as untyped programs do
+
+
 def test_a_closed_client_sends_nothing() -> None:
     """Neither by itself nor through an ingestor, and it opens no connection that nobody closes."""
 

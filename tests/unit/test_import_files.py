@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,6 +185,20 @@ def test_a_text_is_not_a_list_of_its_letters(tmp_path: Path, name: str) -> None:
             await import_files(api, **given, outbox=tmp_path / "o.db")
 
     with pytest.raises(TypeError, match=f"{name} is a str: give a list"):
+        asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["every", "stats_every"])
+@pytest.mark.parametrize("seconds", [0, -1.0, nan])
+def test_nothing_is_told_without_a_pause(tmp_path: Path, name: str, seconds: float) -> None:
+    """It would take all of the time: the call is refused before it begins."""
+    given: dict[str, Any] = {name: seconds}
+
+    async def scenario() -> None:
+        async with LeadConnector("t", location_id="here") as api:
+            await import_files(api, [], **given, outbox=tmp_path / "o.db")
+
+    with pytest.raises(ValueError, match=f"^{name} is not more than 0: give seconds"):
         asyncio.run(scenario())
 
 
