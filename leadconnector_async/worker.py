@@ -181,6 +181,8 @@ class Worker:
         try:
             opened = await self._opening
         except asyncio.CancelledError:
+            if not self._opening.cancelled() and self._opening.exception() is None:
+                await self._opening.result().close()  # it had opened in this very step
             if self._stopping.is_set():
                 return
             raise

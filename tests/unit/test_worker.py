@@ -160,6 +160,36 @@ def test_a_worker_that_waits_for_its_server_can_be_stopped() -> None:
     assert worked(opening, stop_after=0.05) == 1
 
 
+def test_an_outbox_that_opens_as_its_worker_is_cancelled_is_closed() -> None:
+    """In the very step in which it is there, nobody else has it: a connection stayed open."""
+
+    class Opened(Shared):
+        is_closed = False
+
+        async def close(self) -> None:
+            self.is_closed = True
+
+    async def scenario() -> None:
+        store, may_open = Opened(), asyncio.Event()
+
+        async def opening() -> Opened:
+            await may_open.wait()
+            asyncio.get_running_loop().call_soon(running.cancel)
+            return store
+
+        async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
+            worker = Worker(api.session, opening)  # type: ignore[arg-type] # as above
+            running = asyncio.create_task(worker.run())
+            await asyncio.sleep(0)
+            may_open.set()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        assert worker.tenures == 0
+        assert store.is_closed
+
+    asyncio.run(scenario())
+
+
 def test_requests_end_with_the_lease() -> None:
     """A store that is silent has given the locations to others: nothing may arrive later on."""
     loop = HeldClock()
