@@ -24,6 +24,7 @@ from leadconnector_async.api.listings import published_workflows, read_object
 from leadconnector_async.errors import LeadConnectorError, OutboxError
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
+from leadconnector_async.session import NO_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -201,7 +202,7 @@ async def _account(
             yield finding
     except LeadConnectorError as error:
         fix = "see that this machine reaches the API, and that --base-url is right"
-        if hasattr(error, "refusal"):
+        if getattr(error, "refusal", NO_ROUTE) is not NO_ROUTE:
             own = "see Settings, Private Integrations"
             fix = f"give a token that is in force, of this location: {own}"
         yield Finding("api", "fault", str(error), fix)

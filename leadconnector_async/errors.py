@@ -6,7 +6,7 @@
     ├── InvalidMessageError       the message breaks a rule; nothing was sent (also a ValueError)
     ├── ClosedError               the client was closed before (also a RuntimeError)
     ├── RefusedError              the API said no; nothing was stored
-    │   ├── AccessError           this token cannot be used for this location
+    │   ├── AccessError           this token, or this base URL, cannot be used for this location
     │   ├── ThrottledError        429 for longer than the policy waits
     │   └── DailyQuotaSpentError  the day's budget of the location is used up
     ├── TransportError
@@ -123,7 +123,7 @@ class RefusedError(LeadConnectorError):
 
 
 class AccessError(RefusedError):
-    """The token is refused for this location, and renewing it does not help.
+    """The token is refused for this location for good, or the API is not at the base URL.
 
     Example:
         >>> error = AccessError(Refusal(status=401, message="Invalid JWT"))

@@ -44,6 +44,8 @@ RECHECK: Final = 0.05
 
 FOREIGN: Final = "a page or other bytes come in its place: see the proxy, and the base URL"
 
+NO_ROUTE: Final = Refusal(status=404, message="the API is not at this address: check the base URL")
+
 _NOTHING_LEFT: Final = (errors.AccessError, FileUnreadableError, WithheldError)
 """No request was begun."""
 
@@ -148,7 +150,8 @@ class ApiSession:
         ``trace`` and ``resends``: see `Exchange`.
 
         Raises:
-            AccessError: no token is to be had, or the next one is refused as well.
+            AccessError: no token is to be had, or the next one is refused as well; or the API is
+                not at this address.
             DailyQuotaSpentError: the request cannot be repeated today.
             TransportError: as `Transport.send` does.
 
@@ -198,7 +201,11 @@ class ApiSession:
             quota.give_back(slot, now, None)
 
     def _observe(self, quota: Quota, slot: Slot, response: Response) -> Refusal | None:
-        """Tell quota and circuit breaker of an answer. Returns why its token has to be renewed."""
+        """Tell quota and circuit breaker of an answer. Returns why its token has to be renewed.
+
+        Raises:
+            AccessError: the API is not at this address.
+        """
         now = asyncio.get_running_loop().time()
         seen = (
             responses.read_rate_limit_headers(response.headers)
@@ -219,6 +226,8 @@ class ApiSession:
             self.breaker.failed(now, f"{response.status} of a proxy")
         else:
             self.breaker.succeeded()
+        if responses.lacks_route(response):
+            raise errors.AccessError(NO_ROUTE)
         return responses.expired_token(response)
 
     async def _renewed(self, location: str, refused: str) -> str | None:

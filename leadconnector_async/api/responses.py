@@ -16,7 +16,8 @@ any other 4xx                        `Refused`        not stored
 ===================================  ===============  =============================================
 
 A 401 that says "invalid token" or "expired" asks for the next token (`expired_token`), and comes
-this far only where that is refused as well.
+this far only where that is refused as well. A 404 of a path that nobody serves (`lacks_route`) does
+not: the base URL is wrong, and no record.
 
 A request that never left is `NotSentError`, one whose answer never came `FateUnknownError`; both
 are told by the transport.
@@ -220,6 +221,19 @@ def says_absent(response: Response) -> bool:
 def is_absent(response: Response) -> bool:
     """Whether what its path names is not there."""
     return response.status == 404 or says_absent(response)
+
+
+_NO_ROUTE: Final = re.compile(r"cannot (get|post|put|delete) /")
+
+
+def lacks_route(response: Response) -> bool:
+    """Whether nobody serves the path, and not only what it names is missing.
+
+    The API's framework says so in words of its own, and a server before it by a page.
+    """
+    if response.status != 404:
+        return False
+    return is_foreign(response) or bool(_NO_ROUTE.match(_said(response)))
 
 
 _LACKS: Final = re.compile(r"\bconversation([ _]?id)?\b")

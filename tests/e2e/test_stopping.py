@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from leadconnector_async import (
     AccessError,
+    Contact,
     InboundMessage,
     Ingestor,
     LeadConnector,
@@ -347,6 +348,39 @@ def test_a_location_whose_token_is_refused_stops_alone(tmp_path: Path) -> None:
                         outcomes.append(outcome)  # noqa: PERF401 - an error must keep them
             assert {outcome.location_id for outcome in outcomes} == {"good"}
             assert len(outcomes) == len(sandbox.messages) == 100
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("by", ["id", "number"])
+def test_a_base_url_with_a_wrong_path_fails_no_record(tmp_path: Path, by: str) -> None:
+    """Each was refused as if it were wrong itself: thousands, before anybody could look.
+
+    The reason repeats no number of the path, as the API's framework does.
+    """
+
+    async def scenario() -> None:
+        async with Sandbox() as sandbox:
+            asked = records(10)
+            if by == "number":
+                hi = InboundMessage(type="SMS", message="hi", direction="inbound")
+                asked = [
+                    Record(id=one.id, message=hi, contact=Contact(f"+1212555010{number}"))
+                    for number, one in enumerate(asked)
+                ]
+            api = LeadConnector(
+                sandbox.token,
+                location_id=sandbox.location_id,
+                base_url=f"{sandbox.url}/v2",
+                policy=QUICK,
+            )
+            async with api, Ingestor(api, outbox=tmp_path / "outbox.db") as ingestor:
+                outcomes: list[Outcome] = []
+                with pytest.raises(AccessError, match="check the base URL") as caught:  # noqa: PT012 - the loop raises
+                    async for outcome in ingestor.run(asked):
+                        outcomes.append(outcome)  # noqa: PERF401 - an error must keep them
+                assert outcomes == []
+                assert "1212555" not in str(caught.value)
 
     asyncio.run(scenario())
 

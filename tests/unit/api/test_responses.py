@@ -20,6 +20,7 @@ from leadconnector_async.api.responses import (
     classify,
     expired_token,
     is_absent,
+    lacks_route,
     read_refusal,
     retry_after,
     says_absent,
@@ -180,6 +181,28 @@ def test_what_is_not_there_is_told_by_404_or_by_the_words_of_a_400(
     """A path that is not served answers 404 too: where that matters, the words are needed."""
     response = Response(status, {}, body)
     assert (is_absent(response), says_absent(response)) == (absent, said_so)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "lacks"),
+    [
+        (404, said("Cannot POST /api/conversations/messages/inbound"), True),
+        (404, said("Cannot GET /api/contacts/search/duplicate?number=1"), True),
+        (404, b"<html><h1>404 Not Found</h1></html>", True),
+        (404, b"", False),
+        (404, said("Not Found"), False),
+        (404, said("Contact not found"), False),
+        (404, said("Cannot find /this contact"), False),
+        (400, said("Cannot POST /api/conversations/messages/inbound"), False),
+    ],
+)
+def test_a_path_that_nobody_serves_is_told_from_what_is_not_there(
+    status: int,
+    body: bytes,
+    lacks: bool,  # noqa: FBT001
+) -> None:
+    """The one is wrong for every record, the other for one."""
+    assert lacks_route(Response(status, {}, body)) is lacks
 
 
 def test_each_row_of_the_table_is_tested() -> None:
