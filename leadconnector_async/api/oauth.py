@@ -4,7 +4,7 @@
 answer                        meaning    source
 ============================  =========  ==============================================
 2xx with an ``access_token``  `Granted`  OpenAPI file for OAuth (2021-07-28)
-2xx without one, 408, 5xx     `Lost`     the refresh token may be used up
+2xx without, 302 303 408 5xx  `Lost`     the refresh token may be used up
 400 401 403 404 422           `Denied`   OpenAPI file; ``invalid_grant``: RFC 6749, 5.2
 any other                     `Later`    nothing was given; asking again may help
 ============================  =========  ==============================================

@@ -6,7 +6,8 @@ answer to the inbound call           classification   source
 2xx with a ``messageId``             `Accepted`       OpenAPI file (200); live reports (201)
 2xx, empty or JSON without one       `Refused`        live reports: the message is dropped
 2xx, body that cannot be read        `Indeterminate`  it was stored, or not: the id is lost
-3xx                                  `Refused`        never followed: the token would go along
+302, 303                             `Indeterminate`  also answered once it has been done
+any other 3xx                        `Refused`        never followed: the token would go along
 400 404 405 409 410 413 414 415 422  `Refused`        not stored
 any other 4xx                        `Refused`        not stored
 401, 403                             `Forbidden`      this token, this location
@@ -86,7 +87,7 @@ def classify(status: int, body: bytes) -> Classification:
     refusal = read_refusal(status, body)
     if status == 429:
         return Throttled(refusal)
-    if status == 408 or status >= 500:
+    if status in (302, 303, 408) or status >= 500:
         return Indeterminate(refusal)
     if status in (401, 403):
         return Forbidden(refusal)
@@ -190,8 +191,8 @@ def is_server_error(response: Response) -> bool:
 
 
 def is_from_gateway(response: Response) -> bool:
-    """Whether it is what a proxy answers for an API that is down."""
-    return response.status in (502, 503, 504)
+    """Whether it is what a proxy answers for an API that is down, or until somebody signs in."""
+    return response.status in (302, 303, 502, 503, 504)
 
 
 def is_foreign(response: Response) -> bool:

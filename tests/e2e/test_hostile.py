@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.faults import FaultKind
 
 HEADLESS = Limits(window="off", headers=False)
-LOOKED_FOR: tuple[FaultKind, ...] = ("huge", "endless", "overlong", "html")
+LOOKED_FOR: tuple[FaultKind, ...] = ("huge", "endless", "overlong", "html", "redirect_302")
 HARMLESS: tuple[FaultKind, ...] = ("rates_garbage", "rates_contradictory", "id_type")
 WAITED_OUT: tuple[FaultKind, ...] = ("retry_past", "retry_far")
-REFUSED: tuple[FaultKind, ...] = ("no_id", "redirect_302", "redirect_307")
+REFUSED: tuple[FaultKind, ...] = ("no_id", "redirect_307")
 
 
 def run(fault: Fault, outbox: Path) -> list[Outcome]:
@@ -47,7 +47,7 @@ def run(fault: Fault, outbox: Path) -> list[Outcome]:
 def test_an_answer_that_cannot_be_read_is_looked_for(
     when: str, kind: FaultKind, tmp_path: Path
 ) -> None:
-    """Too large, without end, of a wrong length, or no JSON: everything ends as sent, once."""
+    """Too large, without end, of a wrong length, no JSON, or another page to see: sent, once."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     fault = Fault(kind, when=when, probability=0.2, times=3, seconds=3.0)  # type: ignore[arg-type]
     outcomes = run(fault, tmp_path / "outbox.db")

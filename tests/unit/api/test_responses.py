@@ -67,10 +67,12 @@ ROWS: list[tuple[str, int, bytes, type]] = [
     ("2xx unreadable", 200, DEEP, Indeterminate),
     ("2xx unreadable", 200, b'{"more":' + DEEP, Indeterminate),
     ("2xx unreadable", 200, b'{"messageId":{"id":"m1"}}', Indeterminate),
-    ("3xx", 300, RECEIPT, Refused),
-    ("3xx", 301, b"", Refused),
-    ("3xx", 302, HTML, Refused),
-    ("3xx", 308, b"", Refused),
+    ("302, 303", 302, HTML, Indeterminate),
+    ("302, 303", 303, b"", Indeterminate),
+    ("other 3xx", 300, RECEIPT, Refused),
+    ("other 3xx", 301, b"", Refused),
+    ("other 3xx", 307, b"", Refused),
+    ("other 3xx", 308, b"", Refused),
     ("400", 400, said("no"), Refused),
     ("404", 404, b"", Refused),
     ("405", 405, b"", Refused),
@@ -212,7 +214,7 @@ def test_each_row_of_the_table_is_tested() -> None:
     assert statuses == {
         *("2xx", "3xx", "4xx", "5xx"),
         *("400", "401", "403", "404", "405", "408", "409", "410", "413", "414", "415", "422"),
-        *("200", "201", "429", "500"),
+        *("200", "201", "302", "303", "429", "500"),
     }
 
 

@@ -202,6 +202,7 @@ def test_a_refused_token_is_exit_1(tmp_path: Path) -> None:
         ("drop", "ServerDisconnected"),
         ("html", "a page or other bytes come in its place"),
         ("garbage", "a page or other bytes come in its place"),
+        ("redirect_302", "302 of a proxy"),
     ],
 )
 def test_an_api_out_of_reach_is_exit_1(kind: FaultKind, why: str, tmp_path: Path) -> None:
@@ -228,7 +229,7 @@ def test_an_api_out_of_reach_is_exit_1(kind: FaultKind, why: str, tmp_path: Path
         (["x.csv", "--sandbox", "--timezone", "Mars/Base"], "is no time zone"),
         (["x.csv", "--sandbox", "--delimiter", "ab"], "is not one character"),
         (["x.csv", "--sandbox", "--quota", "100"], "is not REQUESTS/SECONDS"),
-        (["x.csv", "--sandbox", "--timeout", "inf"], "a time limit is 0 or without end"),
+        (["x.csv", "--sandbox", "--timeout", "inf"], "'inf' is no time"),
         (["x.csv", "--sandbox", "--location", "Spoke & Chain"], "is no location's id: give one"),
         (["x.csv", "--sandbox", "--location", "'id'"], "is no location's id: give one"),
         (["x.csv", "--outbox", "o.db", "--token", "a b"], "characters that no token has"),
