@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+import orjson
 from msgspec.structs import replace
 
 from leadconnector_async.models import Problem
@@ -71,17 +74,20 @@ class Doubts:
     def settled(self, parsed: Parsed, cells: Sequence[str], identity: Identity | None) -> Parsed:
         """Refuse a row, or let it be."""
         self._has_ended = self._has_ended or (bool(parsed.problems) and self._is_header(cells))
-        if self._has_ended:
-            return parsed._replace(row=None, problems=(_OTHER_TABLE,), identity=identity)
+        if self._has_ended:  # its text alone is listed: as cells it would be read from the list
+            text = io.StringIO(newline="")
+            csv.writer(text, lineterminator="").writerow(cells)
+            raw = orjson.dumps(text.getvalue())
+            return parsed._replace(row=None, raw=raw, problems=(_OTHER_TABLE,), identity=identity)
         self._note_day(cells)
-        text = None if parsed.row is None else parsed.row.message
+        message = None if parsed.row is None else parsed.row.message
         contact = None if parsed.row is None else parsed.row.contact
         if parsed.row and contact and contact.name in _ERRORS:  # as of a person who was not found
             parsed.row.contact = replace(contact, name=None)
-        if text in _ERRORS:
+        if message in _ERRORS:
             return parsed._replace(row=None, problems=(_LOST_TEXT,), identity=identity)
-        told = [_MAY_BE_CUT] if text is not None and len(text) == _MOST else []
-        told += [_IS_MARKUP] if text is not None and _MARKUP.match(text) else []
+        told = [_MAY_BE_CUT] if message is not None and len(message) == _MOST else []
+        told += [_IS_MARKUP] if message is not None and _MARKUP.match(message) else []
         return parsed._replace(notices=(*parsed.notices, *told)) if told else parsed
 
     def _is_header(self, cells: Sequence[str]) -> bool:

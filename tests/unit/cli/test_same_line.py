@@ -105,3 +105,23 @@ def test_an_equal_record_of_another_file_is_not_sent_again(
     options += ["--region", "US", "--timezone", "UTC"]
     assert counts(whole, bare, *options) == (0, 0, 0)
     assert len(sandbox.messages) == 1
+
+
+def test_rows_of_a_second_table_are_refused_from_the_list_too(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """There nothing tells that another header stood above them: the columns would be swapped."""
+    history, listed = tmp_path / "h.csv", tmp_path / "failed.csv"
+    history.write_text(
+        "type,contactId,direction,date,message,subject\n"
+        "Email,c1,inbound,2024-01-01T10:00:00Z,one,first\n"
+        "type,contactId,direction,date,subject,message\n"
+        'Email,c1,inbound,2024-01-02T10:00:00Z,"second, and last",two\n'
+    )
+    options = at(sandbox, tmp_path / "o.db")
+    assert counts(history, *options) == (3, 1, 2)
+    leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", listed)
+    assert counts(listed, *options)[1:] == (0, 2)
+    assert counts(history, *options)[1:] == (0, 2)
+    assert len(sandbox.messages) == 1
+    assert '"Email,c1,inbound,2024-01-02T10:00:00Z,""second, and last"",two"' in listed.read_text()
