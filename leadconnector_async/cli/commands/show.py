@@ -38,32 +38,31 @@ def command(ids: tuple[str, ...], outbox: str, *, as_json: bool) -> None:
     shown. It only reads, and shows no text of a message.
     """
     limit = None if as_json else MAX_SHOWN
-    work = read_outbox(outbox, lambda reader: _read(reader, outbox, ids, limit))
-    lives, more = run_waiting("Looking", work)
+    work = read_outbox(outbox, lambda reader: _read(reader, ids, limit))
+    lives, more, unknown = run_waiting("Looking", work)
     if as_json:
         print_json({"outbox": shown_place(outbox), "records": [_fields(life) for life in lives]})
-        return
-    for life in lives:
-        say(_lines(life))
-        say("")
-    if more:
-        say(f"{counted(more, 'more record')}: --json shows all.")
+    else:
+        for life in lives:
+            say(_lines(life))
+            say("")
+        if more:
+            say(f"{counted(more, 'more record')}: --json shows all.")
+    if unknown:
+        raise OutboxUnusableError(
+            f"{shown_place(outbox)} has no record {', '.join(unknown)}: give an id, FILE:LINE, the "
+            "id of a message, or a contact's id, number or address"
+        )
 
 
 async def _read(
-    reader: OutboxReader, outbox: str, ids: tuple[str, ...], limit: int | None
-) -> tuple[list[RecordLife], int]:
-    found: dict[int, None] = {}
-    for one in ids:
-        seqs = await reader.find(one)
-        if not seqs:
-            raise OutboxUnusableError(
-                f"{shown_place(outbox)} has no record {one}: give an id, FILE:LINE, the id of a "
-                "message, or a contact's id, number or address"
-            )
-        found |= dict.fromkeys(seqs)
-    chosen = list(found)[:limit]
-    return [life async for life in reader.lives(chosen)], len(found) - len(chosen)
+    reader: OutboxReader, ids: tuple[str, ...], limit: int | None
+) -> tuple[list[RecordLife], int, list[str]]:
+    """What is found, how many more there are than are shown, and what is not found."""
+    of = {one: await reader.find(one) for one in ids}
+    found = list(dict.fromkeys(seq for seqs in of.values() for seq in seqs))
+    lives = [life async for life in reader.lives(found[:limit])]
+    return lives, len(found) - len(lives), [one for one, seqs in of.items() if not seqs]
 
 
 def _lines(life: RecordLife) -> Iterator[str]:

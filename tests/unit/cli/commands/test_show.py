@@ -41,6 +41,19 @@ def test_what_nobody_knows_is_an_error(tmp_path: Path) -> None:
     assert "has no record nobody: give an id, FILE:LINE" in run.stderr
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_what_is_known_is_shown_beside_what_nobody_knows(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """Whichever is named first; and it is an error all the same."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(2)])
+    leadconnector("import", history, "--sandbox", "--outbox", tmp_path / "o.db")
+    run = leadconnector("show", "m1", "x", "m2", "y", "--outbox", tmp_path / "o.db", *more)
+    assert run.exit_code == 1
+    assert all(f"h.jsonl:{line}" in run.stdout for line in (1, 2))
+    assert "has no record x, y: give an id" in run.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", "database"])
 def test_a_person_is_named_as_people_write(
