@@ -79,6 +79,9 @@ _MAX_ROW: Final = 1 << 24
 
 _OF_XML: Final = re.compile(rb"<(?:\w+:)?workbookPr\s[^>]*\bdate1904\s*=\s*[\"'](?:1|true|on)\b")
 
+_OF_XLSB: Final = re.compile(rb"\x99\x01[\x08-\x7f]([\0-\xff])")
+"""The record of the workbook's properties (BrtWbProp), whose first bit it is."""
+
 _OF_XLS: Final = re.compile(rb"\x22\0\x02\0(?:(\x01)|\0)\0")
 """The record of the first day, of which there is one near the beginning."""
 
@@ -93,6 +96,9 @@ def is_of_1904(whole: str | BytesIO) -> bool:
     if is_zipfile(whole):
         with ZipFile(whole) as archive:
             books = [name for name in archive.namelist() if name.endswith("xl/workbook.xml")]
+            if "xl/workbook.bin" in archive.namelist():
+                flags = _OF_XLSB.search(archive.read("xl/workbook.bin"))
+                return flags is not None and flags[1][0] % 2 == 1
             return any(_OF_XML.search(archive.read(name)) for name in books)
     data = Path(whole).read_bytes() if isinstance(whole, str) else whole.getvalue()
     found = _OF_XLS.search(data)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -133,6 +134,17 @@ def test_an_old_workbook_says_in_a_record_from_where_it_counts() -> None:
         content = bytes([0x22, 0, 2, 0, flag, 0, 0x22, 0, 2, 0, 1 - flag, 0])
         assert is_of_1904(BytesIO(b"\xd0\xcf\x11\xe0" + content)) == bool(flag)
     assert not is_of_1904(BytesIO(b"\xd0\xcf\x11\xe0"))
+
+
+@pytest.mark.parametrize("flag", [0, 1])
+def test_a_binary_workbook_says_it_among_its_properties(flag: int) -> None:
+    """Behind the records of its beginning and its version, in the lowest bit."""
+    begins, version = b"\x83\x01\x00", b"\x80\x01\x14" + bytes(20)
+    properties = b"\x99\x01\x0c" + bytes([0x20 | flag, 0, 1, 0]) + bytes(8)
+    held = BytesIO()
+    with ZipFile(held, "w") as archive:
+        archive.writestr("xl/workbook.bin", begins + version + properties)
+    assert is_of_1904(held) == bool(flag)
 
 
 def test_what_is_no_workbook_is_refused(tmp_path: Path) -> None:
