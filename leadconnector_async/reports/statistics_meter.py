@@ -233,7 +233,8 @@ class StatisticsMeter(Observer):
             for name in dict.fromkeys((*left, *states, *self._counts))
         }
         stats = RunStats() if run is None else run.stats
-        known = self._pace.span > 0
+        span = self._pace.span
+        known = span >= _SAMPLE_S  # of milliseconds it would be that of a moment
         total = {name: sum(getattr(of, name) for of in locations.values()) for name in _SUMS}
         return Statistics(
             time=time.time(),
@@ -248,7 +249,7 @@ class StatisticsMeter(Observer):
                 "failed": self.refused + stats.refused + total.pop("rejected"),
                 "rate": self._pace.total if known else None,
                 "request_rate": self._request_pace.total if known else None,
-                "seconds_left": estimated(left, run, self._pace, now) if known else None,
+                "seconds_left": estimated(left, run, self._pace, now) if span else None,
                 "out_of_reach": breaker.outage(now),
                 "reconciliations": dict(self._results),
                 **total,
