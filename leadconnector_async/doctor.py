@@ -24,7 +24,6 @@ from leadconnector_async.api.listings import published_workflows, read_object
 from leadconnector_async.errors import LeadConnectorError, OutboxError
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
-from leadconnector_async.session import NO_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -46,11 +45,11 @@ _AT_ONCE: Final = 8
 REPAIRED: Final[dict[tuple[int, ...], int]] = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
 """Lines of SQLite, and the release of each from which on its WAL is sound, as later lines are."""
 
-GROWTH: Final = 4
-"""Bytes of an outbox for each byte of the sources. Short rows of a table take the most: their ids,
-keys and log outweigh their text, which stands once."""
-
 MIN_ROOM: Final = 100_000_000
+GROWTH: Final = 4
+RECORD_BYTES: Final = 300
+"""Bytes of an outbox for each byte of the sources, and for each record besides: its key, its ids
+and its end outweigh a short row of a table."""
 
 
 class Finding(Struct, frozen=True):
@@ -98,6 +97,11 @@ class Sources(Struct):
 
     needs: dict[str, Needs]
     size: int = 0
+
+    @property
+    def room(self) -> int:
+        """Bytes that an outbox takes for them, at most."""
+        return GROWTH * self.size + RECORD_BYTES * sum(of.records for of in self.needs.values())
 
 
 def note_record(needs: Needs, draft: Draft) -> None:
@@ -150,7 +154,7 @@ async def _outbox(place: str, destination: str, sources: Sources | None) -> Asyn
         if is_url(place):
             yield Finding("postgresql", "ok", f"PostgreSQL {await server_of(place)} at {shown}")
         else:
-            yield room_finding(place, sources.size if sources else 0)
+            yield room_finding(place, sources.room if sources else 0)
         async with rehearsal(place) as outbox:
             await outbox.dedicate(destination, name=shown)
         yield Finding("outbox", "ok", f"{shown} can be {'used' if exists(place) else 'made'}")
@@ -202,7 +206,7 @@ async def _account(
             yield finding
     except LeadConnectorError as error:
         fix = "see that this machine reaches the API, and that --base-url is right"
-        if getattr(error, "refusal", NO_ROUTE) is not NO_ROUTE:
+        if getattr(error, "status", None) in (401, 403):
             own = "see Settings, Private Integrations"
             fix = f"give a token that is in force, of this location: {own}"
         yield Finding("api", "fault", str(error), fix)
@@ -223,8 +227,8 @@ def sqlite_finding(version: tuple[int, ...]) -> Finding:
     )
 
 
-def room_finding(place: str, size: int) -> Finding:
-    """Whether the outbox's drive has room for sources of so many bytes."""
+def room_finding(place: str, room: int) -> Finding:
+    """Whether the outbox's drive has room for so many bytes more than one takes at least."""
     folder = Path(place).absolute().parent
     if not folder.is_dir():
         fix = "make it, or choose another outbox"
@@ -235,7 +239,7 @@ def room_finding(place: str, size: int) -> Finding:
             fix = "give yourself the right to, or choose another outbox"
             return Finding("disk", "fault", f"{name} cannot be written", fix)
     free = shutil.disk_usage(folder).free
-    wanted = MIN_ROOM + GROWTH * size
+    wanted = MIN_ROOM + room
     found = f"{free / 1e9:,.1f} GB are free in {folder}, {wanted / 1e9:,.1f} GB are wanted"
     if free < wanted:
         return Finding("disk", "fault", found, "make room, or choose an outbox on another drive")
