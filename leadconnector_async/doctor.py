@@ -92,7 +92,7 @@ class Needs(Struct):
     kinds: set[Kind] = set()
 
 
-class Sources(Struct):
+class AllNeeds(Struct):
     """What an import is to read: what it holds for each location, and how many bytes it has."""
 
     needs: dict[str, Needs]
@@ -124,7 +124,7 @@ async def examine(
     *,
     outbox: str | None,
     destination: str,
-    sources: Sources | None,
+    sources: AllNeeds | None,
 ) -> list[Finding]:
     """Look at everything that can be looked at without changing anything.
 
@@ -148,7 +148,7 @@ async def examine(
     return sum(await asyncio.gather(*map(account, locations)), found)
 
 
-async def _outbox(place: str, destination: str, sources: Sources | None) -> AsyncIterator[Finding]:
+async def _outbox(place: str, destination: str, sources: AllNeeds | None) -> AsyncIterator[Finding]:
     shown = shown_place(place)
     try:
         if is_url(place):

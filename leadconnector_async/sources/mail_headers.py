@@ -38,7 +38,7 @@ _NO_NAME: Final = re.compile(r"=\?|\?=|\ufffd|\A\S+@\S+\Z|\A[\W_]*\Z")
 """What is left of a name that was encoded or cut wrongly, an address in its place, or no letter."""
 
 
-class Person(NamedTuple):
+class MailPerson(NamedTuple):
     """A name, which may be empty, and an address."""
 
     name: str
@@ -55,7 +55,7 @@ class Head:
 
     def __init__(self, mail: Message) -> None:
         self._values: dict[str, list[str]] = {}
-        self._people: dict[str, list[Person]] = {}
+        self._people: dict[str, list[MailPerson]] = {}
         for name, value in mail.raw_items():
             unfolded = str(value).replace("\r", "").replace("\n", "")
             self._values.setdefault(name.lower(), []).append(unfolded)
@@ -65,12 +65,12 @@ class Head:
         values = self._values.get(name)
         return values[0].strip() if values else ""
 
-    def people(self, name: str) -> list[Person]:
+    def people(self, name: str) -> list[MailPerson]:
         """Everybody whom the headers of that name give an address of."""
         if name not in self._people:
             values = [_raw_text(value) for value in self._values.get(name, ())]
             self._people[name] = [
-                Person(_name(person), address.strip())
+                MailPerson(_name(person), address.strip())
                 for person, address in (getaddresses(values, **_LOOSE) if values else ())
                 if "@" in address.strip("@")
             ]
@@ -321,6 +321,6 @@ class OwnAddresses:
                 raise SourceError(f"{source}: --mine {address} is no address: {fix}")
         self._own = {address.strip().lower() for address in addresses}
 
-    def __contains__(self, person: Person) -> bool:
+    def __contains__(self, person: MailPerson) -> bool:
         address = person.folded
         return address in self._own or f"@{address.rpartition('@')[2]}" in self._own

@@ -20,7 +20,7 @@ from leadconnector_async.sources.byte_stream import ByteStream, LineSplitter, So
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped_rules import SEVERAL
-from leadconnector_async.sources.mbox import MailContent, Piece, postmark_of, split, whole
+from leadconnector_async.sources.mbox import MailContent, MailPiece, postmark_of, split, whole
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class MailReader:
         return found
 
     def parsed(
-        self, piece: Piece, *, file: str | None = None, cut: Problem | None = None
+        self, piece: MailPiece, *, file: str | None = None, cut: Problem | None = None
     ) -> Parsed:
         """Read a mail. Of one that was ``cut`` off the head alone is read."""
         self.notices = []
@@ -132,7 +132,7 @@ class MailReader:
             return parsed._replace(row=None, problems=problems, identity=identity_of(given))
         return parsed
 
-    def values(self, piece: Piece, *, head_only: bool) -> tuple[Values, Problem | None]:
+    def values(self, piece: MailPiece, *, head_only: bool) -> tuple[Values, Problem | None]:
         """Name the values of a mail. A problem is of the mail as a whole.
 
         Raises:
@@ -157,7 +157,7 @@ class MailReader:
             return values, Problem("mail", "has a structure that cannot be read", fix)
         return values, None
 
-    def _head_values(self, head: mail_headers.Head, piece: Piece) -> Values:
+    def _head_values(self, head: mail_headers.Head, piece: MailPiece) -> Values:
         states = mail_headers.states_of(head) | piece.states
         for state, why in self._left_out.items():
             if state in states:

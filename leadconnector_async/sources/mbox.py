@@ -54,7 +54,7 @@ _DIGITS: Final = 12
 _COUNT: Final = re.compile(rb"\s*(\d+)\s*?\r?\n")
 
 
-class Piece(NamedTuple):
+class MailPiece(NamedTuple):
     """A mail: the line that it begins in, its bytes, and how many bytes it has in the file.
 
     Of a mail that is longer than any may be, the beginning is given. ``ended`` tells that another
@@ -72,10 +72,12 @@ class Piece(NamedTuple):
     is_cut: bool = False
 
     def __repr__(self) -> str:
-        return f"Piece(line={self.line}, {self.size} bytes)"
+        return f"MailPiece(line={self.line}, {self.size} bytes)"
 
 
-def split(lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None) -> Iterator[Piece]:
+def split(
+    lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None
+) -> Iterator[MailPiece]:
     """Split at ``From`` lines, and unquote others (mboxrd).
 
     A ``From`` line begins a mail if `_begins` says so. ``Content-Length`` is not used: whatever
@@ -136,14 +138,14 @@ class _Mail:
             self._taken += b"\n"
         return True
 
-    def pieces(self, *, ended: bool) -> Iterator[Piece]:
+    def pieces(self, *, ended: bool) -> Iterator[MailPiece]:
         """Take the bytes out, so that they are not kept while the mail is worked on."""
         if not self.begin:
             return
         del self._taken[-1:]
         content = bytes(self._taken)
         self._taken.clear()
-        yield Piece(self.begin, content, self._size, ended, self._postmark)
+        yield MailPiece(self.begin, content, self._size, ended, self._postmark)
 
 
 def _begins(line: bytes, following: bytes, *, after_blank: bool, is_first: bool) -> bool:
@@ -164,7 +166,7 @@ def _begins(line: bytes, following: bytes, *, after_blank: bool, is_first: bool)
     return is_top and b" " not in sender and (after_blank or b"@" in sender)
 
 
-def whole(chunks: Iterable[bytes]) -> Piece:
+def whole(chunks: Iterable[bytes]) -> MailPiece:
     """Take a file for one mail, less the ``From`` line that it may begin with.
 
     Apple Mail (``.emlx``) writes the bytes of the mail before it, and what became of it behind it.
@@ -190,7 +192,7 @@ def whole(chunks: Iterable[bytes]) -> Piece:
         flags = int(found[1][:_DIGITS]) if found else 0
         states = frozenset(state for bit, state in _BITS.items() if flags >> bit & 1)
         del content[end:], content[: count.end()]
-    return Piece(1, bytes(content), size, postmark=postmark, states=states, is_cut=is_cut)
+    return MailPiece(1, bytes(content), size, postmark=postmark, states=states, is_cut=is_cut)
 
 
 def postmark_of(line: bytes) -> tuple[str, str] | None:

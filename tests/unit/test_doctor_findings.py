@@ -8,9 +8,9 @@ import pytest
 
 from leadconnector_async.api.endpoints import probes
 from leadconnector_async.doctor import (
+    AllNeeds,
     Kind,
     Needs,
-    Sources,
     app_finding,
     clock_finding,
     provider_findings,
@@ -43,7 +43,7 @@ def test_an_outbox_that_cannot_be_written_is_a_fault(bound_by_modes: Path) -> No
 
 def test_short_rows_want_the_room_that_they_take() -> None:
     """As measured: 60,000 rows of 62 bytes, sent; of a million, more lacked than is kept free."""
-    assert Sources({"l": Needs(records=60_000)}, 3_708_928).room > 19_537_920
+    assert AllNeeds({"l": Needs(records=60_000)}, 3_708_928).room > 19_537_920
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from leadconnector_async.cli.report_lines import print_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async.doctor import Finding, Sources
+    from leadconnector_async.doctor import AllNeeds, Finding
     from leadconnector_async.sandbox import SandboxThread
     from leadconnector_async.sources import SourceOptions
 
@@ -69,21 +69,21 @@ def _check(given: dict[str, Any]) -> None:
         raise click.UsageError("--canary needs a SOURCE: it writes what the files use")
 
 
-def _needs(given: dict[str, Any], options: SourceOptions) -> Sources:
+def _needs(given: dict[str, Any], options: SourceOptions) -> AllNeeds:
     """What the files hold for each location, and their bytes; read once.
 
     Raises:
         SourceError: one cannot be read.
     """
     from leadconnector_async.cli.import_options import providers_of  # noqa: PLC0415 - not for help
-    from leadconnector_async.doctor import Needs, Sources, note_record  # noqa: PLC0415 - the same
+    from leadconnector_async.doctor import AllNeeds, Needs, note_record  # noqa: PLC0415 - the same
     from leadconnector_async.records.builder import RowDrafter  # noqa: PLC0415 - the same
     from leadconnector_async.sources.batch_reader import SourceReader  # noqa: PLC0415 - the same
 
     providers = providers_of(given["provider"], given["locations"])
     drafter = RowDrafter(given["location"], 0, providers)
     reader = SourceReader(given["sources"], options)
-    found = Sources({given["location"] or "": Needs()}, reader.size or 0)
+    found = AllNeeds({given["location"] or "": Needs()}, reader.size or 0)
     reader.check()
     for source in reader.sources():
         while batch := reader.batch():
@@ -104,7 +104,7 @@ def _sandbox(given: dict[str, Any]) -> AbstractContextManager[SandboxThread | No
 
 
 async def _examine(
-    given: dict[str, Any], sandbox: SandboxThread | None, read: Sources | None
+    given: dict[str, Any], sandbox: SandboxThread | None, read: AllNeeds | None
 ) -> list[Finding]:
     from leadconnector_async.canary import fly  # noqa: PLC0415 - not needed for help
     from leadconnector_async.cli.import_options import ApiOptions  # noqa: PLC0415 - the same

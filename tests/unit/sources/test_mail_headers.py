@@ -6,7 +6,7 @@ from email import message_from_bytes
 import pytest
 
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import Head, Person, header_text
+from leadconnector_async.sources.mail_headers import Head, MailPerson, header_text
 
 
 def head(text: str | bytes) -> Head:
@@ -62,7 +62,7 @@ def test_a_header_that_is_not_there_is_empty() -> None:
 )
 def test_people_are_those_with_an_address(value: str, people: list[tuple[str, str]]) -> None:
     """Groups and lists are taken apart, names decoded, the rest passed over."""
-    assert head(f"To: {value}").people("to") == [Person(*person) for person in people]
+    assert head(f"To: {value}").people("to") == [MailPerson(*person) for person in people]
 
 
 @pytest.mark.parametrize(

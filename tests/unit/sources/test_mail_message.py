@@ -11,9 +11,9 @@ from mails import ME, PLAIN, samples
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import LeftOutError, OwnAddresses, Person
+from leadconnector_async.sources.mail_headers import LeftOutError, MailPerson, OwnAddresses
 from leadconnector_async.sources.mailbox import MailReader
-from leadconnector_async.sources.mbox import Piece
+from leadconnector_async.sources.mbox import MailPiece
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed
@@ -47,7 +47,7 @@ def _values(headers: str) -> dict[str, object]:
 def _told(headers: str) -> tuple[dict[str, object], list[str]]:
     reader = MailReader("inbox", ME)
     content = f"{headers}\n\nhi\n".encode()
-    values, problem = reader.values(Piece(1, content, len(content)), head_only=False)
+    values, problem = reader.values(MailPiece(1, content, len(content)), head_only=False)
     assert problem is None
     return {name: value for name, value in values.items() if value is not None}, reader.notices
 
@@ -134,19 +134,19 @@ def test_the_owner_has_to_say_who_they_are() -> None:
 def test_names_beside_an_address_are_those_of_chats() -> None:
     """One command reads both: a Takeout holds mails, chats and calls."""
     mine = OwnAddresses("inbox", ("The Shop", "Shop", "+13035550100", "me@example.com"))
-    assert Person("", "me@example.com") in mine
-    assert Person("", "shop") not in mine
+    assert MailPerson("", "me@example.com") in mine
+    assert MailPerson("", "shop") not in mine
 
 
 def test_a_domain_is_all_of_its_addresses() -> None:
     """But not those of the domains under it."""
-    assert Person("", "Any@Mine.Example") in MINE
-    assert Person("", "any@sub.mine.example") not in MINE
-    assert Person("", "me@example.com.evil") not in MINE
+    assert MailPerson("", "Any@Mine.Example") in MINE
+    assert MailPerson("", "any@sub.mine.example") not in MINE
+    assert MailPerson("", "me@example.com.evil") not in MINE
 
 
 def _read(raw: bytes) -> Parsed:
-    return MailReader("inbox", ME).parsed(Piece(1, raw, len(raw)))
+    return MailReader("inbox", ME).parsed(MailPiece(1, raw, len(raw)))
 
 
 @pytest.mark.parametrize("name", samples())

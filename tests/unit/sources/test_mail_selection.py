@@ -9,7 +9,7 @@ from mails import ME, PLAIN
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.mail_headers import states_of_folders, states_of_labels
 from leadconnector_async.sources.mailbox import MailReader
-from leadconnector_async.sources.mbox import Piece
+from leadconnector_async.sources.mbox import MailPiece
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _parsed(headers: str, *labels: str, leave_out: frozenset[str] = frozenset()) -> Parsed:
     options = msgspec.structs.replace(ME, labels=frozenset(labels), leave_out=leave_out)
     content = headers.encode() + b"\n" + PLAIN
-    return MailReader("inbox", options).parsed(Piece(1, content, len(content)))
+    return MailReader("inbox", options).parsed(MailPiece(1, content, len(content)))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_what_a_shop_sends_is_no_answer(headers: str) -> None:
 def test_a_mailer_daemon_is_nobody() -> None:
     """Whatever else its mail says."""
     content = PLAIN.replace(b"Kim@example.org", b"Mailer-Daemon@mx.example.org")
-    parsed = MailReader("inbox", ME).parsed(Piece(1, content, len(content)))
+    parsed = MailReader("inbox", ME).parsed(MailPiece(1, content, len(content)))
     assert "could not be delivered" in parsed.notices[0]
 
 

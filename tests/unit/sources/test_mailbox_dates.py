@@ -13,7 +13,7 @@ from leadconnector_async.sources.date_forms import read_mail_date
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mail_headers import Head
 from leadconnector_async.sources.mailbox import MailReader
-from leadconnector_async.sources.mbox import Piece
+from leadconnector_async.sources.mbox import MailPiece
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed
@@ -94,7 +94,7 @@ def test_a_zones_name_is_that_of_the_users_zone() -> None:
 def _parsed(headers: bytes, postmark: bytes = b"", **options: object) -> Parsed:
     reader = MailReader("inbox", msgspec.structs.replace(ME, **options))
     content = headers + MAIL + b"\nhi\n"
-    return reader.parsed(Piece(1, content, len(content), postmark=postmark))
+    return reader.parsed(MailPiece(1, content, len(content), postmark=postmark))
 
 
 def test_a_mail_without_a_date_takes_that_of_its_from_line() -> None:

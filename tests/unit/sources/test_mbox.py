@@ -7,13 +7,13 @@ import pytest
 
 from leadconnector_async.sources.base import MAIL_LIMIT
 from leadconnector_async.sources.byte_stream import TooLong
-from leadconnector_async.sources.mbox import Piece, split, whole
+from leadconnector_async.sources.mbox import MailPiece, split, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _split(content: bytes) -> list[Piece]:
+def _split(content: bytes) -> list[MailPiece]:
     return list(split(content.split(b"\n")))
 
 
@@ -81,7 +81,7 @@ def test_a_mail_that_is_too_long_costs_no_memory() -> None:
 
 def test_a_single_mail_is_taken_whole() -> None:
     """Less the From line of an mbox, and up to the limit."""
-    assert whole([b"A: 1\n\nFrom ", b"me"]) == Piece(1, b"A: 1\n\nFrom me", 13)
+    assert whole([b"A: 1\n\nFrom ", b"me"]) == MailPiece(1, b"A: 1\n\nFrom me", 13)
     assert whole([b"From - \nA: 1"]).content == b"A: 1"
     long = whole(bytes(1 << 20) for _ in range(50))
     assert (long.size, len(long.content)) == (50 << 20, MAIL_LIMIT)
