@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from contextlib import AsyncExitStack
 from shutil import copytree
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.base import Settlement, State
 from leadconnector_async.outbox.open import (
     database_stores,
     files_of,
@@ -16,13 +18,17 @@ from leadconnector_async.outbox.open import (
     shown_place,
     write_outbox,
 )
+from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to
 from leadconnector_async.outbox.sqlite.upkeep import backup, compact
 from leadconnector_async.outbox.sqlite.upkeep import empty_files as empty_folder
 from leadconnector_async.outbox.transfer import StoreTransfer, transfer
 
 if TYPE_CHECKING:
+    from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.open import Place
+
+GIVEN_UP: Final = "given up before it was sent"
 
 
 async def forget_texts(place: Place) -> int:
@@ -42,6 +48,35 @@ async def forget_texts(place: Place) -> int:
     else:
         await asyncio.to_thread(compact, os.fspath(place))
     return done
+
+
+async def give_up(place: Place, location: str) -> int:
+    """Reject what is pending in a location, so that it is listed as failed. Returns how many.
+
+    What may be stored stays, to be looked for; in a database, what is left for later too.
+
+    Raises:
+        OutboxError: the outbox does not exist, is in use, or cannot be written; or a worker owns
+            the location.
+    """
+
+    async def reject(outbox: DurableOutbox) -> int:
+        if not outbox.is_shared:  # else others would send the rest
+            await outbox.publish()
+            await outbox.select(None)
+        if location not in await outbox.unsent():
+            return 0
+        lease, count = (await outbox.acquire(location)).lease, 0
+        while claims := (await outbox.claim([(lease, RETRIES)]))[0]:
+            at = time.time_ns() // 1_000_000
+            ends = [
+                Settlement(one, State.REJECTED, at, one.attempts, reason=GIVEN_UP) for one in claims
+            ]
+            await outbox.settle(ends, [])
+            count += len(claims)
+        return count
+
+    return await write_outbox(place, reject)
 
 
 async def empty_files(place: Place) -> None:

@@ -18,6 +18,7 @@ from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import reason_lines
 from leadconnector_async.models import Refusal
+from leadconnector_async.outbox import upkeep
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import open_reader, read_outbox, write_outbox
 from leadconnector_async.outbox.reader import FailedRecord, gist
@@ -33,16 +34,19 @@ if TYPE_CHECKING:
 
 @click.command("failed")
 @options_of("outbox.outbox", "failed")
-def command(outbox: str, output: str, dismiss: str | None) -> None:
+def command(outbox: str, output: str, dismiss: str | None, give_up: str | None) -> None:
     """Write the records that failed or are unresolved, in the form of the file they came from.
 
     All columns are kept. "error" says where the record stood and why it failed; "outboxKey" which
     record of the outbox it is. Mend the records, and import the file into the same outbox.
 
     With --dismiss nothing is written: those records count as dismissed from then on, and neither
-    retry nor the same import brings them back.
+    retry nor the same import brings them back. Nor is it with --give-up, after which they are
+    listed: correct their locationId there, or dismiss them.
     """
-    if dismiss is not None:
+    if give_up is not None:
+        give_up_pending(outbox, give_up)
+    elif dismiss is not None:
         dismiss_records(outbox, dismiss)
     else:
         write_failed_list(outbox, output)
@@ -111,6 +115,19 @@ def _reason(record: FailedRecord) -> str:
     if record.detail:
         reason = str(msgspec.json.decode(record.detail, type=Refusal))
     return f"unresolved: {reason}" if record.state is State.UNRESOLVED else reason
+
+
+def give_up_pending(outbox: str, location: str) -> None:
+    """Have what is pending in a location listed as failed, and print how many it is.
+
+    Raises:
+        OutboxError: the outbox does not exist, or cannot be used.
+        click.UsageError: nothing is pending there.
+    """
+    given_up = asyncio.run(upkeep.give_up(outbox, location))
+    if not given_up:
+        raise click.UsageError(f"nothing is to be sent in location {location!r}")
+    say(f'{counted(given_up, "record")} failed: "{upkeep.GIVEN_UP}". retry puts them back.')
 
 
 _DELIMITERS: Final = ",;\t|"

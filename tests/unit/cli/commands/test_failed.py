@@ -113,3 +113,35 @@ def test_the_command_that_the_report_gives_reads_the_list(
     (tmp_path / "failed.csv").write_text(mended)
     result = result_of(leadconnector(*shlex.split(again)[1:], "--json").stdout)
     assert (result["sent"], result["failed"], result["account"]["left_out"]) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("place", ["file", pytest.param("database", marks=pytest.mark.slow)])
+def test_what_was_staged_for_a_wrong_location_is_given_up(
+    sandbox: SandboxThread, tmp_path: Path, place: str, request: pytest.FixtureRequest
+) -> None:
+    """It is on the list, from which it is sent elsewhere once it names another location.
+
+    What is for others stays pending, and `retry` puts back what was given up.
+    """
+    outbox = str(tmp_path / "o.db")
+    if place == "database":
+        outbox = request.getfixturevalue("postgres_place")
+        leadconnector("outbox", "init", outbox)
+    listed, options = tmp_path / "failed.jsonl", at(sandbox, outbox)
+    wrong = write_jsonl(tmp_path / "w.jsonl", [sms(n, locationId="Wrong00001") for n in range(60)])
+    right = write_jsonl(tmp_path / "r.jsonl", [sms(n, id=f"o{n}") for n in range(7)])
+    leadconnector("import", wrong, right, *options, "--stage-only")
+    given_up = ("failed", "--outbox", outbox, "--give-up", "Wrong00001")
+    for _ in range(2):
+        assert "60 records failed" in leadconnector(*given_up).stdout
+        assert leadconnector(*given_up).exit_code == 2
+        assert leadconnector("outbox", "check", "--outbox", outbox).exit_code == 0
+        leadconnector("failed", "--outbox", outbox, "-o", listed)
+        leadconnector("retry", "--outbox", outbox)
+    leadconnector(*given_up)
+    leadconnector("failed", "--outbox", outbox, "--dismiss", "given up")
+    listed.write_text(listed.read_text().replace("Wrong00001", sandbox.location_id))
+    leadconnector("import", listed, *options)
+    account = result_of(leadconnector("import", *options, "--json").stdout)["account"]
+    assert (account["sent"], account["dismissed"], account["pending"]) == (67, 60, 0)
+    assert len(sandbox.messages) == 67
