@@ -12,7 +12,7 @@ from outbox_kit import claimed, drafts, fate, in_outbox, published
 from leadconnector_async.errors import OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import read_outbox
-from leadconnector_async.outbox.upkeep import back_up
+from leadconnector_async.outbox.upkeep import back_up, give_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +48,23 @@ def test_what_is_damaged_is_found(tmp_path: Path, what: str) -> None:
         connection.execute(BREAKS[what])
         connection.commit()
     assert what in asyncio.run(read_outbox(path, lambda reader: reader.broken()))
+
+
+def test_what_may_be_stored_is_not_given_up(tmp_path: Path) -> None:
+    """Nor what is another location's: it is looked for by the next owner."""
+    path = tmp_path / "o.db"
+
+    async def leave(outbox: SqliteOutbox) -> None:
+        await fill(outbox)
+        await published(outbox, drafts(2, location="l2"))
+
+    in_outbox(path, leave)
+    assert [asyncio.run(give_up(path, name)) for name in ("l1", "l1", "l3")] == [2, 0, 0]
+
+    async def left(outbox: SqliteOutbox) -> tuple[int, dict[str, int]]:
+        return len((await outbox.acquire("l1")).unknown), await outbox.unsent()
+
+    assert in_outbox(path, left) == (2, {"l1": 2, "l2": 2})
 
 
 def test_a_copy_is_made_beside_the_owner(tmp_path: Path) -> None:
