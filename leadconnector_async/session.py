@@ -179,7 +179,10 @@ class ApiSession:
                     self.observer.requested(
                         Exchange(location, request, slot, now, response, why, trace, times)
                     )
-            if (refusal := self._observe(quota, slot, response)) is None:
+            refusal = self._observe(quota, slot, response)
+            if responses.lacks_route(response) and _is_needed(request):
+                raise errors.AccessError(NO_ROUTE)
+            if refusal is None:
                 return response
             renewals += 1
             renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
@@ -201,11 +204,7 @@ class ApiSession:
             quota.give_back(slot, now, None)
 
     def _observe(self, quota: Quota, slot: Slot, response: Response) -> Refusal | None:
-        """Tell quota and circuit breaker of an answer. Returns why its token has to be renewed.
-
-        Raises:
-            AccessError: the API is not at this address.
-        """
+        """Tell quota and circuit breaker of an answer. Returns why its token has to be renewed."""
         now = asyncio.get_running_loop().time()
         seen = (
             responses.read_rate_limit_headers(response.headers)
@@ -226,8 +225,6 @@ class ApiSession:
             self.breaker.failed(now, f"{response.status} of a proxy")
         else:
             self.breaker.succeeded()
-        if responses.lacks_route(response):
-            raise errors.AccessError(NO_ROUTE)
         return responses.expired_token(response)
 
     async def _renewed(self, location: str, refused: str) -> str | None:
@@ -279,6 +276,11 @@ class ApiSession:
             self.observer.paused(location, "throttled")
         _log.warning("429: location %s pauses for %.1f s", location, goes_on - now)
         return goes_on
+
+
+def _is_needed(request: Request) -> bool:
+    """Whether no record gets on without it, as it may without looking for its message."""
+    return request.method == "POST" or not request.path.startswith("/conversations/")
 
 
 def _raise_as_ours(error: BaseException) -> None:

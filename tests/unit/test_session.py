@@ -27,12 +27,13 @@ from leadconnector_async.models import Refusal
 from leadconnector_async.quota.window import Day
 from leadconnector_async.sandbox import Sandbox, SandboxConfig
 from leadconnector_async.session import ApiSession
-from leadconnector_async.transport.base import Request
+from leadconnector_async.transport.base import Request, Response
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from leadconnector_async.quota.quota import Quota
+    from leadconnector_async.transport.base import Transport
 
 MESSAGE = InboundMessage(
     type="SMS",
@@ -247,6 +248,40 @@ def test_without_a_token_no_slot_is_used() -> None:
             with pytest.raises(type(error)):
                 await session.exchange("L", quota, slot, request)
             assert "0 of 1 in 60 s, 0 in flight, 0 of" in repr(quota)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "stops"),
+    [
+        ("POST", "/conversations/messages/inbound", True),
+        ("GET", "/contacts/search/duplicate?number=1", True),
+        ("GET", "/conversations/search?contactId=c1", False),
+        ("PUT", "/conversations/c1", False),
+    ],
+)
+def test_only_what_no_record_gets_on_without_stops_where_nobody_serves_it(
+    method: str,
+    path: str,
+    stops: bool,  # noqa: FBT001
+) -> None:
+    """A server without look-ups may still store: what it is asked there says nothing."""
+
+    class Nobody:
+        async def send(self, *_: object) -> Response:
+            return Response(404, {}, b"404: Not Found")
+
+    async def scenario() -> None:
+        session = ApiSession(cast("Transport", Nobody()), Moody(), policy=QUICK, limit=None)
+        quota = session.quota("L")
+        slot = quota.take(asyncio.get_running_loop().time())
+        exchange = session.exchange("L", quota, slot, Request(method, path, "v"))
+        if stops:
+            with pytest.raises(AccessError, match="check the base URL"):
+                await exchange
+        else:
+            assert (await exchange).status == 404
 
     asyncio.run(scenario())
 
