@@ -275,7 +275,7 @@ def test_only_what_no_record_gets_on_without_stops_where_nobody_serves_it(
     async def scenario() -> None:
         session = ApiSession(cast("Transport", Nobody()), Moody(), policy=QUICK, limit=None)
         quota = session.quota("L")
-        slot = quota.take(asyncio.get_running_loop().time())
+        slot = await session.acquire_slot("L", quota)
         exchange = session.exchange("L", quota, slot, Request(method, path, "v"))
         if stops:
             with pytest.raises(AccessError, match="check the base URL"):
