@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from leadconnector_async.api import endpoints, responses
 from leadconnector_async.api.enrichment import CALLS_NEED, enrich
 from leadconnector_async.auth.provider import FIX_TOKEN, NeedsTransport, StaticToken, TokenProvider
+from leadconnector_async.cancellation import undisturbed
 from leadconnector_async.errors import FateUnknownError, InvalidMessageError, RefusedError
 from leadconnector_async.location_api import LocationApi
 from leadconnector_async.models import Call, InboundMessage, Receipt
@@ -145,6 +146,9 @@ class LeadConnector(LocationApi):
     async def close(self) -> None:
         """Close the connections, unless the session is the application's own. For good."""
         self.closed = True
+        await undisturbed(self._close())
+
+    async def _close(self) -> None:
         try:
             if isinstance(self.session.tokens, NeedsTransport):
                 await self.session.tokens.detach_transport()

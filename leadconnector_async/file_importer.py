@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from leadconnector_async.cancellation import cancelled_once
 from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Importer, Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
@@ -158,7 +159,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         region=options.region,
     )
     providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
-    return await import_with(
+    importing = import_with(
         partial(
             _run,
             on_progress=on_progress or (lambda _: None),
@@ -181,6 +182,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         outbox=path,
         destination=api.base_url.rstrip("/"),
     )
+    return await cancelled_once(importing)
 
 
 async def _run(  # noqa: PLR0913 - handed on by name

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
 
 from msgspec.structs import replace
 
+from leadconnector_async.cancellation import cancelled_once
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
 from leadconnector_async.delivery.results import RunStats, outcome_of_refused
 from leadconnector_async.errors import CLOSED, ClosedError
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.open import is_url, open_outbox, open_shared
+from leadconnector_async.outbox.reopened import stage_anew
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.models import InboundMessage, Outcome, Record
-    from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Messages
 
@@ -111,6 +112,15 @@ class Ingestor:
             raise ClosedError(CLOSED)
         if self._is_open:
             raise RuntimeError("the ingestor is open already: make another one")
+        try:
+            await cancelled_once(self._open())
+        except BaseException:
+            if self._is_open:
+                await self.__aexit__()
+            raise
+        return self
+
+    async def _open(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._builder = RecordBuilder(self._api.location_of, self._api.location_id)
         self._durable: DurableOutbox | None = None
@@ -130,18 +140,13 @@ class Ingestor:
                 concurrency=self._concurrency,
             )
             meter.watch(self._sender, (lambda: memory.left) if self._durable is None else None)
-            try:
-                await self._count()
-            except BaseException:
-                await self._sender.close()
-                raise
+        self._is_open = True
+        await self._count()
         if self._on_stats is not None:
             self._reporter = StatisticsReporter(
                 meter.snapshot, self._on_stats, self._stats_every, self._count
             )
             self._reporter.start()
-        self._is_open = True
-        return self
 
     async def _count(self) -> None:
         """Have counted again what is pending, where nobody else writes."""
@@ -165,6 +170,9 @@ class Ingestor:
         return submitter
 
     async def __aexit__(self, *_: object) -> None:
+        await cancelled_once(self._close())
+
+    async def _close(self) -> None:
         self._is_open = self._meter.is_open = False
         try:
             await self._sender.close()
@@ -318,7 +326,7 @@ class Ingestor:
                 return
             met = source_pass.met()
             source_pass.newest = range(0)
-            staged = await self._durably(partial(_stage_anew, batch, source_pass, met))
+            staged = await self._durably(partial(stage_anew, batch, source_pass, met))
             self._sender.staged.read += len(batch)
             self._sender.staged.add(staged)
             self._meter.staged(source_pass.newest)
@@ -337,14 +345,6 @@ class Ingestor:
             return await self._sender.outbox.durably(work)
         assert self._durable is not None  # noqa: S101 - else nothing is staged
         return await work(self._durable)
-
-
-async def _stage_anew(
-    batch: list[Draft], source_pass: SourcePass, met: bytes, outbox: DurableOutbox
-) -> Staged:
-    """Stage a batch, also after an attempt of which nobody knows what was committed."""
-    source_pass.restore(met)
-    return await outbox.stage(batch, source_pass)
 
 
 name_public_place(globals())

@@ -13,6 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async import errors
+from leadconnector_async.cancellation import undisturbed
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.outcomes import (
     REASONS,
@@ -21,7 +22,6 @@ from leadconnector_async.delivery.outcomes import (
     day_spent,
     first_of,
     shown,
-    undisturbed,
 )
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.scheduler import LocationState, Scheduler

@@ -7,6 +7,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
 
+from leadconnector_async.cancellation import undisturbed
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.results import (
     OutcomeQueue,
@@ -252,8 +253,7 @@ class ExclusiveSender:
             await self._finish_work()
             raise
         except asyncio.CancelledError:
-            work.cancel()
-            await asyncio.wait([work])
+            await _cut_off(work)
             raise
         work.result()
         for state in self.locations.values():
@@ -304,9 +304,14 @@ class ExclusiveSender:
             try:
                 await asyncio.wait([self._work])
             except asyncio.CancelledError:
-                self._work.cancel()  # what is known is written down before the outbox is closed
-                await asyncio.wait([self._work])
+                await _cut_off(self._work)
                 raise
 
     def __repr__(self) -> str:
         return f"<ExclusiveSender {self._dispatcher!r}>"
+
+
+async def _cut_off(work: asyncio.Task[None]) -> None:
+    """End it now: what is known is written down before the outbox is closed."""
+    work.cancel()
+    await undisturbed(asyncio.wait([work]))

@@ -22,7 +22,7 @@ from leadconnector_async.outbox.base import Settlement, State
 from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from leadconnector_async.delivery.decisions import Settle
     from leadconnector_async.delivery.lane import Lane
@@ -67,20 +67,6 @@ class LaneControl(LookupStore, Protocol):
 
 
 INTERRUPTED: Final = "the run ended before its answer came"
-
-
-async def undisturbed(work: Coroutine[None, None, None]) -> None:
-    """Await short work to its end, however often this task is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    task.result()
-    if cancelled is not None:
-        raise cancelled
 
 
 def day_spent(state: LocationState) -> errors.DailyQuotaSpentError:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from leadconnector_async.errors import ClosedError, OutboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from leadconnector_async.outbox.base import Outbox, Staged
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+    from leadconnector_async.outbox.source_pass import SourcePass
+    from leadconnector_async.records.draft import Draft
 
 T = TypeVar("T")
 
@@ -84,3 +87,11 @@ class ReopenedOutbox:
     async def close(self) -> None:
         """Close it."""
         await self._outbox.close()
+
+
+async def stage_anew(
+    batch: Sequence[Draft], source_pass: SourcePass, met: bytes, outbox: Outbox
+) -> Staged:
+    """Stage a batch, also after an attempt of which nobody knows what was committed."""
+    source_pass.restore(met)
+    return await outbox.stage(batch, source_pass)

@@ -41,7 +41,7 @@ SHORT_PAUSES = Limits(window="off", max=10_000_000, interval=0.1, daily=None)
 """A 429 that says nothing else is waited out for one interval."""
 
 
-def client(sandbox: Sandbox, telemetry: Telemetry | None = None) -> LeadConnector:
+def client(sandbox: SandboxBase, telemetry: Telemetry | None = None) -> LeadConnector:
     """A client of the sandbox's location that is paced by nothing, and waits for little."""
     return LeadConnector(
         sandbox.token,

@@ -1,0 +1,40 @@
+"""Work that has to come to its end, however often the task that awaits it is cancelled.
+
+A task may be cancelled again while it cleans up: anyio, and so FastAPI, does so at each await of a
+scope that has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+_T = TypeVar("_T")
+
+
+async def undisturbed(work: Coroutine[Any, Any, _T]) -> _T:
+    """Await short work to its end, which learns nothing of a cancellation."""
+    return await _seen_through(work, cancel=False)
+
+
+async def cancelled_once(work: Coroutine[Any, Any, _T]) -> _T:
+    """Await work that is cancelled with this task, and then cleans up undisturbed."""
+    return await _seen_through(work, cancel=True)
+
+
+async def _seen_through(work: Coroutine[Any, Any, _T], *, cancel: bool) -> _T:
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+            if cancel and not task.cancelling():  # the end of `asyncio.run` cancels all tasks
+                task.cancel()
+    if cancelled is not None and (task.cancelled() or task.exception() is None):
+        raise cancelled  # itself: by its text anyio knows its own
+    return task.result()
