@@ -144,6 +144,12 @@ class Dispatcher:
         self._try_again(state)
         self._batcher.wants_claims(state)
 
+    def try_again(self) -> None:
+        """Go on with each location but one whose day is spent: a new run may find it mended."""
+        for state in self.locations.values():
+            state.stopped_at = -inf
+            self._try_again(state)
+
     def _try_again(self, state: LocationState) -> None:
         now = self._loop.time()
         state.quota.ready_at(now)  # another day may have begun since it was last asked

@@ -166,7 +166,7 @@ class ExclusiveSender:
             told.set_result(waiter.result())
 
     async def free(self) -> None:
-        """End what was begun for calls of `submit`, none of which waits any more.
+        """End what was begun for calls of `submit`, none of which waits any more, before a run.
 
         Raises:
             RuntimeError: some do.
@@ -176,6 +176,7 @@ class ExclusiveSender:
                 raise RuntimeError("run() cannot be used while submit() calls are waiting")
             await self._finish_work()
         self._dispatcher.stopping = False
+        self._dispatcher.try_again()
 
     def outcomes(self) -> AsyncGenerator[Outcome, None]:
         """Send all that is staged, by whatever run; yield what becomes of it.

@@ -385,6 +385,39 @@ def test_a_base_url_with_a_wrong_path_fails_no_record(tmp_path: Path, by: str) -
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("name", ["outbox.db", None])
+def test_a_new_run_tries_a_location_that_was_refused(name: str | None, tmp_path: Path) -> None:
+    """Whoever begins one has mended the token: it goes on at once, by the same ingestor."""
+
+    async def scenario() -> None:
+        refusing = Fault("403", location="b", times=1)
+        config = SandboxConfig(tokens={"token": "a", "other": "b"}, closed=False)
+
+        class Tokens:
+            async def token(self, location_id: str) -> str:
+                return "token" if location_id == "a" else "other"
+
+            async def renew(self, location_id: str, refused: str) -> str | None:
+                del location_id, refused
+                return None
+
+        async with Sandbox(config) as sandbox:
+            sandbox.set_faults(refusing)
+            asked = [replace(r, location_id="ab"[at % 2]) for at, r in enumerate(records(20))]
+            async with (
+                LeadConnector(Tokens(), base_url=sandbox.url, policy=QUICK) as api,
+                Ingestor(api, outbox=name and tmp_path / name) as ingestor,
+            ):
+                with pytest.raises(AccessError):
+                    async for _ in ingestor.run(asked):
+                        pass
+                async for _ in ingestor.run():
+                    pass
+            assert {stored.alt_id for stored in sandbox.messages} == {r.id for r in asked}
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.slow
 def test_a_host_that_stays_down_is_given_up() -> None:
     """After the policy's patience the run ends with the reason."""
