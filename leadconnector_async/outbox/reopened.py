@@ -41,6 +41,7 @@ class ReopenedOutbox:
     _reopening: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_closing: bool = False
     """Whether it is opened no more."""
+    _lost: PostgresOutbox | None = None
 
     async def open(self) -> None:
         """Open it. Raises what ``open_outbox`` does."""
@@ -61,7 +62,9 @@ class ReopenedOutbox:
                     raise ClosedError(ENDED) from error
                 if pause is None or not outbox.is_lost:
                     raise
-                _log.warning("outbox lost, opened again in %.1f s: %s", pause, error)
+                if outbox is not self._lost:  # once for all calls that wait for it
+                    self._lost = outbox
+                    _log.warning("outbox lost, it is opened again: %s", error)
             await asyncio.sleep(pause)
             await self._reopen(outbox)
         raise AssertionError
