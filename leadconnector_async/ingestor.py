@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Messages
 
-
 T = TypeVar("T")
 
 Role = Literal["both", "submit"]
@@ -104,8 +103,7 @@ class Ingestor:
         self._concurrency = concurrency
         self._in_flight = InFlightLimit(buffer)
         self._running = self._stopping = False
-        self._is_open: bool | None = None
-        """None: it never was."""
+        self._is_open: bool | None = None  # it never was
 
     async def __aenter__(self) -> Self:
         if self._api.closed:
@@ -141,6 +139,8 @@ class Ingestor:
             )
             meter.watch(self._sender, (lambda: memory.left) if self._durable is None else None)
         self._is_open = True
+        if self._durable is not None:
+            await self._durable.dedicate(self._api.base_url.rstrip("/"))
         await self._count()
         if self._on_stats is not None:
             self._reporter = StatisticsReporter(

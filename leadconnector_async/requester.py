@@ -43,7 +43,7 @@ class Requester:
         """The location of a message: the one given, else the client's.
 
         Raises:
-            ValueError: neither the message nor the client names one.
+            ValueError: neither the message nor the client names one, or it can be none.
             TypeError: it is no text.
         """
         location = location_id or self.location_id
@@ -51,6 +51,8 @@ class Requester:
             raise ValueError("no location: give LeadConnector(location_id=…), or one per message")
         if not isinstance(location, str):
             raise TypeError(f"the location is a {type(location).__name__}: give its id as text")
+        if not location.isprintable():
+            raise ValueError("the location has characters that no id has: give its id alone")
         return location
 
     def pause(self, location: str, response: Response) -> None:

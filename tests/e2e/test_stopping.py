@@ -16,6 +16,7 @@ from leadconnector_async import (
     InboundMessage,
     Ingestor,
     LeadConnector,
+    OutboxUnusableError,
     Record,
     Rejected,
     Sent,
@@ -290,6 +291,22 @@ def test_an_ingestor_that_is_not_open_says_so(tmp_path: Path) -> None:
                     async with ingestor:
                         pass
             assert not sandbox.messages
+
+    asyncio.run(scenario())
+
+
+def test_an_outbox_of_another_api_is_refused(tmp_path: Path) -> None:
+    """What was sent to a sandbox would count as sent to the API: it never would be."""
+
+    async def scenario() -> None:
+        outbox = tmp_path / "outbox.db"
+        async with Sandbox() as first, Sandbox() as second:
+            async with client(first) as api, Ingestor(api, outbox=outbox) as ingestor:
+                await ingestor.submit(records(1)[0])
+            async with client(second) as api:
+                with pytest.raises(OutboxUnusableError, match="belongs to an import into"):
+                    await Ingestor(api, outbox=outbox).__aenter__()
+            await import_into(first, records(1), outbox)  # it is free at once
 
     asyncio.run(scenario())
 
