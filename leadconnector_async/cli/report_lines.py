@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from leadconnector_async.cli.format import by_quota, counted, duration, places, rate, width, wrapped
-from leadconnector_async.outbox.open import shown_place
+from leadconnector_async.outbox.open import is_url, shown_place
 from leadconnector_async.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -169,9 +169,10 @@ def _speed(summary: ImportSummary) -> str:
 def _steps(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     outbox = shlex.quote(summary.outbox)
     if summary.ended == "staged" and summary.pending:
-        yield "  Workers send what is pending, where the outbox is in a database:"
-        yield f"    leadconnector worker --outbox {outbox}"
-        yield "  So does the same command without --stage-only."
+        if is_url(summary.outbox):
+            yield "  Workers send what is pending:"
+            yield f"    leadconnector worker --outbox {outbox}"
+        yield "  The same command without --stage-only sends what is pending."
     if summary.later:
         yield "  The same command without its selection goes on with what is left for later."
     if summary.ended != "staged" and summary.pending > summary.later:

@@ -29,6 +29,7 @@ def test_what_is_staged_is_sent_by_the_same_command_later(tmp_path: Path) -> Non
         assert run.exit_code == 0, run.output
         assert "All records are staged, and none was sent." in run.output
         assert "without --stage-only" in run.output
+        assert "leadconnector worker" not in run.output  # which takes no file
         assert not sandbox.requests
         run = leadconnector("import", history, *at(sandbox, outbox), "--json")
         found = result_of(run.stdout)
