@@ -116,6 +116,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         SourceError: a source cannot be read; nothing was sent.
         SelectionError: no record meets something of ``only``; nothing was sent.
         ValueError: nothing can be selected so; or ``every`` or ``stats_every`` is not more than 0.
+            Or the outbox is no file, or ``concurrency`` less than 1.
         OutboxError: the outbox cannot be used, or belongs to an import into another API.
         AccessError, ThrottledError: no location could go on.
         NotSentError: the API was out of reach for longer than the policy's patience.
@@ -136,6 +137,10 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         if isinstance(several, str | bytes | PathLike):  # else each of its letters is one
             raise TypeError(f"{name} is a {type(several).__name__}: give a list")
     path = fspath(outbox)
+    if path in ("", ":memory:"):
+        raise ValueError("the outbox is no file: give its path")
+    if concurrency is not None and concurrency < 1:
+        raise ValueError("concurrency is less than 1: nothing would be sent")
     given = {
         "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
         "mapping" if isinstance(mapping, Mapping) else "mapping_file": (

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def imported(
     sandbox: SandboxThread,
     source: Path,
-    outbox: Path,
+    outbox: Path | str,
     *,
     token: str | None = None,
     on_progress: Callable[[ImportProgress], object] | None = None,
@@ -203,6 +203,16 @@ def test_nothing_is_told_without_a_pause(tmp_path: Path, name: str, seconds: flo
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file stays in its place there")
+@pytest.mark.parametrize(("outbox", "concurrency"), [("", None), (":memory:", None), ("o", 0)])
+def test_what_an_ingestor_refuses_is_refused(
+    sandbox: SandboxThread, tmp_path: Path, outbox: str, concurrency: int | None
+) -> None:
+    """By the same words: 0 requests at once were as many as there may be."""
+    place = str(tmp_path / "o.db") if outbox == "o" else outbox
+    with pytest.raises(ValueError, match=r"no file|less than 1"):
+        imported(sandbox, tmp_path / "none.csv", place, concurrency=concurrency)
+
+
 def test_an_outbox_that_is_taken_away_meanwhile_is_asked_for(tmp_path: Path) -> None:
     """Whoever runs the same command again without it sends all of it twice; with it, nothing."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(20)])
