@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 
-ENDED: Final = "the ingestor was closed"
+ENDED: Final = "the ingestor was closed or stopped, or its run ended"
 """Why a call has no end."""
 
 _AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0)

@@ -16,6 +16,7 @@ from leadconnector_async import (
     InboundMessage,
     Ingestor,
     LeadConnector,
+    NotSentError,
     OutboxUnusableError,
     Record,
     Rejected,
@@ -291,6 +292,28 @@ def test_an_ingestor_that_is_not_open_says_so(tmp_path: Path) -> None:
                     async with ingestor:
                         pass
             assert not sandbox.messages
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_while_it_is_stopped_is_told_so(tmp_path: Path) -> None:
+    """Nobody has closed the ingestor. The message stays, and the next run sends it."""
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(SLOW) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, outbox=tmp_path / "outbox.db") as ingestor,
+        ):
+            calls = [asyncio.create_task(ingestor.submit(r)) for r in records(2, contacts=1)]
+            while not sandbox.messages:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.001)
+            ingestor.stop()
+            sent, left = await asyncio.gather(*calls, return_exceptions=True)
+            assert isinstance(sent, Sent)
+            assert isinstance(left, NotSentError)
+            assert "stopped, or its run ended" in str(left)
+            assert len([outcome async for outcome in ingestor.run()]) == 1
 
     asyncio.run(scenario())
 
