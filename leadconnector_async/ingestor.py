@@ -103,7 +103,7 @@ class Ingestor:
         self._concurrency = concurrency
         self._in_flight = InFlightLimit(buffer)
         self._running = self._stopping = False
-        self._is_open: bool | None = None  # it never was
+        self._is_open: bool | None = None  # None: it never was
 
     async def __aenter__(self) -> Self:
         if self._api.closed:
