@@ -140,7 +140,7 @@ class Ingestor:
             meter.watch(self._sender, (lambda: memory.left) if self._durable is None else None)
         self._is_open = True
         if self._durable is not None:
-            await self._durable.dedicate(self._api.base_url.rstrip("/"))
+            await self._durable.dedicate(self._api.base_url.rstrip("/"), may_move=True)
         await self._count()
         if self._on_stats is not None:
             self._reporter = StatisticsReporter(

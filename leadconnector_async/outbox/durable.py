@@ -33,11 +33,13 @@ _DESTINATIONS: Final = """SELECT substr(name, 13) FROM source
     WHERE substr(name, 1, 12) = 'destination ' AND form = $1"""
 
 
-async def dedicate(database: Database, destination: str, name: str) -> None:
+async def dedicate(database: Database, destination: str, name: str, *, may_move: bool) -> None:
     """See `DurableOutbox.dedicate`."""
     known = [found for (found,) in await database.fetch(_DESTINATIONS, b"")]
     if not known:
         await database.number("source", name=DESTINATION + destination, form=b"")
+    elif may_move and all(place.startswith("http:") for place in (destination, *known)):
+        return  # which none but this machine may have: see `check_base_url`
     elif destination not in known:
         raise OutboxUnusableError(
             f"{name} belongs to an import into {known[0]}, not {destination}: what was sent there "
@@ -98,10 +100,13 @@ class DurableOutbox(Outbox, Protocol):
     place: str
     """Where it is, as its user named it."""
 
-    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
+    async def dedicate(
+        self, destination: str, *, name: str | None = None, may_move: bool = False
+    ) -> None:
         """Note which API the outbox is for, the first time; see that it is the same ever after.
 
         What is sent to a sandbox is not sent to the API. ``name`` is what its user calls it.
+        ``may_move``: a sandbox may be another one of this machine.
 
         Raises:
             OutboxUnusableError: it is for another one.

@@ -244,21 +244,21 @@ def test_a_trace_outlives_its_process(tmp_path: Path) -> None:
     outbox = tmp_path / "o.db"
 
     async def scenario() -> None:
-        async with Sandbox(replace(OPEN, faults=(Fault("503"),))) as sandbox:
-            async with client(sandbox, first.telemetry) as api:
-                with first.tracer.start_as_current_span("caller") as span:
-                    async with Ingestor(api, outbox=outbox) as ingestor:
-                        waiting = asyncio.create_task(ingestor.submit(records(1)[0]))
-                        while not first.spans:  # noqa: ASYNC110 - nothing tells
-                            await asyncio.sleep(0.01)
-                        ingestor.stop()
-                    await asyncio.wait([waiting])
-            sandbox.set_faults()
-            async with (
-                client(sandbox, second.telemetry) as api,
-                Ingestor(api, outbox=outbox) as ingestor,
-            ):
-                assert [o async for o in ingestor.run()]
+        down = replace(OPEN, faults=(Fault("503"),))
+        async with Sandbox(down) as sandbox, client(sandbox, first.telemetry) as api:
+            with first.tracer.start_as_current_span("caller") as span:
+                async with Ingestor(api, outbox=outbox) as ingestor:
+                    waiting = asyncio.create_task(ingestor.submit(records(1)[0]))
+                    while not first.spans:  # noqa: ASYNC110 - nothing tells
+                        await asyncio.sleep(0.01)
+                    ingestor.stop()
+                await asyncio.wait([waiting])
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox, second.telemetry) as api,
+            Ingestor(api, outbox=outbox) as ingestor,
+        ):
+            assert [o async for o in ingestor.run()]
         assert {trace_id(one) for one in (*first.spans, *second.spans)} == {trace_id(span)}
 
     asyncio.run(scenario())

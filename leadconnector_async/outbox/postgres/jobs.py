@@ -198,9 +198,12 @@ class StagingJobs:
         """See `DurableOutbox.source`."""
         return await self._run(lambda _: self._database.number("source", name=name, form=form))
 
-    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
+    async def dedicate(
+        self, destination: str, *, name: str | None = None, may_move: bool = False
+    ) -> None:
         """See `DurableOutbox.dedicate`."""
-        await self._run(lambda _: dedicate(self._database, destination, name or self.place))
+        shown = name or self.place
+        await self._run(lambda _: dedicate(self._database, destination, shown, may_move=may_move))
 
 
 async def enlist(place: PostgresPlace, connection: Connection) -> tuple[int, int]:

@@ -227,9 +227,9 @@ class SqliteStore:
         """See `DurableOutbox.source`."""
         return at_once(self._database.number("source", name=name, form=form))
 
-    def dedicate(self, destination: str, name: str) -> None:
+    def dedicate(self, destination: str, name: str, *, may_move: bool) -> None:
         """See `DurableOutbox.dedicate`."""
-        at_once(dedicate(self._database, destination, name))
+        at_once(dedicate(self._database, destination, name, may_move=may_move))
 
     def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """See `Outbox.stage`."""

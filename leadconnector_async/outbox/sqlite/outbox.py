@@ -71,10 +71,12 @@ class SqliteOutbox(DurableOutbox):
         await writer.start()
         return cls(name, writer)
 
-    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
+    async def dedicate(
+        self, destination: str, *, name: str | None = None, may_move: bool = False
+    ) -> None:
         """See `DurableOutbox.dedicate`."""
         shown = name or self.place
-        await self._writer.run(lambda store: store.dedicate(destination, shown))
+        await self._writer.run(lambda store: store.dedicate(destination, shown, may_move=may_move))
 
     source: Final = _in_thread(SqliteStore.source)
     stage: Final = _in_thread(SqliteStore.stage)
