@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.outbox.durable import DurableOutbox, ReadMark
+    from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.lookups import ReadMark
     from leadconnector_async.quota.window import Slot
     from leadconnector_async.session import ApiSession
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ENDS: Final = "outcome o ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq"
-"""Joins the end of a record ``r``."""
-
 LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
 """Those that have records in the queue, oldest first."""
@@ -32,9 +29,14 @@ _STORED: Final = """SELECT message_id FROM outcome
 _TRAIL: Final = "INSERT INTO trail (seq, at, what, trace)"
 
 
-def statements(package: str, name: str) -> dict[str, str]:
-    """What a file of SQL holds, each by the comment above it, which follows an empty line."""
+def statements(package: str, name: str, **within: str) -> dict[str, str]:
+    """What a file of SQL holds, each by the comment above it, which follows an empty line.
+
+    ``within`` goes in where the names stand in braces.
+    """
     text = files(package).joinpath(f"{name}.sql").read_text("utf-8")
+    for part, sql in within.items():
+        text = text.replace(f"{{{part}}}", sql)
     _, *parts = re.split(r"(?:\A|\n\n)-- (.*)\n", text)
     return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
-from leadconnector_async.api.enrichment import LEAVE
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import Lease, Outbox, State, StoppedLocation
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.database import Database
+    from leadconnector_async.outbox.lookups import ReadMark
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.source_pass import SourcePass
@@ -77,21 +77,6 @@ class Requeued(NamedTuple):
     """Were refused by validation: only a mended record helps. They stay as they are."""
     left: int = 0
     """Unresolved ones beyond what is taken back at once: they stay until the next time."""
-
-
-class ReadMark(NamedTuple):
-    """A conversation whose last message is settled, and the lookup that says what is to be done.
-
-    ``conversation`` is None where nothing is: it was unread before, or nothing was stored in it.
-    """
-
-    name: str
-    conversation: str | None
-
-
-def read_mark(name: str, value: str, sent_to: str | None) -> ReadMark:
-    """Tell what is to be done; ``sent_to`` is the conversation of what was stored, if anything."""
-    return ReadMark(name, None if value == LEAVE or sent_to is None else value or sent_to)
 
 
 class DurableOutbox(Outbox, Protocol):

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from leadconnector_async.api.enrichment import conversation_lookup, forgettable, person_lookups
-from leadconnector_async.outbox.durable import read_mark
+from leadconnector_async.api import enrichment
+from leadconnector_async.outbox.database import statements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
 
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.database import Database
-    from leadconnector_async.outbox.durable import ReadMark
 
-# Where pairs are IN a list, SQLite searches for them by their location alone, and reads all lookups
-# of it: there is one for each contact, file and mail.
-_KNOWN: Final = """WITH w (location, name) AS ({rows}) SELECT lookup.name, value
-    FROM w CROSS JOIN lookup WHERE lookup.location = w.location AND lookup.name = w.name"""
-
-# A mark's name goes on with its lane, and then the conversation.
-_LANE: Final = """CAST(substr(name, 6,
-    length(name) - 5 - length(ltrim(substr(name, 6), '-0123456789'))) AS bigint)"""
-
-_FINISHED: Final = f"""SELECT name, value, (SELECT conversation_id FROM outcome o
-        WHERE o.location = l.location AND o.lane = {_LANE}
-            AND state = 2 AND conversation_id IS NOT NULL LIMIT 1)
-    FROM lookup l WHERE location = $1 AND name >= 'mark:' AND name < 'mark;' AND NOT EXISTS (
-        SELECT 1 FROM queue q WHERE q.location = l.location AND q.lane = {_LANE})"""  # noqa: S608 - our own names
-
-_MARKING: Final = """SELECT name FROM location WHERE EXISTS (SELECT 1 FROM lookup l
-    WHERE l.location = id AND l.name >= 'mark:' AND l.name < 'mark;') ORDER BY id"""
+_SQL: Final = statements(__package__, "lookups")
 
 _NOTE: Final = "INSERT INTO lookup (location, name, value)"
 
-_UNLESS_KNOWN: Final = " ON CONFLICT DO NOTHING"
+_UNLESS_KNOWN: Final = "ON CONFLICT DO NOTHING"
 
-_OVER: Final = " ON CONFLICT (location, name) DO UPDATE SET value = excluded.value"
+_OVER: Final = "ON CONFLICT (location, name) DO UPDATE SET value = excluded.value"
 
-_FORGET: Final = "DELETE FROM lookup WHERE location = $1 AND name = $2"
+
+class ReadMark(NamedTuple):
+    """A conversation whose last message is settled, and the lookup that says what is to be done.
+
+    ``conversation`` is None where nothing is: it was unread before, or nothing was stored in it.
+    """
+
+    name: str
+    conversation: str | None
 
 
 class Lookups:
@@ -51,7 +42,7 @@ class Lookups:
         """Return those of the lookups that are known."""
         kept = {self._database.name(name): name for name in names}
         rows = [(location, name) for name in kept]
-        found = await self._database.fetch_for(_KNOWN, "int text", rows)
+        found = await self._database.fetch_for(_SQL["known"], "int text", rows)
         return {kept[name]: value for name, value in found}
 
     async def put(self, location: int, lookups: Mapping[str, str]) -> None:
@@ -75,7 +66,7 @@ class Lookups:
         """
         persons: dict[tuple[int, str], str] = {}
         for location, deferred in records:
-            for name, contact in person_lookups(deferred).items():
+            for name, contact in enrichment.person_lookups(deferred).items():
                 persons.setdefault((location, name), contact)
         await self._note(persons, _UNLESS_KNOWN)
 
@@ -88,7 +79,7 @@ class Lookups:
     async def forget(self, location: int, names: Collection[str]) -> None:
         """Let lookups be asked for again."""
         for name in names:
-            await self._database.fetch(_FORGET, location, self._database.name(name))
+            await self._database.fetch(_SQL["forget"], location, self._database.name(name))
 
     async def forget_places(
         self,
@@ -99,15 +90,21 @@ class Lookups:
 
         Not in lanes ``in_doubt``: what may be stored is looked for with what was known.
         """
-        for location, names in forgettable(records, in_doubt).items():
+        for location, names in enrichment.forgettable(records, in_doubt).items():
             contacts = (await self.known(location, names)).values()
-            names |= {conversation_lookup(contact) for contact in contacts}
+            names |= {enrichment.conversation_lookup(contact) for contact in contacts}
             await self.forget(location, names)
 
     async def finished(self, location: int) -> list[ReadMark]:
         """See `DurableOutbox.finished`."""
-        return [read_mark(*row) for row in await self._database.fetch(_FINISHED, location)]
+        found = await self._database.fetch(_SQL["finished"], location)
+        return [ReadMark(name, _to_mark(value, sent_to)) for name, value, sent_to in found]
 
     async def marking(self) -> list[str]:
         """See `DurableOutbox.marking`."""
-        return [name for (name,) in await self._database.fetch(_MARKING)]
+        return [name for (name,) in await self._database.fetch(_SQL["marking"])]
+
+
+def _to_mark(value: str, sent_to: str | None) -> str | None:
+    """``sent_to`` is the conversation of what was stored, if anything."""
+    return None if value == enrichment.LEAVE or sent_to is None else value or sent_to

@@ -10,12 +10,13 @@ import re
 import time
 from abc import ABC, abstractmethod
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import msgspec
 
 from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
 from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
     OutboxSummary,
@@ -32,10 +33,13 @@ from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import key_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.reader import FailedRecord, Group, HistoryRecord, KindOf, Owner
+
+T = TypeVar("T")
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
 
@@ -54,41 +58,24 @@ LOWEST: Final = -(1 << 63)
 _SQL: Final = statements(__package__, "outbox_reader")
 
 
-class StoreQueries(NamedTuple):
-    """What each store asks in its own words. A source is named whole, or by its end."""
-
-    location: str
-    """The number of a location, by its name."""
-    totals: str
-    """How many records of each location stand where."""
-    moments: str
-    """When records were settled: at first, and at last."""
-    places: str
-    """The first so many that have a state and a reason: number, source and line."""
-    quotas: str
-    forms: str
-    by_line: str
-    """Numbers of the records of a source ('' for any) and a line."""
-    by_text: str
-    """Of those whose body, or what it lacks, holds a JSON string: a pattern of LIKE, whatever
-    case."""
-    origin: str
-    """Joins the source of a record ``r``."""
-    positions: str
-    trail: str
-    owner: str
-    """Who owned a location at a time."""
-
-
 class OutboxReader(ABC):
     """Every method raises `OutboxError` where the store cannot be read."""
 
     _store: ClassVar[str]
     """The package of the store's own SQL, beside what is asked of both alike."""
-    _queries: ClassVar[StoreQueries]
+    _queries: ClassVar[dict[str, str]]
+    """What it asks in its own words, by name."""
 
     @abstractmethod
-    async def _rows(self, query: str, *values: object) -> Sequence[Any]: ...
+    async def _ask(self, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        """Let ``work`` ask the store."""
+
+    async def _rows(self, query: str, *values: object) -> Sequence[Any]:
+        async def fetch(database: Database) -> Sequence[Any]:
+            given = [database.text(value) if isinstance(value, str) else value for value in values]
+            return await database.fetch(query, *given)
+
+        return await self._ask(fetch)
 
     @abstractmethod
     def at_one_moment(self) -> AbstractAsyncContextManager[None]:
@@ -102,7 +89,7 @@ class OutboxReader(ABC):
         async with self.at_one_moment():
             totals = (await self._totals()).items()
             counts = {name: RecordCounts(*numbers) for name, numbers in totals}
-            ((first_at, last_at),) = await rows(self._queries.moments)
+            ((first_at, last_at),) = await rows(self._queries["moments"])
             ((spans, sent_lately),) = await rows(_SQL["pace"], since)
             ((records, copies),) = await rows(_SQL["kept"])
             return OutboxSummary(
@@ -126,7 +113,7 @@ class OutboxReader(ABC):
     async def _totals(self) -> dict[str, list[int]]:
         """How many records of each location stand where, by the numbers of states."""
         found: dict[str, list[int]] = {}
-        for name, state, n in await self._rows(self._queries.totals):
+        for name, state, n in await self._rows(self._queries["totals"]):
             found.setdefault(name, [0] * len(State))[state] = n
         return found
 
@@ -135,7 +122,7 @@ class OutboxReader(ABC):
         found = [
             tuple(row)
             for _, reason in group.sources
-            for row in await self._rows(self._queries.places, group.state, reason, MAX_PLACES)
+            for row in await self._rows(self._queries["places"], group.state, reason, MAX_PLACES)
         ]
         return [SourcePosition(name, line) for _, name, line in sorted(found)[:MAX_PLACES]]
 
@@ -144,7 +131,7 @@ class OutboxReader(ABC):
 
     async def quotas(self) -> dict[str, QuotaSnapshot]:
         """How much of each location's quota was used, where anything was."""
-        return {name: QuotaSnapshot(*of) for name, *of in await self._rows(self._queries.quotas)}
+        return {name: QuotaSnapshot(*of) for name, *of in await self._rows(self._queries["quotas"])}
 
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `DurableOutbox.stopped`."""
@@ -156,11 +143,10 @@ class OutboxReader(ABC):
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """Those of the named lookups of a location that are known."""
-        found = await self._rows(self._queries.location, location)
-        return await self._known(found[0][0], names) if found else {}
-
-    @abstractmethod
-    async def _known(self, location: int, names: Sequence[str]) -> dict[str, str]: ...
+        found = await self._rows(self._queries["location"], location)
+        if not found:
+            return {}
+        return await self._ask(lambda database: Lookups(database).known(found[0][0], names))
 
     async def contacts(self) -> tuple[int, int]:
         """How many contacts are known by number or address, and how many of them were made."""
@@ -173,7 +159,7 @@ class OutboxReader(ABC):
 
     async def failed_forms(self) -> set[bytes | None]:
         """The forms of the sources that have failed records; None is for no source."""
-        return {form for (form,) in await self._rows(self._queries.forms)}
+        return {form for (form,) in await self._rows(self._queries["forms"])}
 
     @abstractmethod
     def failed(self) -> AsyncIterator[list[FailedRecord]]:
@@ -181,7 +167,7 @@ class OutboxReader(ABC):
 
     async def sent(self, location: str) -> AsyncIterator[list[SentRecord]]:
         """What was sent to a location, one lane after the other."""
-        found = await self._rows(self._queries.location, location)
+        found = await self._rows(self._queries["location"], location)
         after = LOWEST, LOWEST
         while found and (page := await self._rows(_SQL["sent"], found[0][0], *after, _PAGE)):
             yield [SentRecord(*record) for _, _, *record in page]
@@ -229,11 +215,11 @@ class OutboxReader(ABC):
         if not found and (place := _LINE.fullmatch(text)):
             source, line = place["source"] or "", int(place["line"])
             for name in dict.fromkeys((source, PurePath(source).name)):  # whatever leads to it now
-                found = found or await self._rows(self._queries.by_line, name, line)
+                found = found or await self._rows(self._queries["by_line"], name, line)
         if not found:
             found = await self._rows(_SQL["by_answer"], text)
         for pattern in _patterns(text):
-            found = found or await self._rows(self._queries.by_text, f"%{pattern}%")
+            found = found or await self._rows(self._queries["by_text"], f"%{pattern}%")
         return [seq for (seq,) in found]
 
     async def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
@@ -242,11 +228,11 @@ class OutboxReader(ABC):
         for seq in seqs:
             for row in await self._ended(seq - 1, 1):
                 life = _life(row)
-                owners = [] if life.at is None else await rows(queries.owner, row[3], life.at)
-                places = await rows(queries.positions, seq)
+                owners = [] if life.at is None else await rows(queries["owner"], row[3], life.at)
+                places = await rows(queries["positions"], seq)
                 yield life._replace(
                     places=[SourcePosition(*place) for place in places],
-                    trail=[TrailEvent(*event) for event in await rows(queries.trail, seq)],
+                    trail=[TrailEvent(*event) for event in await rows(queries["trail"], seq)],
                     worker=owners[0][0] if owners else None,
                 )
 
@@ -260,7 +246,7 @@ class OutboxReader(ABC):
             last = page[-1][0]
 
     async def _ended(self, after: int, limit: int) -> Sequence[Any]:
-        return await self._rows(_SQL["lives"].format(origin=self._queries.origin), after, limit)
+        return await self._rows(_SQL["lives"].format(origin=self._queries["origin"]), after, limit)
 
     @abstractmethod
     async def close(self) -> None:

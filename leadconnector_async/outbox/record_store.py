@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 import msgspec
 
 from leadconnector_async.outbox.base import State, StoredOutcome, end_of, kept, why
-from leadconnector_async.outbox.database import ENDS
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
@@ -83,51 +83,23 @@ class Copy(NamedTuple):
     line: int
 
 
-_LINES: Final = f"""WITH w (location, key) AS ({{rows}})
-    SELECT w.location, w.key, r.seq, r.lane, o.state FROM w CROSS JOIN record r LEFT JOIN {ENDS}
-    WHERE r.location = w.location AND r.key = w.key"""  # noqa: S608 - our own names
-
-_LAST_LINE: Final = f"""SELECT r.location, r.seq, r.lane, o.state FROM record r LEFT JOIN {ENDS}
-    WHERE r.location = $1 AND r.key >= $2 AND r.key < $3
-    ORDER BY length(r.key) DESC, r.key DESC LIMIT 1"""  # noqa: S608 - the same
-
-_FAULTS: Final = f"""SELECT r.location, r.seq, r.lane, o.state
-    FROM location CROSS JOIN record r JOIN {ENDS}
-    WHERE r.location = location.id AND r.key >= $1 AND r.key < $2"""  # noqa: S608 - the same
-
-_ANY_FORMER: Final = "SELECT EXISTS (SELECT 1 FROM former)"
+_SQL: Final = statements(__package__, "record_store")
 
 _FORMER: Final = "INSERT INTO former (seq, line)"
 
-_WAS: Final = "SELECT 1 FROM former WHERE seq = $1 AND line = $2"
+_REUSED: Final = "INSERT INTO reused (seq, content)"
 
-_COPY: Final = "INSERT INTO copy AS c (source, seq, source_pass, line, n, met)"
-
-_TO_COPIES: Final = """ ON CONFLICT (source, seq) DO UPDATE SET
-    met = CASE WHEN c.source_pass = excluded.source_pass THEN c.met + 1 ELSE 1 END,
-    n = c.n + CASE WHEN c.source_pass = excluded.source_pass AND c.met = c.n THEN 1 ELSE 0 END,
-    line = CASE WHEN c.source_pass = excluded.source_pass THEN c.line ELSE excluded.line END,
-    source_pass = excluded.source_pass"""
-
-_OVER: Final = " ON CONFLICT (seq) DO UPDATE SET content = excluded.content"
+_OVER: Final = "ON CONFLICT (seq) DO UPDATE SET content = excluded.content"
 
 _REFUSED: Final = "INSERT INTO outcome (location, lane, seq, state, at, attempts, reason)"
-
-_TAKE_BACK: Final = "DELETE FROM outcome WHERE location = $1 AND lane = $2 AND seq = $3"
-
-_OUTCOMES: Final = f"""WITH w (seq) AS ({{rows}})
-    SELECT r.seq, name, r.key, o.state, message_id, conversation_id, email_message_id, text, detail
-    FROM w CROSS JOIN record r JOIN location ON location.id = r.location JOIN {ENDS}
-        LEFT JOIN reason ON reason.id = o.reason WHERE r.seq = w.seq"""  # noqa: S608 - the same
 
 
 @dataclass(eq=False, repr=False)
 class RecordStore(ABC):
     """The records of an outbox, as staging sees them. Locations go by their numbers."""
 
-    _kin: ClassVar[str]
-    """Asks what `kin` tells, in the words of one store, as the next ones do."""
-    _known: ClassVar[str]
+    _queries: ClassVar[dict[str, str]]
+    """What the store asks in its own words, by the names of the methods."""
     _notes: ClassVar[Sequence[str]]
     """The tables that have rows of a record by its number, its own included."""
 
@@ -146,7 +118,7 @@ class RecordStore(ABC):
 
     async def kin(self, source: int) -> dict[int, str]:
         """The numbers that a source has, read with other options too, and its name."""
-        return dict(await self._database.fetch(self._kin, source))
+        return dict(await self._database.fetch(self._queries["kin"], source))
 
     async def insert(self, drafts: Sequence[Draft]) -> tuple[list[NewRecord], list[NewRecord]]:
         """Insert what has a new key. Returns that, and the rest, for whom numbers are free.
@@ -217,7 +189,7 @@ class RecordStore(ABC):
 
     async def known(self, keys: Sequence[LineKey]) -> dict[LineKey, ExistingRecord]:
         """The records that have these keys."""
-        rows = await self._database.fetch_for(self._known, _KEYS, keys)
+        rows = await self._database.fetch_for(self._queries["known"], _KEYS, keys)
         return {(location, key): ExistingRecord(*known) for location, key, *known in rows}
 
     @abstractmethod
@@ -227,9 +199,11 @@ class RecordStore(ABC):
     async def was(self, seq: int, line: bytes) -> bool:
         """Whether a record was this line before it was mended."""
         if self._has_former is None:
-            ((found,),) = await self._database.fetch(_ANY_FORMER)
+            ((found,),) = await self._database.fetch(_SQL["any_former"])
             self._has_former = bool(found)
-        return self._has_former and bool(await self._database.fetch(_WAS, seq, line_key(line)))
+        return self._has_former and bool(
+            await self._database.fetch(_SQL["was"], seq, line_key(line))
+        )
 
     async def _note_unkept(self, record: NewRecord) -> None:
         raw = record.draft.raw
@@ -238,12 +212,12 @@ class RecordStore(ABC):
 
     async def _note_former(self, seq: int, raw: bytes) -> None:
         """Note that a record was a line which is not kept."""
-        await self._database.write(_FORMER, [(seq, line_key(raw))], " ON CONFLICT DO NOTHING")
+        await self._database.write(_FORMER, [(seq, line_key(raw))], "ON CONFLICT DO NOTHING")
         self._has_former = True
 
     async def reused(self, seq: int) -> bytes | None:
         """The digest of what a record says that was refused since its id is another's."""
-        rows = await self._database.fetch("SELECT content FROM reused WHERE seq = $1", seq)
+        rows = await self._database.fetch(_SQL["reused"], seq)
         return rows[0][0] if rows else None
 
     async def replace(
@@ -251,7 +225,7 @@ class RecordStore(ABC):
     ) -> None:
         """Put a draft in the place of a record that was not sent, in the state ``before``."""
         location, draft, seq = record.location, record.draft, known.seq
-        await self._database.fetch(_TAKE_BACK, location, known.lane, seq)
+        await self._database.fetch(_SQL["take_back"], location, known.lane, seq)
         raw = (await self.origin(seq)).raw
         if raw is not None and raw != draft.raw:
             await self._note_former(seq, raw)
@@ -276,34 +250,36 @@ class RecordStore(ABC):
 
     async def add_copies(self, copies: Sequence[Copy]) -> None:
         """Count records that are met again."""
-        await self._database.write(_COPY, [(*copy, 1, 1) for copy in copies], _TO_COPIES)
+        await self._database.write(_SQL["copy"], [(*copy, 1, 1) for copy in copies], _SQL["copied"])
 
     async def add_reused(self, digests: Sequence[tuple[int, bytes]]) -> None:
         """Note the digests of what records say that were refused since their ids are another's."""
-        await self._database.write("INSERT INTO reused (seq, content)", digests, _OVER)
+        await self._database.write(_REUSED, digests, _OVER)
 
-    @abstractmethod
     async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
         """Whether a location has records whose keys are from ``first`` to before ``end``."""
+        name, query = self._database.text(location), self._queries["has_keys"]
+        ((found,),) = await self._database.fetch(query, name, first, end)
+        return bool(found)
 
     async def lines(self, keys: Iterable[LineKey]) -> dict[LineKey, KnownLine]:
         """The records that have these keys."""
-        rows = await self._database.fetch_for(_LINES, _KEYS, list(dict.fromkeys(keys)))
+        rows = await self._database.fetch_for(_SQL["lines"], _KEYS, list(dict.fromkeys(keys)))
         return {(location, key): KnownLine(location, *found) for location, key, *found in rows}
 
     async def last_line(self, location: int, first: bytes, end: bytes) -> KnownLine | None:
         """The record with the longest and greatest key from ``first`` to before ``end``."""
-        rows = await self._database.fetch(_LAST_LINE, location, first, end)
+        rows = await self._database.fetch(_SQL["last_line"], location, first, end)
         return KnownLine(*rows[0]) if rows else None
 
     async def faults(self, first: bytes, end: bytes) -> list[KnownLine]:
         """The records of all locations that have ended, and whose keys are in between."""
-        return [KnownLine(*row) for row in await self._database.fetch(_FAULTS, first, end)]
+        return [KnownLine(*row) for row in await self._database.fetch(_SQL["faults"], first, end)]
 
     async def forget(self, line: KnownLine) -> None:
         """Remove a record that has ended."""
         location, seq, lane, state = line
-        await self._database.fetch(_TAKE_BACK, location, lane, seq)
+        await self._database.fetch(_SQL["take_back"], location, lane, seq)
         for table in self._notes:
             await self._database.fetch(f"DELETE FROM {table} WHERE seq = $1", seq)  # noqa: S608 - our own names
         await self._count({(location, state or _PENDING): -1})
@@ -327,7 +303,7 @@ class RecordStore(ABC):
 
     async def ends_of(self, seqs: Iterable[int]) -> dict[int, tuple[str, StoredOutcome]]:
         """What became of records, and in which location, of those that have an end."""
-        rows = await self._database.fetch_for(_OUTCOMES, "bigint", [(seq,) for seq in seqs])
+        rows = await self._database.fetch_for(_SQL["outcomes"], "bigint", [(seq,) for seq in seqs])
         return {
             seq: (location, StoredOutcome(key, State(state), *rest))
             for seq, location, key, state, *rest in rows

@@ -9,7 +9,7 @@ from outbox_kit import claimed, draft, fate, published
 
 from leadconnector_async.api.enrichment import LEAVE
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.durable import ReadMark
+from leadconnector_async.outbox.lookups import ReadMark
 
 if TYPE_CHECKING:
     from outbox_places import DurablePlace

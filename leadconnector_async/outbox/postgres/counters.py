@@ -115,7 +115,7 @@ class ServerDatabase:
         """See `Database.write`."""
         if rows:
             values = ", ".join(f"${n + 1}" for n in range(len(rows[0])))
-            await self._connection.executemany(f"{head} VALUES ({values}){tail}", rows)
+            await self._connection.executemany(f"{head} VALUES ({values}) {tail}", rows)
 
     async def number(self, table: str, **values: str | bytes) -> int:
         """See `Database.number`. The first value is a text, which is found by its digest."""

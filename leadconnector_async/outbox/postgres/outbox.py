@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from leadconnector_async.errors import OutboxError, OutboxWriteError, RefusedError
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.durable import DurableOutbox, ReadMark, Requeued, Share
+from leadconnector_async.outbox.durable import DurableOutbox, Requeued, Share
 from leadconnector_async.outbox.postgres import stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
 from leadconnector_async.outbox.postgres.connection import (
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Quotas, Wants
     from leadconnector_async.outbox.durable import Keys
+    from leadconnector_async.outbox.lookups import ReadMark
     from leadconnector_async.outbox.selection import Selection
 
     T = TypeVar("T")

@@ -16,8 +16,7 @@ from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State, StoppedLocation
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.durable import Unsettled
-from leadconnector_async.outbox.lookups import Lookups
-from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries
+from leadconnector_async.outbox.outbox_reader import OutboxReader
 from leadconnector_async.outbox.postgres.announcements import stopped
 from leadconnector_async.outbox.postgres.connection import (
     READING,
@@ -26,15 +25,16 @@ from leadconnector_async.outbox.postgres.connection import (
     opened,
     told_name,
 )
-from leadconnector_async.outbox.postgres.counters import ServerDatabase, storable
+from leadconnector_async.outbox.postgres.counters import ServerDatabase
 from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD, check_schema
 from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, Owner, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 
+    from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.postgres.connection import Connection
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class PostgresOutboxReader(OutboxReader):
     """`OutboxReader` over a connection, which is closed with it if it is ``owned``."""
 
     _store = __package__
-    _queries = StoreQueries(**{name: _SQL[name] for name in StoreQueries._fields})
+    _queries = _SQL
 
     def __init__(self, runner: JobRunner, *, owned: bool = True) -> None:
         self._runner = runner
@@ -84,9 +84,8 @@ class PostgresOutboxReader(OutboxReader):
         shown = self._runner.place.shown
         return OutboxUnusableError(f"{shown} is damaged ({error}): restore it from a copy")
 
-    async def _rows(self, query: str, *values: object) -> list[Any]:
-        kept = [storable(value) if isinstance(value, str) else value for value in values]
-        return await self._read(lambda connection: connection.fetch(query, *kept))
+    async def _ask(self, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        return await self._read(lambda connection: work(ServerDatabase(connection)))
 
     @asynccontextmanager
     async def at_one_moment(self) -> AsyncIterator[None]:
@@ -122,11 +121,6 @@ class PostgresOutboxReader(OutboxReader):
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `OutboxReader.stopped`."""
         return await self._read(stopped)
-
-    async def _known(self, location: int, names: Sequence[str]) -> dict[str, str]:
-        return await self._read(
-            lambda connection: Lookups(ServerDatabase(connection)).known(location, names)
-        )
 
     async def failed(self) -> AsyncIterator[list[FailedRecord]]:
         """See `OutboxReader.failed`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import kept, why
 from leadconnector_async.outbox.database import statements
-from leadconnector_async.outbox.postgres.counters import columns, count, storable
+from leadconnector_async.outbox.postgres.counters import columns, count
 from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import NewRecord, Origin, RecordStore
 
@@ -30,11 +30,7 @@ _SQL: Final = statements(__package__, "records")
 class PostgresRecords(RecordStore):
     """`RecordStore` over one connection. Its blocks number what is new."""
 
-    _kin = """SELECT kin.id, kin.name FROM source AS it
-        JOIN source AS kin ON md5(kin.name) = md5(it.name) WHERE it.id = $1"""
-    _known = """WITH w (location, key) AS ({rows}) SELECT w.location, w.key, r.seq, lane, date,
-            payload, late, coalesce(source, 0)
-        FROM w JOIN record r ON r.location = w.location AND r.key = w.key"""
+    _queries = _SQL
     _notes = ("record", "copy", "former", "reused", "file_use")
 
     _connection: Connection
@@ -90,11 +86,6 @@ class PostgresRecords(RecordStore):
     async def _put_back(self, place: QueuePlace) -> None:
         if await self._publisher.is_published(place[-1]):
             await self._publisher.enqueue([place])
-
-    async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
-        """See `RecordStore.has_keys`."""
-        values = storable(location), first, end
-        return bool(await self._connection.fetchval(_SQL["has_keys"], *values))
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """See `RecordStore.publish_ahead`. They have numbers that are never noted as staged."""

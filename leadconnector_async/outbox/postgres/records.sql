@@ -1,3 +1,12 @@
+-- kin
+SELECT kin.id, kin.name FROM source AS it
+    JOIN source AS kin ON md5(kin.name) = md5(it.name) WHERE it.id = $1
+
+-- known
+WITH w (location, key) AS ({rows})
+    SELECT w.location, w.key, r.seq, lane, date, payload, late, coalesce(source, 0)
+    FROM w JOIN record r ON r.location = w.location AND r.key = w.key
+
 -- record
 INSERT INTO record
         (source, seq, location, lane, date, key, payload, late, traits, line, raw)

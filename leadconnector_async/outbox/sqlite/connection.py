@@ -227,7 +227,7 @@ def _statements(
 @lru_cache(maxsize=_STATEMENTS)
 def _statement(head: str, width: int, rows: int, tail: str) -> str:
     row = f"({','.join('?' * width)})"
-    return f"{head} VALUES {','.join([row] * rows)}{tail}"
+    return f"{head} VALUES {','.join([row] * rows)} {tail}"
 
 
 _PLACE: Final = re.compile(r"\$(\d+)")
@@ -243,6 +243,12 @@ def _in_order(query: str) -> tuple[str, Sequence[int]]:
 def _around_rows(query: str) -> tuple[str, str]:
     head, _, tail = query.partition("{rows}")
     return head, tail
+
+
+def fetch_for(connection: Connection, query: str, rows: Rows) -> Iterator[Any]:
+    """Yield what a query selects that has ``{rows}`` in it."""
+    head, tail = _around_rows(query)
+    return fetch_rows(connection, head, rows, tail)
 
 
 class FileDatabase:
@@ -261,8 +267,7 @@ class FileDatabase:
 
     async def fetch_for(self, query: str, types: str, rows: Rows) -> Sequence[Any]:  # noqa: ARG002 - for others
         """See `Database.fetch_for`."""
-        head, tail = _around_rows(query)
-        return list(fetch_rows(self._connection, head, rows, tail))
+        return list(fetch_for(self._connection, query, rows))
 
     async def write(self, head: str, rows: Rows, tail: str = "") -> None:
         """See `Database.write`."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from leadconnector_async.outbox.base import Acquired, Lease, Submission
-    from leadconnector_async.outbox.durable import Keys, ReadMark
+    from leadconnector_async.outbox.durable import Keys
+    from leadconnector_async.outbox.lookups import ReadMark
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.records.draft import Draft
 

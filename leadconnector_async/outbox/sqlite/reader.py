@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.database import at_once, statements
-from leadconnector_async.outbox.lookups import Lookups
-from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries
+from leadconnector_async.outbox.outbox_reader import OutboxReader
 from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, kind_of
 from leadconnector_async.outbox.sqlite.connection import (
     DAMAGE,
     FileDatabase,
     explained,
-    fetch_rows,
+    fetch_for,
     open_to_read,
     unpacked,
 )
@@ -32,9 +31,10 @@ from leadconnector_async.outbox.sqlite.counters import PENDING
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
     from sqlite3 import Connection
 
+    from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.reader import KindOf
 
 T = TypeVar("T")
@@ -44,20 +44,7 @@ _PAGE: Final = 1_024
 _FAILED_BYTES: Final = 256 << 10
 """A page of failed records ends beyond so many: one can be as long as a mail."""
 
-_FAILED: Final = """SELECT seq FROM outcome LEFT JOIN origin USING (seq)
-    WHERE state > 2 AND state < 5 ORDER BY source, line, seq"""
-
-_FAILED_OF: Final = f"""SELECT r.seq, {FORM}, o.state, reason.text, o.detail,
-        coalesce(source.name, ''), source.form, coalesce(line, 0), late
-    FROM ("""  # noqa: S608 - our own names
-
-_WITH_SEQS: Final = f""") AS wanted CROSS JOIN record r ON r.seq = column1
-        CROSS JOIN outcome o USING (location, lane, seq)
-        JOIN location ON location.id = r.location
-        LEFT JOIN reason ON reason.id = o.reason
-        LEFT JOIN origin ON origin.seq = r.seq LEFT JOIN source ON source.id = origin.source
-        {WITH_SHAPE}
-    WHERE o.state > 2 AND o.state < 5"""
+_SQL: Final = statements(__package__, "reader", form=FORM, shape=WITH_SHAPE)
 
 
 class SqliteOutboxReader(OutboxReader):
@@ -68,7 +55,7 @@ class SqliteOutboxReader(OutboxReader):
     """
 
     _store = __package__
-    _queries = StoreQueries(**statements(_store, "reader"))
+    _queries = _SQL
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: str = os.fspath(path)
@@ -115,20 +102,13 @@ class SqliteOutboxReader(OutboxReader):
                 found[name][State.CLAIMED] += 1
         return found
 
-    async def _known(self, location: int, names: Sequence[str]) -> dict[str, str]:
-        return await self._read(
-            lambda connection: at_once(Lookups(FileDatabase(connection)).known(location, names))
-        )
-
-    async def _rows(self, query: str, *values: object) -> Sequence[Any]:
-        return await self._read(
-            lambda connection: at_once(FileDatabase(connection).fetch(query, *values))
-        )
+    async def _ask(self, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+        return await self._read(lambda connection: at_once(work(FileDatabase(connection))))
 
     async def failed(self) -> AsyncIterator[list[FailedRecord]]:
         """See `OutboxReader.failed`."""
         seqs = await self._read(
-            lambda connection: array("q", chain.from_iterable(connection.execute(_FAILED)))
+            lambda connection: array("q", chain.from_iterable(connection.execute(_SQL["failed"])))
         )
         at = 0
         while at < len(seqs):
@@ -163,7 +143,7 @@ def _failed(connection: Connection, seqs: Sequence[int]) -> tuple[int, list[Fail
     """Read a page of those that have failed. Tells how many of the numbers it has seen to."""
     found: list[FailedRecord] = []
     size = 0
-    for seq, *row in fetch_rows(connection, _FAILED_OF, [(seq,) for seq in seqs], _WITH_SEQS):
+    for seq, *row in fetch_for(connection, _SQL["failed_pages"], [(seq,) for seq in seqs]):
         *form, state, reason, detail, source, written, line, late = row
         (payload, key, location), raw = form[2:], restored(*form)
         end = State(state), reason, detail
@@ -174,15 +154,11 @@ def _failed(connection: Connection, seqs: Sequence[int]) -> tuple[int, list[Fail
     return len(seqs), found  # one that is not found was put back meanwhile
 
 
-_CLAIMED: Final = """SELECT name FROM record JOIN queue USING (location, lane, date, seq)
-    JOIN location ON location.id = record.location WHERE record.seq IN ("""
-
-
 def _claimed(connection: Connection) -> list[str]:
     """The location of each record that is claimed."""
     batches = connection.execute("SELECT seqs FROM claimed").fetchall()
     claimed = {(seq,) for (stored,) in batches for seq in unpacked(stored)}
-    return [name for (name,) in fetch_rows(connection, _CLAIMED, list(claimed), ")")]
+    return [name for (name,) in fetch_for(connection, _SQL["claimed"], list(claimed))]
 
 
 def _check_pages(connection: Connection) -> None:
@@ -197,11 +173,6 @@ _HISTORY_PAGE: Final = 1_000
 _FOUND: Final = 8
 """A bit beside the state's. A record that was found by looking is sent, with a reason."""
 
-_ENDS: Final = "SELECT seq, state, state = 2 AND reason IS NOT NULL FROM outcome"
-
-_SAID: Final = """SELECT form, raw, NULL, NULL, x'', '' FROM origin
-    LEFT JOIN source ON source.id = origin.source WHERE seq = ?"""
-
 
 def _history_pages(
     connection: Connection, kind_of_refused: KindOf
@@ -209,12 +180,12 @@ def _history_pages(
     """Yield pages of records, and at the end empty ones."""
     names = dict(connection.execute("SELECT id, name FROM location"))
     states = _states(connection)
-    rows = connection.execute("SELECT seq, location, date, payload FROM record ORDER BY seq")
+    rows = connection.execute(_SQL["records"])
     while True:
         page = []
         for seq, location, date, payload in rows.fetchmany(_HISTORY_PAGE):
             if payload is None:
-                said = connection.execute(_SAID, (seq,)).fetchone()
+                said = connection.execute(_SQL["said"], (seq,)).fetchone()
                 what = kind_of_refused(said[0], restored(*said[1:])) if said else (None,) * 3
             else:
                 what = kind_of(payload, date)
@@ -227,6 +198,6 @@ def _states(connection: Connection) -> bytearray:
     """The state of each record by its number: joining the tables takes twice as long."""
     (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
     states = bytearray([PENDING]) * (int(last) + 1)
-    for seq, state, found in connection.execute(_ENDS):
+    for seq, state, found in connection.execute(_SQL["ends"]):
         states[seq] = state | _FOUND if found else state
     return states

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.base import State, kept
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.record_store import NewRecord, Origin, RecordStore
 from leadconnector_async.outbox.sqlite.connection import run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
@@ -28,35 +29,16 @@ _PLAIN: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, p
 
 _RECORD: Final = f"{_PLAIN[:-1]}, late, traits)"
 
-_REPLACE: Final = """UPDATE record SET lane = ?, date = ?, payload = ?, late = ?, traits = ?
-    WHERE seq = ?"""
-
 _ORIGIN: Final = "INSERT OR REPLACE INTO origin (seq, source, line, raw)"
 
-_FOLLOWING: Final = """SELECT record.seq, source, name, key, payload, late FROM record
-    JOIN location ON location.id = location LEFT JOIN origin ON origin.seq = record.seq
-    WHERE record.seq >= ? AND payload IS NOT NULL ORDER BY record.seq LIMIT ?"""
-
-_HAS_KEYS: Final = """SELECT EXISTS (SELECT 1 FROM record
-    JOIN location ON location.id = record.location WHERE name = ? AND key >= ? AND key < ?)"""
-
-_FROM: Final = f"""SELECT coalesce(source.name, ''), line, {FORM}
-    FROM origin JOIN record USING (seq) JOIN location ON location.id = location
-        LEFT JOIN source ON source.id = source {WITH_SHAPE} WHERE seq = ?"""  # noqa: S608 - our own names
-
-_QUEUE_PLACE: Final = "SELECT location, lane, date, seq FROM record WHERE seq = ?"
+_SQL: Final = statements(__package__, "records", form=FORM, shape=WITH_SHAPE)
 
 
 @dataclass(eq=False, repr=False)
 class SqliteRecords(RecordStore):
     """`RecordStore` over a file: it answers at once. Lives in the writer's thread."""
 
-    _kin = """SELECT kin.id, kin.name FROM source AS it JOIN source AS kin USING (name)
-        WHERE it.id = $1"""
-    _known = """WITH w (location, key) AS ({rows}) SELECT w.location, w.key, r.seq, lane, date,
-            payload, late, coalesce(source, 0)
-        FROM w CROSS JOIN record r LEFT JOIN origin ON origin.seq = r.seq
-        WHERE r.location = w.location AND r.key = w.key"""
+    _queries = _SQL
     _notes = ("origin", "record", "copy", "former", "reused")
 
     _connection: Connection
@@ -122,7 +104,7 @@ class SqliteRecords(RecordStore):
         first = (await self.known([place])).get(place)
         if first is None:
             return None
-        rows = self._connection.execute(_FOLLOWING, (first.seq, len(drafts)))
+        rows = self._connection.execute(_SQL["following"], (first.seq, len(drafts)))
         seqs = []
         for draft, (seq, source, *record) in zip(drafts, rows, strict=False):
             said = [draft.location, draft.key, draft.payload, draft.deferred]
@@ -133,23 +115,17 @@ class SqliteRecords(RecordStore):
 
     async def origin(self, seq: int) -> Origin:
         """See `RecordStore.origin`."""
-        row = self._connection.execute(_FROM, (seq,)).fetchone()
+        row = self._connection.execute(_SQL["from"], (seq,)).fetchone()
         return Origin() if row is None else Origin(row[0], row[1], restored(*row[2:]))
 
     async def _rewrite(self, record: NewRecord, source: int) -> None:
         seq, draft = record.seq, record.draft
-        lacks = draft.deferred, draft.traits
-        self._connection.execute(_REPLACE, (draft.lane, draft.date, draft.payload, *lacks, seq))
+        said = draft.lane, draft.date, draft.payload, draft.deferred, draft.traits
+        self._connection.execute(_SQL["replace"], (*said, seq))
         run_rows(self._connection, _ORIGIN, [(seq, source, draft.line, self._form(draft))])
 
     async def _put_back(self, place: QueuePlace) -> None:
         self._enqueuer.put_back(place)
-
-    async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
-        """See `RecordStore.has_keys`."""
-        bounds = bytearray(first), bytearray(end)  # as in `_plain`
-        (has,) = self._connection.execute(_HAS_KEYS, (location, *bounds)).fetchone()
-        return bool(has)
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """See `RecordStore.publish_ahead`."""
@@ -157,7 +133,8 @@ class SqliteRecords(RecordStore):
 
     async def publish_known(self, seq: int) -> State:
         """See `RecordStore.publish_known`."""
-        self._enqueuer.publish_known(self._connection.execute(_QUEUE_PLACE, (seq,)).fetchone())
+        place = self._connection.execute(_SQL["queue_place"], (seq,)).fetchone()
+        self._enqueuer.publish_known(place)
         return State.CLAIMED if seq in self._claim_index.held else State.PENDING
 
 
