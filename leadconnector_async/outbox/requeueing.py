@@ -37,6 +37,19 @@ async def in_lots(seqs: Sequence[int], work: Callable[[Sequence[int]], Awaitable
     return [await work(seqs[at : at + RETRIES]) for at in range(0, len(seqs), RETRIES)]
 
 
+async def in_pages(work: Callable[[int], Awaitable[tuple[int, int]]]) -> int:
+    """How much work has done that does some records in each transaction, behind one by its number.
+
+    It tells how many it did, and the number of the last one; that again where there is none.
+    """
+    total, after, last = 0, -2, -1
+    while last != after:
+        after = last
+        done, last = await work(after)
+        total += done
+    return total
+
+
 async def chosen(database: Database, keys: Keys, gists: Collection[str]) -> list[int]:
     """The numbers of the records of these keys and locations ("" for any), or of these reasons."""
     fetch, text = database.fetch, database.text

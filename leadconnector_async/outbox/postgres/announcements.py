@@ -13,6 +13,7 @@ import msgspec
 from leadconnector_async.errors import AccessError, DailyQuotaSpentError, ThrottledError
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import StoppedLocation
+from leadconnector_async.outbox.database import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,20 +28,7 @@ WORK, ENDS = "work", "ends"
 _MAX_SAID: Final = 1_000
 """Characters. The server takes 8,000 bytes less one."""
 
-_AWAIT: Final = """WITH noted AS (
-        INSERT INTO awaited SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING)
-    SELECT pg_notify($2, said) FROM unnest($3::text[]) AS of (said)"""
-
-AWAIT_OPEN: Final = """WITH open AS (
-        SELECT r.seq, l.name FROM unnest($1::bigint[]) AS w (seq) JOIN record r USING (seq)
-            JOIN location l ON l.id = r.location
-            LEFT JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-            LEFT JOIN queue later ON later.location = -r.location
-                AND (later.lane, later.date, later.seq) = (r.lane, r.date, r.seq)
-        WHERE o.seq IS NULL AND later.seq IS NULL AND r.payload IS NOT NULL),
-    noted AS (INSERT INTO awaited SELECT seq FROM open ON CONFLICT DO NOTHING)
-    SELECT seq, name FROM open"""
-"""Notes whose ends are waited for, of records that have none, and tells their locations."""
+_SQL: Final = statements(__package__, "announcements")
 
 
 async def announce(
@@ -54,7 +42,7 @@ async def announce(
     An empty name stands for any location.
     """
     said = {name if len(name) <= _MAX_SAID else "" for name in locations}
-    await connection.execute(_AWAIT, sorted(awaited), place.channel(WORK), list(said))
+    await connection.execute(_SQL["await"], sorted(awaited), place.channel(WORK), list(said))
 
 
 async def listen(
@@ -64,18 +52,14 @@ async def listen(
     await connection.add_listener(place.channel(of), lambda *given: told(given[-1]))
 
 
-_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-
-_STOPPED: Final = f"""SELECT name, kind, refusal, at, {_NOW} - at
-    FROM stopped JOIN location ON id = location ORDER BY id"""  # noqa: S608 - our own words
-
-_STOP: Final = f"""INSERT INTO stopped VALUES ($1, {_NOW}, $2, $3)
-    ON CONFLICT (location) DO UPDATE
-    SET at = excluded.at, kind = excluded.kind, refusal = excluded.refusal"""  # noqa: S608 - the same
-
 _KINDS: Final = {
     kind.__name__: kind for kind in (AccessError, DailyQuotaSpentError, ThrottledError)
 }
+
+
+async def await_open(connection: Connection, seqs: Sequence[int]) -> dict[int, str]:
+    """See `PostgresOutbox.await_ends`."""
+    return dict(await connection.fetch(_SQL["await_open"], seqs))
 
 
 async def stopped(connection: Connection) -> dict[str, StoppedLocation]:
@@ -84,14 +68,14 @@ async def stopped(connection: Connection) -> dict[str, StoppedLocation]:
         name: StoppedLocation(
             _KINDS[kind](msgspec.json.decode(refusal, type=Refusal)), at, max(age_ms, 0) / 1000
         )
-        for name, kind, refusal, at, age_ms in await connection.fetch(_STOPPED)
+        for name, kind, refusal, at, age_ms in await connection.fetch(_SQL["stopped"])
     }
 
 
 async def stop(connection: Connection, location: int, error: RefusedError | None) -> None:
     """Write down why a location cannot go on; with None, that it does."""
     if error is None:
-        await connection.execute("DELETE FROM stopped WHERE location = $1", location)
+        await connection.execute(_SQL["go_on"], location)
     else:
         kind, refusal = type(error).__name__, msgspec.json.encode(error.refusal)
-        await connection.execute(_STOP, location, kind, refusal)
+        await connection.execute(_SQL["stop"], location, kind, refusal)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from asyncpg.exceptions import DivisionByZeroError
 
 from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim, Lease
-from leadconnector_async.outbox.postgres.counters import columns, statement
+from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.records.draft import traced
 
 if TYPE_CHECKING:
@@ -40,21 +41,7 @@ _LANES: Final = 64
 _DEPTH: Final = 8
 """Records to take of one lane at most, while there are others."""
 
-_WALK: Final = statement("walk")
-
-_DEEPEN: Final = """SELECT w.location, e.lane, e.date, e.seq, e.attempts
-    FROM unnest($1::int[], $2::bigint[], $3::int[]) AS w (location, lane, most)
-        CROSS JOIN LATERAL (
-            SELECT q.lane, q.date, q.seq, q.attempts FROM queue q
-            WHERE q.location = w.location AND q.lane = w.lane
-            ORDER BY q.date, q.seq LIMIT w.most) AS e"""
-
-_HOLD: Final = statement("hold")
-
-_HELD: Final = """SELECT q.lane, q.date, seq, r.key, r.payload, q.attempts, r.late, parent, state
-    FROM unnest($2::bigint[]) AS h (seq) JOIN record r USING (seq)
-        JOIN queue q USING (location, lane, date, seq) LEFT JOIN trace USING (seq)
-    WHERE location = $1 ORDER BY q.lane, q.date, seq"""
+_SQL: Final = statements(__package__, "claims")
 
 
 class _LocationClaim:
@@ -143,7 +130,7 @@ class Claims:
 
     async def unknown(self, lease: Lease, seqs: Sequence[int]) -> list[Claim]:
         """Return what is held of a location, in the order of its lanes."""
-        rows = await self._connection.fetch(_HELD, lease.number, seqs)
+        rows = await self._connection.fetch(_SQL["held"], lease.number, seqs)
         claims = []
         for *of, parent, state in rows:
             claims.append(Claim(lease, *of))
@@ -173,7 +160,7 @@ class Claims:
         pages = {catch.location: catch.page for catch in walking}
         rows = [(c.location, c.begins, pages[c.location], c.depth) for c in walking]
         found: defaultdict[int, list[QueueEntry]] = defaultdict(list)
-        for row in await self._connection.fetch(_WALK, *columns(rows)):
+        for row in await self._connection.fetch(_SQL["walk"], *columns(rows)):
             found[row[0]].append(row[1:])
         for catch in walking:
             catch.meet(sorted(found[catch.location]), pages[catch.location])
@@ -190,7 +177,7 @@ class Claims:
                 most[catch.location, lane] = share + len(self._in_hand(catch, lane))
             found: defaultdict[tuple[int, int], list[QueueEntry]] = defaultdict(list)
             rows = [(*where, n) for where, n in most.items()]
-            for location, *entry in await self._connection.fetch(_DEEPEN, *columns(rows)):
+            for location, *entry in await self._connection.fetch(_SQL["deepen"], *columns(rows)):
                 found[location, entry[0]].append(tuple(entry))
             for catch, lane in lanes:
                 in_hand = self._in_hand(catch, lane)
@@ -214,7 +201,9 @@ class Claims:
             return [[] for _ in catches]
         leases = [(catch.location, catch.lease.token) for catch in catches if catch.entries]
         try:
-            rows = await self._connection.fetch(_HOLD, seqs, *columns(leases), room, CLAIM_BYTES)
+            rows = await self._connection.fetch(
+                _SQL["hold"], seqs, *columns(leases), room, CLAIM_BYTES
+            )
         except DivisionByZeroError:
             return []
         records = {seq: rest for seq, *rest in rows}

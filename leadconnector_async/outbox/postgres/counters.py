@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import blake2b
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.postgres.schema import BLOCK, MAX_INDEXED
@@ -12,36 +11,17 @@ from leadconnector_async.outbox.postgres.schema import BLOCK, MAX_INDEXED
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leadconnector_async.outbox.database import Numbers, Rows
+    from leadconnector_async.outbox.database import Rows
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-
-_FIND_LOCATIONS: Final = """SELECT name, id FROM unnest($1::text[]) AS of (asked)
-    JOIN location ON md5(name) = md5(asked) AND name = asked"""
 
 _ADD: Final = """INSERT INTO tally (location, state, part, n)
     SELECT * FROM unnest($1::int[], $2::smallint[], $3::int[], $4::bigint[])
     ON CONFLICT (location, state, part) DO UPDATE SET n = tally.n + excluded.n"""
 
 
-def statement(name: str) -> str:
-    """A statement that has a file of its own."""
-    return files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
-
-
 def storable(text: str) -> str:
     """A text without the one character that PostgreSQL keeps in no text."""
     return text.replace("\0", "\ufffd") if "\0" in text else text
-
-
-async def number_locations(
-    connection: Connection, numbers: Numbers, names: Sequence[str]
-) -> dict[str, int]:
-    """Numbers of locations, new where they have none."""
-    unknown = [storable(name) for name in names if name not in numbers.locations]
-    if len(unknown) > 1:
-        found = await connection.fetch(_FIND_LOCATIONS, unknown)
-        numbers.locations.update((name, number) for name, number in found)
-    return {name: await numbers.location(name) for name in names}
 
 
 async def count(connection: Connection, part: int, changes: Mapping[tuple[int, int], int]) -> None:

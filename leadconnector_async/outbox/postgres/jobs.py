@@ -13,17 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.outbox.base import Staged
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.database import LOCATIONS, Numbers
+from leadconnector_async.outbox.database import LOCATIONS, Numbers, statements
 from leadconnector_async.outbox.durable import Unsettled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
-from leadconnector_async.outbox.postgres import stored_files
-from leadconnector_async.outbox.postgres.announcements import (
-    AWAIT_OPEN,
-    ENDS,
-    announce,
-    listen,
-    stopped,
-)
+from leadconnector_async.outbox.postgres import announcements, stored_files
+from leadconnector_async.outbox.postgres.announcements import announce
 from leadconnector_async.outbox.postgres.counters import NumberBlocks, ServerDatabase
 from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.reader import unsettled
@@ -42,14 +36,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_UNSENT: Final = """SELECT name, n FROM (
-        SELECT location, sum(n)::bigint FROM (
-            SELECT location, n FROM tally WHERE state = 0
-            UNION ALL SELECT location, pending FROM tenure
-            UNION ALL SELECT -location, -count(*) FROM queue WHERE location < 0
-                GROUP BY location) AS parts
-        GROUP BY location) AS of (id, n) JOIN location USING (id)
-    WHERE n > 0 ORDER BY id"""
+_SQL: Final = statements(__package__, "jobs")
 
 _MAX_STAGERS: Final = 1 << 24
 
@@ -142,7 +129,7 @@ class StagingJobs:
     async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
         """Which of these records are to be sent and have no end, and in which location."""
         connection = self._runner.connection
-        return dict(await self._run(lambda _: connection.fetch(AWAIT_OPEN, seqs)))
+        return await self._run(lambda _: announcements.await_open(connection, seqs))
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""
@@ -169,9 +156,8 @@ class StagingJobs:
 
     async def listen(self, ended: Callable[[int], None]) -> None:
         """Have ``ended`` called with each record that is waited for and has an end; not surely."""
-        await self._runner.run(
-            lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
-        )
+        listening = partial(announcements.listen, self._where, of=announcements.ENDS)
+        await self._runner.run(partial(listening, told=lambda seq: ended(int(seq))))
 
     @property
     def is_lost(self) -> bool:
@@ -180,11 +166,11 @@ class StagingJobs:
 
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
-        return dict(await self._fetch(_UNSENT))
+        return dict(await self._fetch(_SQL["unsent"]))
 
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `DurableOutbox.stopped`."""
-        return await self._runner.run(stopped)
+        return await self._runner.run(announcements.stopped)
 
     async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
         """How the records stand, by location, that `SourcePass.all_met` tells; None for all."""

@@ -18,19 +18,13 @@ from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import SPAN_MS, Acquired, Lease, State
-from leadconnector_async.outbox.database import Numbers, add_trails, stored
+from leadconnector_async.outbox.database import Numbers, add_trails, statements
 from leadconnector_async.outbox.durable import check_settled
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims
-from leadconnector_async.outbox.postgres.counters import (
-    ServerDatabase,
-    columns,
-    number_locations,
-    statement,
-    storable,
-)
+from leadconnector_async.outbox.postgres.counters import ServerDatabase, columns, storable
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.quota.limits import QuotaSnapshot
 
@@ -46,24 +40,7 @@ SHARDS: Final = 64
 BORROW_MS: Final = 15_000
 """Milliseconds that a worker has to hand over what another process asks for."""
 
-_ACQUIRE: Final = """WITH noted AS (
-        INSERT INTO owner (location, at, worker)
-        SELECT id, $2, current_setting('application_name') FROM unnest($1::int[]) AS of (id))
-    INSERT INTO tenure AS t (location, epoch) SELECT id, 1 FROM unnest($1::int[]) AS of (id)
-    ON CONFLICT (location) DO UPDATE SET epoch = t.epoch + 1
-    RETURNING location, epoch, held, day_used, day_ends, window_used, window_ends, day_limit"""
-
-_SETTLE: Final = statement("settle")
-
-_FENCE: Final = "SELECT FROM tenure WHERE location = $1 AND epoch = $2 FOR UPDATE"
-
-_IS_SHARED: Final = """SELECT EXISTS (
-    SELECT FROM pg_locks shard JOIN pg_locks member USING (locktype, database, classid, pid)
-    WHERE locktype = 'advisory' AND classid = ($1::bigint >> 32 & 4294967295)::oid
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND shard.objid = ($1 & 4294967295)::oid AND shard.granted
-        AND member.objid IN (($2::bigint & 4294967295)::oid, ($3::bigint & 4294967295)::oid))"""
-"""Whether the owner of a shard is one of those that share them, and hand over."""
+_SQL: Final = statements(__package__, "leases")
 
 _NO_QUOTA: Final = (None,) * 5
 
@@ -146,7 +123,7 @@ class Leases:
         shard, key_of = shard_of(name), self.runner.place.lock_key
         key, *sharing = key_of(LOCK_SHARD, shard), key_of(LOCK_MEMBER), key_of(LOCK_GUEST)
         fetchval = self.connection.fetchval
-        if shard not in self.shards and await fetchval(_IS_SHARED, key, *sharing):
+        if shard not in self.shards and await fetchval(_SQL["is_shared"], key, *sharing):
             await self.connection.execute(f"SET LOCAL lock_timeout = {BORROW_MS}")
             try:
                 await self.connection.execute(f"SELECT pg_advisory_lock({key})")
@@ -164,11 +141,19 @@ class Leases:
     async def acquire(self, names: Sequence[str]) -> list[Acquired]:
         """See `Outbox.acquire`, for several at once."""
         await self.lock(names)
-        numbers = await number_locations(self.connection, self._numbers, names)
+        numbers = await self._numbered(names)
         # In an order that all have, against deadlocks.
         values = sorted(set(numbers.values())), time.time_ns() // 1_000_000
-        rows = {row[0]: row for row in await self.connection.fetch(_ACQUIRE, *values)}
+        rows = {row[0]: row for row in await self.connection.fetch(_SQL["acquire"], *values)}
         return [await self._acquired(name, *rows[numbers[name]]) for name in names]
+
+    async def _numbered(self, names: Sequence[str]) -> dict[str, int]:
+        """Numbers of locations, new where they have none."""
+        known = self._numbers.locations
+        unknown = [storable(name) for name in names if name not in known]
+        if len(unknown) > 1:
+            known.update(dict(await self.connection.fetch(_SQL["find_locations"], unknown)))
+        return {name: await self._numbers.location(name) for name in names}
 
     async def _acquired(
         self, name: str, location: int, token: int, held: Sequence[int], *quota: int | None
@@ -231,7 +216,7 @@ class Leases:
         ]
         values = *fates, *columns(fences), SPAN_MS, self.runner.place.channel(ENDS)
         try:
-            await self.connection.fetchrow(_SETTLE, *values)
+            await self.connection.fetchrow(_SQL["settle"], *values)
         except DivisionByZeroError:
             raise _lost(leases) from None
         await add_trails(self.database, settlements)
@@ -252,12 +237,8 @@ class Leases:
     async def fence(self, lease: Lease) -> None:
         """See that what is written next, in the same transaction, is written under the lease."""
         self._check([lease])
-        if await self.connection.fetchrow(_FENCE, lease.number, lease.token) is None:
+        if await self.connection.fetchrow(_SQL["fence"], lease.number, lease.token) is None:
             raise _lost([lease])
-
-    async def stored(self, claim: Claim) -> set[str]:
-        """See `Outbox.stored`."""
-        return await stored(self.database, claim)
 
     def hold(self, places: Iterable[tuple[int, int, int]]) -> None:
         """Note in memory (location, lane, seq) that the location's row says is held."""

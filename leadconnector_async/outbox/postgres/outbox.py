@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from leadconnector_async.errors import OutboxError, OutboxWriteError, RefusedError
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.call_batcher import CallBatcher
+from leadconnector_async.outbox.database import stored
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued, Share
 from leadconnector_async.outbox.postgres import stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
@@ -36,7 +38,7 @@ from leadconnector_async.outbox.postgres.queueing import TAKE_ALL, give_up, requ
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
 from leadconnector_async.outbox.postgres.tenure import Tenure
-from leadconnector_async.outbox.requeueing import RETRIES, chosen, in_lots
+from leadconnector_async.outbox.requeueing import chosen, in_lots, in_pages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -251,7 +253,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
-        return await self._under_lease(lambda leases: leases.stored(claim))
+        return await self._under_lease(lambda leases: stored(leases.database, claim))
 
     async def stop(self, lease: Lease, error: RefusedError | None) -> None:
         """Write down why a location cannot go on, for `stopped`; with None, that it does."""
@@ -282,7 +284,8 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""
-        return await upkeep.forget_texts(self._runner, RETRIES)
+        run = self._runner.run
+        return await in_pages(lambda after: run(partial(upkeep.forget_texts, after=after)))
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""

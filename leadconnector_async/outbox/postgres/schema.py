@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
+from leadconnector_async.outbox.database import statements
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.connection import Connection
@@ -42,14 +43,7 @@ _TABLES: Final = re.split(
 FORMAT: Final = len(_TABLES)
 """It grows with every change of the tables."""
 
-_FOUND: Final = """SELECT to_regclass(format('%I.outbox_format', $1::text)) IS NOT NULL,
-    EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1))),
-    to_regnamespace(quote_ident($1)) IS NOT NULL"""
-
-_OTHERS: Final = """SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
-    AND pid <> pg_backend_pid() AND classid::bigint = $1 & 4294967295
-    AND objid::bigint >> 24 <> $2
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+_SQL: Final = statements(__package__, "schema")
 
 _MOVED: Final = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)"
 
@@ -136,7 +130,7 @@ async def hold_alone(place: PostgresPlace, connection: Connection) -> None:
 
 async def _check_alone(place: PostgresPlace, connection: Connection, done: str) -> None:
     key = place.lock_key(LOCK_FORMAT)
-    others = await connection.fetchval(_OTHERS, key >> 32, LOCK_FORMAT)
+    others = await connection.fetchval(_SQL["others"], key >> 32, LOCK_FORMAT)
     if others:
         raise OutboxBusyError(
             f"{place.shown} is to be {done}, and programs have it open ({others} connections), "
@@ -152,7 +146,7 @@ def _missing(place: PostgresPlace) -> OutboxUnusableError:
 
 async def _format(place: PostgresPlace, connection: Connection) -> int | None:
     """The format of the outbox, or None where it is to be made."""
-    is_outbox, has_tables, _ = await connection.fetchrow(_FOUND, place.schema)
+    is_outbox, has_tables, _ = await connection.fetchrow(_SQL["found"], place.schema)
     if not is_outbox:
         if has_tables:
             raise OutboxUnusableError(
@@ -172,7 +166,7 @@ async def _format(place: PostgresPlace, connection: Connection) -> int | None:
 
 
 async def _create(place: PostgresPlace, connection: Connection) -> None:
-    *_, has_schema = await connection.fetchrow(_FOUND, place.schema)
+    *_, has_schema = await connection.fetchrow(_SQL["found"], place.schema)
     if not has_schema:  # where it is there, no right to make one is needed
         await connection.execute(f'CREATE SCHEMA "{place.schema}"')
     await connection.execute("".join(_TABLES))

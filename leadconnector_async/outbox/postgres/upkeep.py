@@ -16,6 +16,7 @@ from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import hold_alone, prepare
 from leadconnector_async.outbox.postgres.stored_files import keep, local_files
+from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
 from leadconnector_async.records.deferred import forgotten
 from leadconnector_async.records.draft import line_key
@@ -24,25 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from leadconnector_async.outbox.database import Rows
-    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
+    from leadconnector_async.outbox.postgres.connection import Connection
 
 _SQL: Final = statements(__package__, "upkeep")
 
 
-async def forget_texts(runner: JobRunner, limit: int) -> int:
-    """Forget what all settled records say, so many in a transaction. Returns how many."""
-    total, last = 0, -1
-    while True:
-        after = last
-        done, last = await runner.run(lambda connection: _forget(connection, after, limit))  # noqa: B023 - awaited here
-        total += done
-        if last == after:
-            return total
-
-
-async def _forget(connection: Connection, after: int, limit: int) -> tuple[int, int]:
+async def forget_texts(connection: Connection, after: int) -> tuple[int, int]:
     """Forget what some settled records say. Returns how many, and the number of the last."""
-    rows = await connection.fetch(_SQL["settled"], after, limit)
+    rows = await connection.fetch(_SQL["settled"], after, RETRIES)
     if not rows:
         await connection.execute(_SQL["forget_names"])
         return 0, after
@@ -71,16 +61,6 @@ async def compact(place: str) -> None:
         await connection.execute("VACUUM record, lookup")
 
 
-_READ: Final = {
-    "held": "SELECT location, unnest(held) FROM tenure",
-    "quota": """SELECT location, day_used, day_ends, window_used, window_ends, day_limit
-        FROM tenure WHERE day_used IS NOT NULL""",
-    "pace": "SELECT span, sum(sent)::bigint FROM pace GROUP BY span",
-    "file": "SELECT digest, n, content FROM file_piece ORDER BY digest, n",
-    "trail": "SELECT seq, at, what, trace FROM trail ORDER BY id",
-}
-
-
 class PostgresTransfer:
     """`StoreTransfer` over a connection, within one transaction."""
 
@@ -95,7 +75,7 @@ class PostgresTransfer:
         """See `StoreTransfer.rows`."""
         names = RELATIONS[relation].replace(" ", ", ")
         order = " ORDER BY seq" if relation == "record" else ""
-        query = _READ.get(relation, f"SELECT {names} FROM {relation}{order}")  # noqa: S608 - our own names
+        query = _SQL.get(f"read_{relation}", f"SELECT {names} FROM {relation}{order}")  # noqa: S608 - our own names
         cursor = await self._connection.cursor(query)
         while page := await cursor.fetch(1 if relation == "file" else BATCH):
             yield [tuple(row) for row in page]

@@ -43,3 +43,19 @@ INSERT INTO tenure (location, epoch, held, day_used, day_ends, window_used,
 SELECT r.seq, late FROM record r LEFT JOIN outcome o
         ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
     WHERE late IS NOT NULL AND coalesce(state, 0) IN (0, 3, 4) ORDER BY r.seq
+
+-- read_held
+SELECT location, unnest(held) FROM tenure
+
+-- read_quota
+SELECT location, day_used, day_ends, window_used, window_ends, day_limit
+    FROM tenure WHERE day_used IS NOT NULL
+
+-- read_pace
+SELECT span, sum(sent)::bigint FROM pace GROUP BY span
+
+-- read_file
+SELECT digest, n, content FROM file_piece ORDER BY digest, n
+
+-- read_trail
+SELECT seq, at, what, trace FROM trail ORDER BY id

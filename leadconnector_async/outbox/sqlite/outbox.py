@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, Type
 
 from leadconnector_async.outbox.database import at_once
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued
-from leadconnector_async.outbox.requeueing import RETRIES, chosen, in_lots
+from leadconnector_async.outbox.requeueing import chosen, in_lots, in_pages
 from leadconnector_async.outbox.sqlite import upkeep
 from leadconnector_async.outbox.sqlite.connection import FileDatabase
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
@@ -147,15 +147,10 @@ class SqliteOutbox(DurableOutbox):
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""
-        total, last, end = 0, -2, -1
-        while end != last:
-            last = end
-            done, end = await self._writer.run(
-                lambda store: upkeep.forget_texts(store.connection, last, RETRIES)  # noqa: B023 - awaited here
-            )
-            total += done
+        run, forget = self._writer.run, upkeep.forget_texts
+        done = await in_pages(lambda after: run(lambda store: forget(store.connection, after)))
         await self._writer.run(lambda store: store.reload())
-        return total
+        return done
 
     async def reader(self) -> SqliteOutboxReader:
         """See `DurableOutbox.reader`."""

@@ -71,9 +71,6 @@ WITH_SHAPE: Final = """LEFT JOIN shape
 
 _ADD: Final = "INSERT INTO shape (text) VALUES (?)"
 
-FORGET_SHAPES: Final = """DELETE FROM shape WHERE id NOT IN (
-    SELECT CAST(raw AS INTEGER) FROM origin WHERE typeof(raw) IN ('integer', 'text'))"""
-
 
 class SourceForms:
     """Lives in the writer's thread."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed, run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
@@ -26,22 +27,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.database import Rows
     from leadconnector_async.records.deferred import LocalFile
 
-_READ: Final = {
-    "record": f"""SELECT seq, location, lane, date, key, payload, late, traits, source, line, {FORM}
-        FROM record JOIN location ON location.id = location LEFT JOIN origin USING (seq)
-            {WITH_SHAPE} ORDER BY seq""",  # noqa: S608 - our own names
-    "outcome": f"SELECT {RELATIONS['outcome'].replace(' ', ', ')} FROM outcome ORDER BY id",  # noqa: S608 - our own names
-    "trail": "SELECT seq, at, what, trace FROM trail ORDER BY rowid",
-    "owner": "SELECT 0, at, worker FROM owner",
-}
-
-_FINISH: Final = """
-INSERT INTO tally (location, state, n, first_at, last_at)
-    SELECT r.location, coalesce(state, 0), count(*),
-        min(iif(attempts > 0, at, NULL)), max(iif(attempts > 0, at, NULL))
-    FROM record r LEFT JOIN outcome USING (location, lane, seq) GROUP BY 1, 2;
-UPDATE sealed SET seq = (SELECT coalesce(max(seq), 0) FROM record);
-"""
+_SQL: Final = statements(__package__, "transfer", form=FORM, shape=WITH_SHAPE)
 
 
 class SqliteTransfer:
@@ -62,18 +48,17 @@ class SqliteTransfer:
         """See `StoreTransfer.rows`."""
         if relation == "held":
             index = ClaimIndex(self._connection)
-            held = [
+            yield [
                 (location, seq)
                 for location, lanes in index.lanes.items()
                 for seqs in lanes.values()
                 for seq in seqs
             ]
-            yield held
             return
         if relation == "file":
             return
         names = RELATIONS[relation].replace(" ", ", ")
-        query = _READ.get(relation, f"SELECT {names} FROM {relation}")  # noqa: S608 - our own names
+        query = _SQL.get(f"read_{relation}", f"SELECT {names} FROM {relation}")  # noqa: S608 - our own names
         cursor = self._connection.execute(query)
         while page := cursor.fetchmany(BATCH):
             if relation == "record":
@@ -145,8 +130,8 @@ class SqliteTransfer:
 
     async def finish(self) -> None:
         """See `StoreTransfer.finish`."""
-        for statement in _FINISH.split(";\n"):
-            self._connection.execute(statement)
+        for name in ("count", "publish"):
+            self._connection.execute(_SQL[name])
         if self._held:
             row = (1, packed(self._held))
             self._connection.execute("INSERT INTO claimed (batch, seqs) VALUES (?, ?)", row)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
+from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
-from leadconnector_async.outbox.sqlite.source_form import FORGET_SHAPES, FORM, WITH_SHAPE, restored
+from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 from leadconnector_async.records.deferred import forgotten
 from leadconnector_async.records.draft import line_key
 from leadconnector_async.sources.spool import URLS
@@ -21,51 +23,27 @@ from leadconnector_async.sources.spool import URLS
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-_SETTLED: Final = f"""SELECT r.seq, late, {FORM}
-    FROM record r CROSS JOIN outcome o USING (location, lane, seq)
-        JOIN location ON location.id = r.location
-        LEFT JOIN origin ON origin.seq = r.seq {WITH_SHAPE}
-    WHERE r.seq > ? AND o.state IN (2, 5, 6) AND (payload IS NOT NULL OR raw IS NOT NULL)
-    ORDER BY r.seq LIMIT ?"""  # noqa: S608 - our own names
-
 _DIGEST: Final = re.compile("[0-9a-f]{32}")
 
-_NEEDING: Final = f"""SELECT late, iif(o.state = 3, raw, NULL) AS raw, {FORM.removeprefix("raw, ")}
-    FROM record r LEFT JOIN outcome o USING (location, lane, seq)
-        JOIN location ON location.id = r.location
-        LEFT JOIN origin ON origin.seq = r.seq {WITH_SHAPE}
-    WHERE (late IS NOT NULL OR raw IS NOT NULL) AND coalesce(o.state, 0) NOT IN (2, 5, 6)"""  # noqa: S608 - our own names
-
-_LATE: Final = "SELECT late FROM record WHERE late IS NOT NULL"
-
-_FORGET: Final = "UPDATE record SET payload = ?, late = NULL, traits = 0 WHERE seq = ?"
-
-_FORGET_NAMES: Final = """UPDATE lookup SET value = json_remove(value, '$.name')
-    WHERE name LIKE 'person:%' AND EXISTS (
-        SELECT 1 FROM lookup AS found WHERE found.location = lookup.location AND found.name IN (
-            'contact:' || json_extract(lookup.value, '$.phone'),
-            'contact:' || json_extract(lookup.value, '$.email')))"""
-"""Of persons whose contact is there: for others it is made with the name."""
-
-_FORMER: Final = "INSERT OR IGNORE INTO former (seq, line) VALUES (?, ?)"
+_SQL: Final = statements(__package__, "upkeep", form=FORM, shape=WITH_SHAPE)
 
 
-def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, int]:
+def forget_texts(connection: Connection, after: int) -> tuple[int, int]:
     """Forget what some settled records say. Returns how many, and the number of the last."""
     connection.execute("PRAGMA secure_delete = ON")
-    rows = connection.execute(_SETTLED, (after, limit)).fetchall()
+    rows = connection.execute(_SQL["settled"], (after, RETRIES)).fetchall()
     if not rows:
-        connection.execute(_FORGET_NAMES)
-        connection.execute(FORGET_SHAPES)
+        connection.execute(_SQL["forget_names"])
+        connection.execute(_SQL["forget_shapes"])
     done = 0
     for seq, deferred, *form in rows:
         raw, payload = restored(*form), form[2]
         less = None if payload is None else forgotten(payload, deferred)
         done += less != payload or raw is not None
-        connection.execute(_FORGET, (less, seq))
+        connection.execute(_SQL["forget"], (less, seq))
         if raw is not None:
-            connection.execute(_FORMER, (seq, line_key(raw)))
-            connection.execute("UPDATE origin SET raw = NULL WHERE seq = ?", (seq,))
+            connection.execute(_SQL["former"], (seq, line_key(raw)))
+            connection.execute(_SQL["forget_line"], (seq,))
     return done, rows[-1][0] if rows else after
 
 
@@ -82,7 +60,7 @@ def empty_files(path: str, folder: Path) -> None:
     if not kept:
         return
     with closing(open_to_read(path)) as connection:
-        rows = connection.execute(_NEEDING)
+        rows = connection.execute(_SQL["needing"])
         needed = {
             name
             for late, *form in rows
@@ -90,7 +68,9 @@ def empty_files(path: str, folder: Path) -> None:
             if text
             for name in _DIGEST.findall(text if isinstance(text, str) else text.decode("latin-1"))
         }
-        sent = {name for (late,) in connection.execute(_LATE) for name in _DIGEST.findall(late)}
+        sent = {
+            name for (late,) in connection.execute(_SQL["late"]) for name in _DIGEST.findall(late)
+        }
     gone = {entry.name for entry in kept} - needed
     for digest in gone:
         rmtree(folder / digest, ignore_errors=True)

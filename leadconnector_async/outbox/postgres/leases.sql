@@ -1,5 +1,31 @@
--- Fates are written, counted and announced in one statement, where the leases are held: where one of
--- them is not, or a record is not in the queue, the division fails, and with it all of the statement.
+-- find_locations
+SELECT name, id FROM unnest($1::text[]) AS of (asked)
+    JOIN location ON md5(name) = md5(asked) AND name = asked
+
+-- acquire
+WITH noted AS (
+        INSERT INTO owner (location, at, worker)
+        SELECT id, $2, current_setting('application_name') FROM unnest($1::int[]) AS of (id))
+    INSERT INTO tenure AS t (location, epoch) SELECT id, 1 FROM unnest($1::int[]) AS of (id)
+    ON CONFLICT (location) DO UPDATE SET epoch = t.epoch + 1
+    RETURNING location, epoch, held, day_used, day_ends, window_used, window_ends, day_limit
+
+-- fence
+SELECT FROM tenure WHERE location = $1 AND epoch = $2 FOR UPDATE
+
+-- is_shared
+--     Whether the owner of a shard is one of those that share them, and hand over.
+SELECT EXISTS (
+    SELECT FROM pg_locks shard JOIN pg_locks member USING (locktype, database, classid, pid)
+    WHERE locktype = 'advisory' AND classid = ($1::bigint >> 32 & 4294967295)::oid
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND shard.objid = ($1 & 4294967295)::oid AND shard.granted
+        AND member.objid IN (($2::bigint & 4294967295)::oid, ($3::bigint & 4294967295)::oid))
+
+-- settle
+--     Fates are written, counted and announced in one statement, where the leases are held: where
+--     one of them is not, or a record is not in the queue, the division fails, and with it all of
+--     the statement.
 WITH fate AS (
         SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[],
             $6::bigint[], $7::int[], $8::text[], $9::text[], $10::text[], $11::int[], $12::bytea[])
