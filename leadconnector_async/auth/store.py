@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from leadconnector_async.errors import OutboxBusyError, TokenStoreError
 from leadconnector_async.locking import OwnerLock
+from leadconnector_async.outbox.database import statements
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,34 +30,10 @@ _VERSION: Final = 1
 
 _BUSY_S: Final = 10.0
 
-_SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS installation (
-    name TEXT PRIMARY KEY,
-    access TEXT, renew_at REAL, ends_at REAL,
-    refresh TEXT,
-    seed BLOB,     -- digest of the refresh token that was given from outside
-    asked BLOB,    -- digest of the refresh token that was sent last, until its answer is kept
-    asked_at REAL
-) STRICT;
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
-COMMIT;
-"""
-
-READ: Final = """SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at
-    FROM installation WHERE name = $1"""
-
-ASK: Final = """INSERT INTO installation (name, asked, asked_at) VALUES ($1, $2, $3)
-    ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at"""
-
-KEEP: Final = """INSERT INTO installation (name, access, renew_at, ends_at, refresh, seed)
-    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET
-        access = excluded.access, renew_at = excluded.renew_at, ends_at = excluded.ends_at,
-        refresh = excluded.refresh, seed = excluded.seed, asked = NULL, asked_at = NULL"""
+SQL: Final = statements(__package__, "store", application=str(_APPLICATION), version=str(_VERSION))
 
 
-class StoredTokens(Struct, frozen=True, kw_only=True):
+class StoredTokens(Struct, frozen=True):
     """What is known of an installation. Times are in seconds since 1970."""
 
     access: str | None = None
@@ -94,22 +71,20 @@ class TokenStore:
 
     async def read(self, name: str) -> StoredTokens:
         """What is kept, or `NOTHING`."""
-        row = await asyncio.to_thread(self._do, READ, name)
-        if row is None:
-            return NOTHING
-        return StoredTokens(**dict(zip(StoredTokens.__struct_fields__, row, strict=True)))
+        row = await asyncio.to_thread(self._do, SQL["read"], name)
+        return NOTHING if row is None else StoredTokens(*row)
 
     async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
         """Note, before it is sent, which refresh token is; or, afterwards, that nothing came.
 
         Only within `alone`.
         """
-        await asyncio.to_thread(self._do, ASK, name, asked, asked_at)
+        await asyncio.to_thread(self._do, SQL["ask"], name, asked, asked_at)
 
     async def keep(self, name: str, kept: StoredTokens) -> None:
         """Write a new pair. It is on the disk when this returns."""
         row = (kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed)
-        await asyncio.to_thread(self._do, KEEP, name, *row)
+        await asyncio.to_thread(self._do, SQL["keep"], name, *row)
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
@@ -186,7 +161,7 @@ class TokenStore:
             raise TokenStoreError(
                 f"{self.path} is no token store of this version: name another file"
             )
-        connection.executescript(_SCHEMA)
+        connection.executescript(SQL["schema"])
 
     def __repr__(self) -> str:
         return f"<TokenStore {self.path}>"

@@ -50,8 +50,8 @@ class TokenDatabase:
 
     async def read(self, name: str) -> store.StoredTokens:
         """See `TokenStore.read`."""
-        row = await self._run(lambda connection: connection.fetchrow(store.READ, name))
-        return store.NOTHING if row is None else store.StoredTokens(**dict(row))
+        row = await self._run(lambda connection: connection.fetchrow(store.SQL["read"], name))
+        return store.NOTHING if row is None else store.StoredTokens(*row)
 
     async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
         """See `TokenStore.ask`.
@@ -63,14 +63,14 @@ class TokenDatabase:
         async def note(connection: Connection) -> None:
             if name not in self._held or self._held[name] is not connection:
                 raise NotSentError(f"the connection to {self._place.shown} was lost")
-            await connection.execute(store.ASK, name, asked, asked_at)
+            await connection.execute(store.SQL["ask"], name, asked, asked_at)
 
         await self._run(note)
 
     async def keep(self, name: str, kept: store.StoredTokens) -> None:
         """See `TokenStore.keep`."""
         values = kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed
-        await self._run(lambda connection: connection.execute(store.KEEP, name, *values))
+        await self._run(lambda connection: connection.execute(store.SQL["keep"], name, *values))
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:

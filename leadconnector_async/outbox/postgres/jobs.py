@@ -17,7 +17,6 @@ from leadconnector_async.outbox.database import LOCATIONS, Numbers, statements
 from leadconnector_async.outbox.durable import Unsettled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.postgres import announcements, stored_files
-from leadconnector_async.outbox.postgres.announcements import announce
 from leadconnector_async.outbox.postgres.counters import NumberBlocks, ServerDatabase
 from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.reader import unsettled
@@ -114,7 +113,9 @@ class StagingJobs:
                 if answer.end is None
             }
             if open_:
-                await announce(self._where, self._runner.connection, open_.values(), list(open_))
+                await announcements.announce(
+                    self._where, self._runner.connection, open_.values(), list(open_)
+                )
             return answers
 
         return await self._run(job, records=self._submitted)
@@ -136,7 +137,7 @@ class StagingJobs:
 
         async def job(_: PostgresRecords) -> bool:
             self._blocks.drop()
-            await announce(self._where, self._runner.connection, [""])
+            await announcements.announce(self._where, self._runner.connection, [""])
             return await self._publisher.publish()
 
         while not await self._run(job):
