@@ -19,7 +19,7 @@ from leadconnector_async import errors
 from leadconnector_async.api import responses
 from leadconnector_async.breaker import Breaker
 from leadconnector_async.models import Refusal
-from leadconnector_async.observer import Exchange
+from leadconnector_async.observer import Exchange, Observer
 from leadconnector_async.quota.quota import Quota
 from leadconnector_async.transport.base import FileUnreadableError, Network, WithheldError
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leadconnector_async.auth.provider import TokenProvider
-    from leadconnector_async.observer import Observer
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
     from leadconnector_async.quota.window import Slot

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.auth import store
 from leadconnector_async.errors import NotSentError, OutboxError, TokenStoreError
-from leadconnector_async.outbox.postgres.connection import WRITING, check_server, opened
+from leadconnector_async.outbox.postgres.connection import WRITING, Connection, check_server, opened
 from leadconnector_async.outbox.postgres.faults import FAULTS, explained
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_TOKENS, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from leadconnector_async.outbox.postgres.connection import Connection
 
 
 T = TypeVar("T")

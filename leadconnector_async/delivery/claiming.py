@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.delivery.workers import WORKERS
-from leadconnector_async.outbox.base import CLAIM_BYTES
+from leadconnector_async.outbox.base import CLAIM_BYTES, Claim, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.outbox.base import Claim, Lease
 
     Want = tuple[LocationState, int]
 

@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.api import effects
 from leadconnector_async.api.enrichment import contact_lookup, enrich
 from leadconnector_async.delivery import decisions
-from leadconnector_async.delivery.lane import Enrichment
+from leadconnector_async.delivery.lane import Enrichment, Lane
 from leadconnector_async.outbox.base import State
 from leadconnector_async.records.deferred import Deferred, current_digest, read_deferred
-from leadconnector_async.transport.base import Request
+from leadconnector_async.transport.base import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-    from leadconnector_async.delivery.lane import Lane
     from leadconnector_async.delivery.outcomes import LookupStore
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.session import ApiSession
-    from leadconnector_async.transport.base import Response
 
 MAX_UNREACHABLE: Final = 20_000
 """Contacts of a location that are known not to be there, kept so that each is asked for once."""

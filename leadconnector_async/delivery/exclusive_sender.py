@@ -18,7 +18,7 @@ from leadconnector_async.delivery.results import (
     outcome_of_refused,
 )
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
-from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.base import Outbox, Settlement, State, Submission
 from leadconnector_async.outbox.reopened import ENDED
 from leadconnector_async.outbox.source_pass import SourcePass
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.models import Outcome
-    from leadconnector_async.outbox.base import Outbox, Settlement, Submission
     from leadconnector_async.records.builder import InFlightLimit, Messages, RecordBuilder
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession

@@ -16,22 +16,18 @@ from msgspec.structs import replace
 from leadconnector_async import errors
 from leadconnector_async.api.responses import read_refusal, retry_after
 from leadconnector_async.delivery import decisions
-from leadconnector_async.delivery.lane import InDoubt
-from leadconnector_async.models import Refusal
-from leadconnector_async.outbox.base import Settlement, State
-from leadconnector_async.transport.base import WithheldError
+from leadconnector_async.delivery.lane import InDoubt, Lane
+from leadconnector_async.models import Receipt, Refusal
+from leadconnector_async.outbox.base import Claim, Settlement, State
+from leadconnector_async.transport.base import Response, WithheldError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from leadconnector_async.delivery.decisions import Settle
-    from leadconnector_async.delivery.lane import Lane
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.models import Receipt
-    from leadconnector_async.outbox.base import Claim
     from leadconnector_async.session import ApiSession
-    from leadconnector_async.transport.base import Response
 
 
 _log: Final = logging.getLogger(__name__)

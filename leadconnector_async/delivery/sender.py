@@ -10,7 +10,7 @@ from leadconnector_async.api.endpoints import (
     INBOUND_PATH,
     with_missing_scope,
 )
-from leadconnector_async.api.enrichment import CALLS_NEED
+from leadconnector_async.api.enrichment import CALLS_NEED, EnrichedRequest
 from leadconnector_async.api.responses import (
     Accepted,
     Forbidden,
@@ -21,22 +21,19 @@ from leadconnector_async.api.responses import (
 )
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.enricher import Enricher
-from leadconnector_async.delivery.lane import InDoubt
+from leadconnector_async.delivery.lane import Enrichment, InDoubt, Lane
 from leadconnector_async.delivery.reconciler import Reconciler
 from leadconnector_async.errors import FateUnknownError, NotSentError, RefusedError, TokenStoreError
 from leadconnector_async.records.draft import stamped
-from leadconnector_async.transport.base import FileUnreadableError, Request, WithheldError
+from leadconnector_async.transport.base import FileUnreadableError, Request, Response, WithheldError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from leadconnector_async.api.enrichment import EnrichedRequest
     from leadconnector_async.api.responses import Indeterminate, Refused
-    from leadconnector_async.delivery.lane import Enrichment, Lane
     from leadconnector_async.delivery.outcomes import OutcomeHandler
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.base import Claim
-    from leadconnector_async.transport.base import Response
 
 
 class Sender:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.delivery.scheduler import AGAIN_AFTER_S
 from leadconnector_async.errors import AccessError, DailyQuotaSpentError, RefusedError
-from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.base import Settlement, State, StoppedLocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from leadconnector_async.delivery.dispatcher import Dispatcher
-    from leadconnector_async.outbox.base import Settlement, StoppedLocation
     from leadconnector_async.outbox.durable import Share
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.base import Lease, Outbox, State, StoppedLocation
+from leadconnector_async.outbox.base import Lease, Outbox, Settlement, State, StoppedLocation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.lookups import ReadMark
     from leadconnector_async.outbox.outbox_reader import OutboxReader

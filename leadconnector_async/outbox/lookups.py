@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.api import enrichment
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import Database, statements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
 
     from leadconnector_async.outbox.base import Settlement
-    from leadconnector_async.outbox.database import Database
 
 _SQL: Final = statements(__package__, "lookups")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 import msgspec
 
 from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import Database, statements
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.reader import FailedRecord, Group, HistoryRecord, KindOf, Owner
 
 T = TypeVar("T")

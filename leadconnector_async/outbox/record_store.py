@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 import msgspec
 
 from leadconnector_async.outbox.base import State, StoredOutcome, end_of, kept, why
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import Database, Numbers, statements
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
-
-    from leadconnector_async.outbox.database import Database, Numbers
 
     LineKey = tuple[int, bytes]
     """Number of a location, and key of a record in it."""

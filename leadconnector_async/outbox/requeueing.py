@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import Database, statements
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.reader import gist
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
-    from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.durable import Keys
     from leadconnector_async.outbox.lookups import Lookups
 

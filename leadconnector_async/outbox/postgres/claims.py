@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from asyncpg.exceptions import DivisionByZeroError
 
-from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim, Lease
+from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim, Lease, Wants
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.records.draft import traced
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
-    from leadconnector_async.outbox.base import Wants
     from leadconnector_async.outbox.postgres.connection import Connection
 
     QueueEntry = tuple[int, int, int, int]

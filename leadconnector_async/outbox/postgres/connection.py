@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.postgres.place import PostgresPlace
 
-    Connection: TypeAlias = Any
-    """That of the driver, which has no types."""
+Connection: TypeAlias = Any
+"""That of the driver, which has no types."""
 
 _NAME: Final = "leadconnector"
 

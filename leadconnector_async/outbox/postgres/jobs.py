@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from leadconnector_async.outbox.base import Staged
+from leadconnector_async.outbox.base import Staged, StoppedLocation, StoredOutcome, Submission
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.database import LOCATIONS, Numbers, statements
 from leadconnector_async.outbox.durable import Unsettled, dedicate
@@ -27,7 +27,6 @@ from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from leadconnector_async.outbox.base import StoppedLocation, StoredOutcome, Submission
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.outbox.source_pass import SourcePass

@@ -14,7 +14,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State, StoppedLocation
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import Database, statements
 from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.outbox.outbox_reader import OutboxReader
 from leadconnector_async.outbox.postgres.announcements import stopped
@@ -34,7 +34,6 @@ from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindO
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 
-    from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.postgres.connection import Connection
 
 T = TypeVar("T")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.base import kept, why
+from leadconnector_async.outbox.base import State, kept, why
 from leadconnector_async.outbox.database import statements
-from leadconnector_async.outbox.postgres.counters import columns, count
+from leadconnector_async.outbox.postgres.counters import NumberBlocks, columns, count
 from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import NewRecord, Origin, RecordStore
 
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from leadconnector_async.outbox.base import State
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.counters import NumberBlocks
     from leadconnector_async.outbox.postgres.queueing import Publisher
     from leadconnector_async.outbox.record_store import QueuePlace
     from leadconnector_async.records.deferred import LocalFile

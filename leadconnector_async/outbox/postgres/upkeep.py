@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.database import statements
-from leadconnector_async.outbox.postgres.connection import check_server, opened
+from leadconnector_async.outbox.postgres.connection import Connection, check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import hold_alone, prepare
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from leadconnector_async.outbox.database import Rows
-    from leadconnector_async.outbox.postgres.connection import Connection
+
 
 _SQL: Final = statements(__package__, "upkeep")
 

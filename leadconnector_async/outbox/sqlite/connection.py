@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import struct
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from itertools import chain
@@ -34,7 +34,6 @@ from leadconnector_async.errors import (
 from leadconnector_async.outbox.sqlite import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.database import Rows

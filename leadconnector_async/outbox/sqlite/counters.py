@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.base import SPAN_MS, State
+from leadconnector_async.outbox.base import SPAN_MS, Lease, State
 from leadconnector_async.outbox.sqlite.connection import run_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.base import Lease
     from leadconnector_async.quota.limits import QuotaSnapshot
 
 PENDING: Final = int(State.PENDING)

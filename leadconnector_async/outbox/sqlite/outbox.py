@@ -12,7 +12,7 @@ from leadconnector_async.outbox.database import at_once
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued
 from leadconnector_async.outbox.requeueing import chosen, in_lots, in_pages
 from leadconnector_async.outbox.sqlite import upkeep
-from leadconnector_async.outbox.sqlite.connection import FileDatabase
+from leadconnector_async.outbox.sqlite.connection import Connect, FileDatabase
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Acquired, Lease, Submission
     from leadconnector_async.outbox.durable import Keys
     from leadconnector_async.outbox.lookups import ReadMark
-    from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.records.draft import Draft
 
 

@@ -16,9 +16,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.database import at_once, statements
+from leadconnector_async.outbox.database import Database, at_once, statements
 from leadconnector_async.outbox.outbox_reader import OutboxReader
-from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, kind_of
+from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, kind_of
 from leadconnector_async.outbox.sqlite.connection import (
     DAMAGE,
     FileDatabase,
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.database import Database
-    from leadconnector_async.outbox.reader import KindOf
 
 T = TypeVar("T")
 

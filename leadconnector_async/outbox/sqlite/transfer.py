@@ -19,13 +19,13 @@ from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed, run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
-from leadconnector_async.records.deferred import read_deferred
+from leadconnector_async.records.deferred import LocalFile, read_deferred
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from leadconnector_async.outbox.database import Rows
-    from leadconnector_async.records.deferred import LocalFile
+
 
 _SQL: Final = statements(__package__, "transfer", form=FORM, shape=WITH_SHAPE)
 

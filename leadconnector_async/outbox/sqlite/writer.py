@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.sqlite.connection import DAMAGE, explained, is_final
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class Resource(Protocol):
