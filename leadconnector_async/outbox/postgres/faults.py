@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
+import tomllib
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from asyncpg import exceptions as pg
 
-from leadconnector_async.errors import (
-    OutboxBusyError,
-    OutboxError,
-    OutboxUnusableError,
-    OutboxWriteError,
-)
+from leadconnector_async import errors
+from leadconnector_async.errors import OutboxError, OutboxUnusableError, OutboxWriteError
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.place import PostgresPlace
@@ -36,18 +35,11 @@ def explained(place: PostgresPlace, error: BaseException) -> OutboxError:
     at = place.shown
     if isinstance(error, pg.ProtocolViolationError) and "startup parameter" in str(error):
         return OutboxUnusableError(f"{at} {POOLED}")
-    for of, texts in _EXPLAINED.items():
-        for kinds, what in texts.items():
-            if isinstance(error, kinds):
-                return of(what.format(at=at, said=_said(error), name=f'"{place.schema}"'))
-    if isinstance(error, pg.PostgresError):
-        return OutboxWriteError(f"{at} cannot be written ({_said(error)}): see the server's log")
+    for of, kinds, what in _EXPLAINED:
+        if isinstance(error, kinds):
+            said, name = str(error).partition("\n")[0], f'"{place.schema}"'  # details quote values
+            return of(what.format(at=at, said=said, name=name, read_only=READ_ONLY, pooled=POOLED))
     return OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
-
-
-def _said(error: BaseException) -> str:
-    """The first line of what the server said. Its details quote values."""
-    return str(error).partition("\n")[0]
 
 
 READ_ONLY: Final = "the server only reads, as a standby does: give the address of the primary"
@@ -57,49 +49,13 @@ POOLED: Final = (
     "that keeps settings from the server: give the server's own address"
 )
 
-_EXPLAINED: Final[dict[type[OutboxError], dict[tuple[type[Exception], ...], str]]] = {
-    OutboxUnusableError: {
-        (pg.InvalidPasswordError, pg.InvalidAuthorizationSpecificationError): (
-            "{at}: the server refuses the user or password: give the right ones in the URL, or the "
-            "password in PGPASSWORD or ~/.pgpass"
-        ),
-        (pg.InvalidCatalogNameError,): "{at}: there is no such database: make it, or name another",
-        (pg.InsufficientPrivilegeError,): (
-            "{at}: {said}: let an owner of the database run leadconnector outbox init, and GRANT "
-            "USAGE ON SCHEMA {name} and ALL ON ALL TABLES and SEQUENCES IN SCHEMA {name} to the "
-            "user"
-        ),
-        (pg.ReadOnlySQLTransactionError,): f"{{at}}: {READ_ONLY}",
-        (pg.UndefinedTableError, pg.UndefinedColumnError): (
-            "{at} is damaged ({said}): restore it from a copy, or choose another schema"
-        ),
-        (pg.DuplicatePreparedStatementError, pg.InvalidSQLStatementNameError): f"{{at}} {POOLED}",
-    },
-    OutboxBusyError: {
-        (pg.TooManyConnectionsError,): (
-            "{at}: the server takes no more connections ({said}): end others, or raise the limit"
-        ),
-        (pg.DeadlockDetectedError, pg.LockNotAvailableError): (
-            "{at} is locked by another program: run again"
-        ),
-    },
-    OutboxWriteError: {
-        (pg.DiskFullError,): "{at}: the server's disk is full: make room, and run again",
-        (pg.QueryCanceledError,): (
-            "{at}: the server ended a statement ({said}): raise its statement_timeout, and run "
-            "again"
-        ),
-        (pg.CannotConnectNowError, pg.AdminShutdownError, pg.CrashShutdownError): (
-            "{at}: the server starts or ends: run again once it is there"
-        ),
-        (pg.PostgresConnectionError, *_CLIENT, ConnectionError, TimeoutError): (
-            "{at}: the connection was lost: run again once the server is there"
-        ),
-    },
-    OutboxError: {  # a fault of the program's: no other connection would do better
-        (pg.SyntaxOrAccessError,): (
-            "{at}: the server does not understand a statement ({said}): report it"
-        ),
-    },
-}
-"""The first that fits: some are kinds of the last."""
+_TABLE: Final = tomllib.loads(files(__package__).joinpath("faults.toml").read_text("utf-8"))
+
+_EXPLAINED: Final[list[tuple[type[OutboxError], tuple[type[Exception], ...], str]]] = [
+    (
+        getattr(errors, row["is"]),
+        tuple(getattr(pg if hasattr(pg, name) else builtins, name) for name in row["of"]),
+        row["says"],
+    )
+    for row in _TABLE["fault"]
+]
