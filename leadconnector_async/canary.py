@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from leadconnector_async.client import LeadConnector
+    from leadconnector_async.transport.base import Request, Response
 
 FIRST: Final = datetime(2020, 1, 1, 12, 0, tzinfo=UTC)
 """The date of the first message: long ago, as those of a history are."""
@@ -77,11 +78,14 @@ class _Flight:
         self._trials: list[_Trial] = []
         self._conversation: str | None = None
 
+    async def _ask(self, request: Request) -> Response:
+        return await self._api.exchange(self._location, request)
+
     async def make(self) -> Finding:
         tag = secrets.token_hex(4)
         who = Contact(self._number, f"canary-{tag}@example.com", f"leadconnector doctor {tag}")
         try:
-            response = await self._api.exchange(self._location, make_contact(self._location, who))
+            response = await self._ask(make_contact(self._location, who))
         except (FateUnknownError, asyncio.CancelledError) as error:
             why = str(error) or "it was interrupted"
             found = f"a contact with {self._number} may have been made: {why}"
@@ -116,8 +120,7 @@ class _Flight:
         trial = _Trial(kind, FIRST.replace(minute=len(self._trials)), answers)
         self._trials.append(trial)
         path = endpoints.OUTBOUND_CALL_PATH if kind.outbound_call else endpoints.INBOUND_PATH
-        request = endpoints.post_message(path, self._body(trial))
-        response = await self._api.exchange(self._location, request)
+        response = await self._ask(endpoints.post_message(path, self._body(trial)))
         answer = responses.classify(response.status, response.body)
         if not isinstance(answer, responses.Accepted):
             said = f"{answer.refusal.status} {answer.refusal.message}"
@@ -158,8 +161,7 @@ class _Flight:
         others: list[ListedMessage] = []
         for before, after in pairwise((0.0, *self._api.policy.look_after)):
             await asyncio.sleep(after - before)
-            request = endpoints.list_messages(self._conversation)
-            response = await self._api.exchange(self._location, request)
+            response = await self._ask(endpoints.list_messages(self._conversation))
             if not responses.is_success(response):
                 said = effects.words_of(response)
                 yield _refused("canary read", "nothing could be read back", said)
@@ -181,8 +183,7 @@ class _Flight:
         yield await self._unread(len(written))
 
     async def _unread(self, count: int) -> Finding:
-        request = endpoints.get_conversation(self._conversation or "")
-        response = await self._api.exchange(self._location, request)
+        response = await self._ask(endpoints.get_conversation(self._conversation or ""))
         answer = response.body if responses.is_success(response) else b""
         unread = responses.json_object(answer).get("unreadCount")
         if not isinstance(unread, int):
@@ -199,7 +200,7 @@ class _Flight:
         why = ""
         for _ in range(self._api.policy.attempts):
             try:
-                response = await self._api.exchange(self._location, delete_contact(self.contact))
+                response = await self._ask(delete_contact(self.contact))
             except LeadConnectorError as error:
                 why = str(error)
             else:

@@ -100,13 +100,7 @@ class Installation:
     ) -> AccessToken:
         """Write what was given down, and return it only then."""
         access = lasting(answer.access_token, asked_at, answer.life)
-        pair = StoredTokens(
-            access=access.token,
-            renew_at=access.renew_at,
-            ends_at=access.ends_at,
-            refresh=refresh,
-            seed=seed,
-        )
+        pair = StoredTokens(access.token, access.renew_at, access.ends_at, refresh, seed)
         await self._app.store.keep(self._name, pair)
         return access
 
@@ -263,20 +257,19 @@ class OAuth:
             again = "install the app there again, and give OAuth its new refresh token"
             remedy = self._remedies.get(id_, again)
             own = Installation(self._app, kind, id_, self._first.get(id_), remedy)
-            fetch = own.fetch if company is None else partial(self._derived, company, id_, own)
+            fetch = own.fetch if company is None else partial(self._derive, company, id_, own)
             cache = self._caches[kind, id_] = TokenCache(fetch, self._app.clock)
         return cache
 
-    async def _derived(
+    async def _derive(
         self, company: str, location: str, own: Installation, refused: str | None
     ) -> AccessToken:
-        return await own.fetch_own(refused) or await self._derive(company, location, own)
-
-    async def _derive(self, company: str, location: str, own: Installation) -> AccessToken:
         """A location's token from its agency's, which is renewed if it has ended meanwhile.
 
-        In v3 it comes with a refresh token of the location's own, which is kept.
+        In v3 it comes with a refresh token of the location's own, which is kept and used first.
         """
+        if (kept := await own.fetch_own(refused)) is not None:
+            return kept
         agency = self._cache_of("Company", company)
         token = await agency.token()
         asked_at = self._app.clock()

@@ -151,11 +151,11 @@ async def server_of(place: str) -> str:
         OutboxError: it cannot be reached, or used for an outbox.
     """
     database_stores()
-    from leadconnector_async.outbox.postgres import connection as to  # noqa: PLC0415 - only if used
+    from leadconnector_async.outbox.postgres import connection as server  # noqa: PLC0415 - only if used
 
     where = read_place(place)
-    async with to.opened(where, to.WRITING) as connection:
-        await to.check_server(where, connection)
+    async with server.opened(where, server.WRITING) as connection:
+        await server.check_server(where, connection)
         return str(await connection.fetchval("SHOW server_version"))
 
 

@@ -19,17 +19,10 @@ from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Se
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.database import stored
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued, Share
+from leadconnector_async.outbox.postgres import connection as server
 from leadconnector_async.outbox.postgres import stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
-from leadconnector_async.outbox.postgres.connection import (
-    ALONE,
-    REHEARSING,
-    WRITING,
-    JobRunner,
-    check_server,
-    connect,
-    opened,
-)
+from leadconnector_async.outbox.postgres.connection import JobRunner
 from leadconnector_async.outbox.postgres.counters import ServerDatabase
 from leadconnector_async.outbox.postgres.jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.leases import Leases, writes_once
@@ -86,9 +79,9 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             OutboxWriteError: it cannot be written.
         """
         where = read_place(place) if isinstance(place, str) else place
-        settings = REHEARSING if rehearsing else WRITING
-        async with opened(where, settings, keep=True) as connection:
-            await check_server(where, connection)
+        settings = server.REHEARSING if rehearsing else server.WRITING
+        async with server.opened(where, settings, keep=True) as connection:
+            await server.check_server(where, connection)
             if rehearsing:
                 await connection.transaction().start()
             if create:
@@ -140,7 +133,9 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             if self._leases is None:
                 runner = self._runner
                 if not self._rehearsing and not runner.closed:
-                    runner = JobRunner(self._where, await connect(self._where, WRITING))
+                    runner = JobRunner(
+                        self._where, await server.connect(self._where, server.WRITING)
+                    )
                 self._leases = Leases(runner)
             return self._leases
 
@@ -219,11 +214,11 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     async def claim(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
         """See `Outbox.claim`."""
-        return await self._under_lease(lambda leases: leases.claim(wants, room), begin=ALONE)
+        return await self._under_lease(lambda leases: leases.claim(wants, room), begin=server.ALONE)
 
     async def settle(self, settlements: Sequence[Settlement], quotas: Quotas) -> None:
         """See `Outbox.settle`."""
-        begin = ALONE if writes_once(settlements) else "BEGIN"
+        begin = server.ALONE if writes_once(settlements) else "BEGIN"
         await self._under_lease(lambda leases: leases.settle(settlements, quotas), begin=begin)
 
     async def _fenced(self, lease: Lease, work: Callable[[Leases], Awaitable[None]]) -> None:

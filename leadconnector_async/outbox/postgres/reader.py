@@ -17,14 +17,9 @@ from leadconnector_async.outbox.base import State, StoppedLocation
 from leadconnector_async.outbox.database import Database, statements
 from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.outbox.outbox_reader import OutboxReader
+from leadconnector_async.outbox.postgres import connection as server
 from leadconnector_async.outbox.postgres.announcements import stopped
-from leadconnector_async.outbox.postgres.connection import (
-    READING,
-    JobRunner,
-    check_server,
-    opened,
-    told_name,
-)
+from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 from leadconnector_async.outbox.postgres.counters import ServerDatabase
 from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
@@ -34,7 +29,6 @@ from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindO
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 
-    from leadconnector_async.outbox.postgres.connection import Connection
 
 T = TypeVar("T")
 
@@ -68,8 +62,8 @@ class PostgresOutboxReader(OutboxReader):
             OutboxError: there is none, or it cannot be read.
         """
         where = read_place(place) if isinstance(place, str) else place
-        async with opened(where, READING, keep=True) as connection:
-            await check_server(where, connection, to_read=True)
+        async with server.opened(where, server.READING, keep=True) as connection:
+            await server.check_server(where, connection, to_read=True)
             await check_schema(where, connection)
         return cls(JobRunner(where, connection, transactions=False))
 
@@ -109,7 +103,7 @@ class PostgresOutboxReader(OutboxReader):
         found = await self._rows(_SQL["owners"], group, since, [LOCK_SHARD, LOCK_MEMBER])
         return tuple(
             Owner(
-                *told_name(application),
+                *server.told_name(application),
                 joined=any(lock >> 24 == LOCK_MEMBER for lock in locks),
                 locations=frozenset(name for lock in locks for name in by_lock.get(lock, ())),
                 sent_lately=sent,
