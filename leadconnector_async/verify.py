@@ -9,12 +9,14 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 
 from leadconnector_async.api.listings import ListedMessage, date_ms
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.records.draft import id_key, key_text
 from leadconnector_async.requester import exported
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 MAX_LISTED: Final = 1_000
 """Differences that are listed; more are only counted."""
+
+
+_SQL: Final = statements(__package__, "verify")
 
 
 class Difference(Struct, frozen=True):
@@ -141,10 +146,7 @@ async def verify(
     """
     result = Verification()
     with closing(sqlite3.connect("")) as shelf:  # a temporary file, deleted when it is closed
-        shelf.execute(
-            "CREATE TABLE message "
-            "(id TEXT PRIMARY KEY, alt_id TEXT, look BLOB, at INTEGER, direction TEXT)"
-        )
+        shelf.execute(_SQL["message"])
         async for page, _ in exported(api, location):
             rows = (
                 (one.id, one.alt_id, _look_of(one), _second(one.date_added), one.direction)
@@ -154,36 +156,26 @@ async def verify(
             result.exported += len(page.messages)
             result.unreadable_count += len(page.problems)
             result.unreadable += page.problems[: MAX_LISTED - len(result.unreadable)]
-        shelf.execute("CREATE INDEX by_alt_id ON message (alt_id) WHERE alt_id IS NOT NULL")
-        shelf.execute("CREATE INDEX by_look ON message (look)")
-        shelf.execute("CREATE TABLE ours (id TEXT PRIMARY KEY, key TEXT)")
+        for made in ("by_alt_id", "by_look", "ours"):
+            shelf.execute(_SQL[made])
         async for pairs in sent:
             shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", pairs)
         _compare(shelf, result)
         if found is not None:
-            found.add(shelf.execute("SELECT key, at, direction FROM ours JOIN message USING (id)"))
+            found.add(shelf.execute(_SQL["found"]))
     return result
 
 
 def _compare(shelf: sqlite3.Connection, result: Verification) -> None:
     (result.checked,) = shelf.execute("SELECT count(*) FROM ours").fetchone()
-    missing = "FROM ours WHERE id NOT IN (SELECT id FROM message)"
-    (result.missing_count,) = shelf.execute(f"SELECT count(*) {missing}").fetchone()
-    rows = shelf.execute(f"SELECT key, id, 0 {missing} LIMIT {MAX_LISTED}")
-    result.missing = [Difference(*row) for row in rows]
-    # A foreign message counts as a copy of ours if it carries our altId; or, showing none, if it
-    # is of the same conversation, type, direction, second and text.
-    doubles = """
-        FROM ours JOIN message AS mine ON mine.id = ours.id JOIN message AS other ON
-            (other.alt_id = mine.alt_id OR (other.alt_id IS NULL AND other.look = mine.look))
-            AND other.id != mine.id AND other.id NOT IN (SELECT id FROM ours)
-        GROUP BY ours.id
-    """
-    rows = shelf.execute(f"SELECT ours.key, ours.id, count(*) + 1 {doubles}")
-    for row in rows:
-        result.double_count += 1
-        if len(result.doubles) < MAX_LISTED:
-            result.doubles.append(Difference(*row))
+    result.missing_count, result.missing = _listed(shelf.execute(_SQL["missing"]))
+    result.double_count, result.doubles = _listed(shelf.execute(_SQL["doubles"]))
+
+
+def _listed(rows: sqlite3.Cursor) -> tuple[int, list[Difference]]:
+    """How many there are, and the first of them."""
+    first = [Difference(*row) for row in islice(rows, MAX_LISTED)]
+    return len(first) + sum(1 for _ in rows), first
 
 
 def _look_of(message: ListedMessage) -> bytes | None:

@@ -10,6 +10,8 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from leadconnector_async.errors import OutboxUnusableError
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
 
@@ -39,6 +41,26 @@ def statements(package: str, name: str, **within: str) -> dict[str, str]:
         text = text.replace(f"{{{part}}}", sql)
     _, *parts = re.split(r"(?:\A|\n\n)-- (.*)\n", text)
     return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+
+
+def formats(package: str) -> list[str]:
+    """What each format of a store's tables has that the one before it has not."""
+    tables = files(package).joinpath("tables.sql").read_text("utf-8")
+    return re.split("(?m)^-- Format .*$", tables)
+
+
+def newer(shown: str, found: int, reads: int) -> OutboxUnusableError:
+    """The error that an outbox is which a later version has written."""
+    return OutboxUnusableError(
+        f"{shown} was written by a newer version (format {found}, this one reads {reads}): "
+        "upgrade leadconnector-async"
+    )
+
+
+def older(shown: str, found: int, reads: int, fix: str) -> OutboxUnusableError:
+    """The error that an outbox is which is to be brought up to date first."""
+    wrong = f"{shown} has format {found}, and this version reads {reads}"
+    return OutboxUnusableError(f"{wrong}: {fix}")
 
 
 class Database(Protocol):

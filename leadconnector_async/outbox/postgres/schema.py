@@ -8,12 +8,10 @@ own, so that they never wait for each other.
 from __future__ import annotations
 
 import logging
-import re
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import formats, newer, older, statements
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.connection import Connection
@@ -35,10 +33,7 @@ LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER, LOCK_TOKENS, LO
 of each process that stages, as long as it lives; of each shard's owner; of all that share them; of
 who refreshes an installation's tokens; of all that send without a share."""
 
-_TABLES: Final = re.split(
-    "(?m)^-- Format .*$", files(__package__).joinpath("tables.sql").read_text("utf-8")
-)
-"""What each format has that the one before it has not."""
+_TABLES: Final = formats(__package__)
 
 FORMAT: Final = len(_TABLES)
 """It grows with every change of the tables."""
@@ -113,9 +108,7 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
         raise _missing(place)
     if found < FORMAT:
         fix = "leadconnector outbox upgrade brings it up to date"
-        raise OutboxUnusableError(
-            f"{place.shown} has format {found}, and this version reads {FORMAT}: {fix}"
-        )
+        raise older(place.shown, found, FORMAT, fix)
 
 
 async def hold_alone(place: PostgresPlace, connection: Connection) -> None:
@@ -158,10 +151,7 @@ async def _format(place: PostgresPlace, connection: Connection) -> int | None:
     if found is None:
         raise OutboxUnusableError(f"{place.shown} is damaged: restore it from a copy")
     if found[1] > FORMAT:
-        raise OutboxUnusableError(
-            f"{place.shown} was written by a newer version (format {found[0]}, this one reads "
-            f"{FORMAT}): upgrade leadconnector-async"
-        )
+        raise newer(place.shown, found[0], FORMAT)
     return int(found[0])
 
 

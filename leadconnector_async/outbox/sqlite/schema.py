@@ -8,13 +8,12 @@ of a few lanes touches few pages, and claiming does not slow down with what is s
 from __future__ import annotations
 
 import logging
-import re
 import shlex
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.database import formats, newer, older
 from leadconnector_async.records.deferred import read_deferred
 
 if TYPE_CHECKING:
@@ -33,10 +32,7 @@ hardly any time."""
 WAL_BYTES: Final = 32 * 1024 * 1024
 """The size of the log at which it is copied into the file. Larger: fewer writes of hot pages."""
 
-_TABLES: Final = re.split(
-    "(?m)^-- Format .*$", files(__package__).joinpath("tables.sql").read_text("utf-8")
-)
-"""What each format has that the one before it has not."""
+_TABLES: Final = formats(__package__)
 
 OLDEST: Final = 1
 """The oldest format that its owner brings up to date."""
@@ -77,17 +73,12 @@ def check_schema(connection: Connection, path: str) -> None:
         raise OutboxUnusableError(f"{path} is not an outbox: choose another file")
     found = _pragma(connection, "user_version")
     if found > FORMAT:
-        raise OutboxUnusableError(
-            f"{path} was written by a newer version (format {found}, this one reads {FORMAT}): "
-            "upgrade leadconnector-async"
-        )
+        raise newer(path, found, FORMAT)
     if found < FORMAT:
         fix = "finish it with the version that made it"
         if found >= OLDEST:  # only read here, and so not upgraded
             fix = f"leadconnector outbox upgrade {shlex.quote(path)} brings it up to date"
-        raise OutboxUnusableError(
-            f"{path} has format {found}, and this version reads {FORMAT}: {fix}"
-        )
+        raise older(path, found, FORMAT, fix)
 
 
 def _bring_up(connection: Connection, found: int) -> None:
