@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from leadconnector_async.errors import LeaseLostError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
-from leadconnector_async.outbox.database import LOCATIONS, Numbers, add_trails, at_once, stored
+from leadconnector_async.outbox.database import (
+    LOCATIONS,
+    Numbers,
+    add_trails,
+    at_once,
+    statements,
+    stored,
+)
 from leadconnector_async.outbox.durable import check_settled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.selection import SelectionPass
@@ -20,11 +27,11 @@ from leadconnector_async.outbox.sqlite.connection import (
     DAMAGE,
     FileDatabase,
     explained,
-    fetch_rows,
+    fetch_for,
     open_to_write,
     run_rows,
 )
-from leadconnector_async.outbox.sqlite.counters import PENDING, SENT, Counters
+from leadconnector_async.outbox.sqlite.counters import SENT, Counters
 from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, SqliteRequeuer
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
@@ -43,27 +50,7 @@ if TYPE_CHECKING:
 
 _NEXT_LEASE: Final = "UPDATE location SET epoch = epoch + 1 WHERE id IN ("
 
-_LEASED: Final = """SELECT epoch, id, day_used, day_ends, window_used, window_ends, day_limit
-    FROM ("""
-_WITH_SPENT: Final = ") CROSS JOIN location ON id = column1 LEFT JOIN quota ON quota.location = id"
-
-_UNSENT: Final = """SELECT name, n - coalesce(later, 0) AS left FROM tally
-        JOIN location ON location.id = tally.location
-        LEFT JOIN (SELECT location AS id, count(*) AS later FROM queue WHERE location < 0
-            GROUP BY location) AS parked ON parked.id = -tally.location
-    WHERE state = ? AND left > 0 ORDER BY location.id"""
-
-
-_CANDIDATES: Final = """SELECT record.seq, location, lane, coalesce(source, 0), date,
-        iif(?, payload, NULL), iif(?, late, NULL)
-    FROM record LEFT JOIN origin ON origin.seq = record.seq
-    WHERE payload IS NOT NULL ORDER BY date, record.seq"""
-
-# In the order of the queue, in which it is written too: one by one, each would be another page.
-_LEAVE_FOR_LATER: Final = """UPDATE queue SET location = -location
-    WHERE location > 0 AND seq NOT IN (SELECT seq FROM temp.taken)"""
-
-_TRACES: Final = "SELECT seq, parent, state FROM trace WHERE seq IN ("
+_SQL: Final = statements(__package__, "jobs")
 
 _OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
 
@@ -122,7 +109,7 @@ class SqliteStore:
         numbers = [(at_once(self._numbers.location(name)),) for name in names]
         run_rows(self.connection, _NEXT_LEASE, numbers, ")")
         acquired = []
-        rows = fetch_rows(self.connection, _LEASED, numbers, _WITH_SPENT)
+        rows = fetch_for(self.connection, _SQL["leased"], numbers)
         for name, (token, number, *spent) in zip(names, rows, strict=True):
             self._tokens[number] = token
             lease = Lease(name, token, number)
@@ -156,7 +143,7 @@ class SqliteStore:
         """Add of which traces records are: nearly always, none is."""
         if claims and self.connection.execute("SELECT 1 FROM trace LIMIT 1").fetchone():
             seqs = [(claim.seq,) for claim in claims]
-            rows = fetch_rows(self.connection, _TRACES, seqs, ")")
+            rows = fetch_for(self.connection, _SQL["traces"], seqs)
             traces = {seq: TraceContext(parent, state) for seq, parent, state in rows}
             for claim in claims:
                 claim.trace = traces.get(claim.seq)
@@ -258,18 +245,18 @@ class SqliteStore:
         execute("UPDATE queue SET location = -location WHERE location < 0")
         if selection is not None:
             walk = SelectionPass(selection, self.claims.index.held)
-            candidates = execute(_CANDIDATES, (selection.reads,) * 2)
+            candidates = execute(_SQL["candidates"], (selection.reads,) * 2)
             execute("CREATE TEMP TABLE taken (seq INTEGER PRIMARY KEY)")
             taken = ((candidate[0],) for candidate in candidates if walk.takes(candidate))
             self.connection.executemany("INSERT INTO temp.taken VALUES (?)", taken)
             walk.check()
-            execute(_LEAVE_FOR_LATER)
+            execute(_SQL["leave_for_later"])
             execute("DROP TABLE temp.taken")
         self.claims.arrived(None)
 
     def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
-        return dict(self.connection.execute(_UNSENT, (PENDING,)).fetchall())
+        return dict(self.connection.execute(_SQL["unsent"]).fetchall())
 
 
 def open_store(path: str, connect: Connect) -> SqliteStore:
