@@ -20,6 +20,7 @@ import asyncpg
 from asyncpg import exceptions as pg
 
 from leadconnector_async.errors import OutboxError, OutboxUnusableError
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.postgres import faults
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Connection: TypeAlias = Any
 """That of the driver, which has no types."""
+
+_SQL: Final = statements(__package__, "connection")
 
 _NAME: Final = "leadconnector"
 
@@ -156,7 +159,7 @@ async def check_server(
         OutboxUnusableError: it is a pooler, or a standby.
     """
     async with connection.transaction():
-        row = await connection.fetchrow(_SERVER)
+        row = await connection.fetchrow(_SQL["server"])
     if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
         raise OutboxUnusableError(f"{place.shown} {faults.POOLED}")
     if row[4] != f'"{place.schema}"' or (row[5] == "off" and not to_read):
@@ -168,12 +171,6 @@ async def check_server(
     if row[3] and not to_read:
         _log.warning(_ASYNCHRONOUS, place.shown)
 
-
-_SERVER: Final = """SELECT pg_backend_pid(), pg_is_in_recovery(),
-    current_setting('server_version_num')::int,
-    CASE WHEN current_setting('synchronous_standby_names') = ''
-        THEN (SELECT count(*) FROM pg_stat_replication) ELSE 0 END,
-    current_setting('search_path'), current_setting('synchronous_commit')"""
 
 _ASYNCHRONOUS: Final = (
     "%s: standbys follow the server, and none is synchronous: after a failover the last commits "

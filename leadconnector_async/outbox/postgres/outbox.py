@@ -267,12 +267,8 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         """See `DurableOutbox.dismiss`."""
         run, reasons = self._runner.run, set(gists)
         seqs = await run(lambda connection: chosen(ServerDatabase(connection), keys, reasons))
-        done = sum(
-            await in_lots(
-                seqs,
-                lambda lot: run(lambda connection: give_up(connection, self._part, lot)),
-            )
-        )
+        dismiss = partial(give_up, part=self._part)
+        done = sum(await in_lots(seqs, lambda lot: run(partial(dismiss, seqs=lot))))
         if done:
             await self._run(lambda _: stored_files.remove_unused(self._runner.connection))
         return done

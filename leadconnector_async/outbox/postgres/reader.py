@@ -7,7 +7,7 @@ what is asked `at_one_moment`.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import msgspec
@@ -27,7 +27,7 @@ from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD, 
 from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, Owner, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
 
 T = TypeVar("T")
@@ -68,16 +68,18 @@ class PostgresOutboxReader(OutboxReader):
         return cls(JobRunner(where, connection, transactions=False))
 
     async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        try:
+        with self._explained():
             return await self._runner.run(work)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except (msgspec.DecodeError, LookupError) as error:
-            raise self._damaged(error) from error
+            wrong = f"{self._runner.place.shown} is damaged ({error})"
+            raise OutboxUnusableError(f"{wrong}: restore it from a copy") from error
 
-    def _damaged(self, error: Exception) -> OutboxUnusableError:
-        shown = self._runner.place.shown
-        return OutboxUnusableError(f"{shown} is damaged ({error}): restore it from a copy")
-
-    async def _ask(self, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+    async def _ask(self, work: Callable[[Database], Awaitable[T]]) -> T:
         return await self._read(lambda connection: work(ServerDatabase(connection)))
 
     @asynccontextmanager
@@ -130,10 +132,8 @@ class PostgresOutboxReader(OutboxReader):
         last = 0
         async with self.at_one_moment():
             while rows := await self._rows(_SQL["records"], last, _RECORDS_PAGE):
-                try:
+                with self._explained():
                     page = [_history_record(row, kind_of_refused) for row in rows]
-                except msgspec.DecodeError as error:
-                    raise self._damaged(error) from error
                 yield page
                 last = rows[-1][0]
 

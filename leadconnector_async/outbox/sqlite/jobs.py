@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeaseLostError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock, this_process
+from leadconnector_async.outbox import database
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
-from leadconnector_async.outbox.database import (
-    LOCATIONS,
-    Numbers,
-    add_trails,
-    at_once,
-    statements,
-    stored,
-)
+from leadconnector_async.outbox.database import Numbers, at_once, statements
 from leadconnector_async.outbox.durable import check_settled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.selection import SelectionPass
@@ -160,7 +154,7 @@ class SqliteStore:
             self._end(ended)
         self.claims.index.drop([(c.lease.number, c.lane, c.seq) for c, *_ in settlements])
         self._give_back(given)
-        at_once(add_trails(self._database, settlements))
+        at_once(database.add_trails(self._database, settlements))
         self.claims.index.tidy(everything=bool(given))
         self._counters.quotas(quotas)
         if traced := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
@@ -198,7 +192,7 @@ class SqliteStore:
 
     def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
-        return at_once(stored(self._database, claim))
+        return at_once(database.stored(self._database, claim))
 
     def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
@@ -237,7 +231,7 @@ class SqliteStore:
 
     def locations(self) -> list[str]:
         """See `Outbox.locations`."""
-        return [name for (name,) in self.connection.execute(LOCATIONS)]
+        return [name for (name,) in self.connection.execute(database.LOCATIONS)]
 
     def select(self, selection: Selection | None) -> None:
         """See `DurableOutbox.select`."""

@@ -126,23 +126,18 @@ class SqliteOutbox(DurableOutbox):
 
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`."""
-        seqs, left = await self._writer.run(lambda store: store.requeuer.failed())
+        run = self._writer.run
+        seqs, left = await run(lambda store: store.requeuer.failed())
         done = await in_lots(
-            seqs,
-            lambda lot: self._writer.run(lambda store: at_once(store.requeuer.requeue(lot))),
+            seqs, lambda lot: run(lambda store: at_once(store.requeuer.requeue(lot)))
         )
         return Requeued(*map(sum, zip(Requeued(left=left), *done, strict=True)))
 
     async def dismiss(self, *, keys: Keys = (), gists: Iterable[str] = ()) -> int:
         """See `DurableOutbox.dismiss`."""
-        reasons = frozenset(gists)
-        seqs = await self._writer.run(
-            lambda store: at_once(chosen(FileDatabase(store.connection), keys, reasons))
-        )
-        dismissed = await in_lots(
-            seqs, lambda lot: self._writer.run(lambda store: store.requeuer.dismiss(lot))
-        )
-        return sum(dismissed)
+        run, reasons = self._writer.run, frozenset(gists)
+        seqs = await run(lambda of: at_once(chosen(FileDatabase(of.connection), keys, reasons)))
+        return sum(await in_lots(seqs, lambda lot: run(lambda of: of.requeuer.dismiss(lot))))
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""
