@@ -6,38 +6,28 @@ anew. Numbers of records, locations, sources and reasons stay as they are.
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from leadconnector_async.outbox.database import Rows
 
-RELATIONS: Final = {
-    "location": "id name",
-    "source": "id name form",
-    "reason": "id text",
-    "record": "seq location lane date key payload late traits source line raw",
-    "queue": "location lane date seq attempts",
-    "held": "location seq",
-    "outcome": "location lane seq state at attempts message_id conversation_id email_message_id"
-    " reason detail",
-    "lookup": "location name value",
-    "copy": "source seq n met source_pass line",
-    "former": "seq line",
-    "reused": "seq content",
-    "quota": "location day_used day_ends window_used window_ends day_limit",
-    "pace": "span sent",
-    "trail": "seq at what trace",
-    "trace": "seq parent state",
-    "owner": "location at worker",
-    "file": "digest n content",
-}
-"""Names and columns. ``held``: claimed and not settled. A location is negative in ``queue`` where
-its record is left for later. ``file``: pieces of files that a database keeps for its records."""
+RELATIONS: Final[dict[str, list[str]]] = tomllib.loads(
+    files(__package__).joinpath("transfer.toml").read_text("utf-8")
+)
+"""Names and columns."""
 
 BATCH: Final = 2_000
 """Rows that are moved at a time."""
+
+
+def reading(relation: str, own: Mapping[str, str]) -> str:
+    """What reads a relation: a store's ``own`` query, if it has one, or else its table."""
+    whole = f"SELECT {', '.join(RELATIONS[relation])} FROM {relation}"  # noqa: S608 - our own names
+    return own.get(f"read_{relation}", whole)
 
 
 class StoreTransfer(Protocol):

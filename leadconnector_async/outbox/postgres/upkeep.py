@@ -17,7 +17,7 @@ from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import hold_alone, prepare
 from leadconnector_async.outbox.postgres.stored_files import keep, local_files
 from leadconnector_async.outbox.requeueing import RETRIES
-from leadconnector_async.outbox.transfer import BATCH, RELATIONS
+from leadconnector_async.outbox.transfer import BATCH, RELATIONS, reading
 from leadconnector_async.records.deferred import forgotten
 from leadconnector_async.records.draft import line_key
 
@@ -73,10 +73,7 @@ class PostgresTransfer:
 
     async def rows(self, relation: str) -> AsyncIterator[Rows]:
         """See `StoreTransfer.rows`."""
-        names = RELATIONS[relation].replace(" ", ", ")
-        order = " ORDER BY seq" if relation == "record" else ""
-        query = _SQL.get(f"read_{relation}", f"SELECT {names} FROM {relation}{order}")  # noqa: S608 - our own names
-        cursor = await self._connection.cursor(query)
+        cursor = await self._connection.cursor(reading(relation, _SQL))
         while page := await cursor.fetch(1 if relation == "file" else BATCH):
             yield [tuple(row) for row in page]
 
@@ -95,7 +92,7 @@ class PostgresTransfer:
         if relation == "quota":
             self._quotas.update((row[0], list(row[1:])) for row in rows)
             return
-        names = RELATIONS[relation].split()
+        names = RELATIONS[relation]
         if relation == "location":
             self._locations += [row[0] for row in rows]
         if relation == "pace":

@@ -44,6 +44,10 @@ SELECT r.seq, late FROM record r LEFT JOIN outcome o
         ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
     WHERE late IS NOT NULL AND coalesce(state, 0) IN (0, 3, 4) ORDER BY r.seq
 
+-- read_record
+SELECT seq, location, lane, date, key, payload, late, traits, source, line, raw
+    FROM record ORDER BY seq
+
 -- read_held
 SELECT location, unnest(held) FROM tenure
 

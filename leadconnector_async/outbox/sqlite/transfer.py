@@ -18,7 +18,7 @@ from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed, run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
-from leadconnector_async.outbox.transfer import BATCH, RELATIONS
+from leadconnector_async.outbox.transfer import BATCH, RELATIONS, reading
 from leadconnector_async.records.deferred import LocalFile, read_deferred
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ class SqliteTransfer:
             return
         if relation == "file":
             return
-        names = RELATIONS[relation].replace(" ", ", ")
-        query = _SQL.get(f"read_{relation}", f"SELECT {names} FROM {relation}")  # noqa: S608 - our own names
-        cursor = self._connection.execute(query)
+        cursor = self._connection.execute(reading(relation, _SQL))
         while page := cursor.fetchmany(BATCH):
             if relation == "record":
                 page = [(*row[:10], restored(*row[10:])) for row in page]
@@ -97,7 +95,7 @@ class SqliteTransfer:
             return
         if relation == "location":
             self._locations.update((number, name) for number, name in rows)
-        names = RELATIONS[relation].split()
+        names = RELATIONS[relation]
         if relation == "owner":
             names, rows = names[1:], [row[1:] for row in rows]
         self._insert(relation, names, rows)
@@ -138,7 +136,7 @@ class SqliteTransfer:
         self._connection.execute("COMMIT")
 
 
-_COLUMNS: Final = RELATIONS["record"].split()
+_COLUMNS: Final = RELATIONS["record"]
 
 
 @contextmanager
