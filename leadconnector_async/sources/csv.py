@@ -205,6 +205,8 @@ class Delimited(StreamSource):
         width = len(self._columns.names)
         records, read = self._records, self.table.parsed
         for cells in self._rows:
+            if len(cells) > width and is_blank(cells[width:]):  # delimiters at the end of a row
+                del cells[width:]
             if records.problem is not None or len(cells) != width:
                 if refused := self._refused(cells):
                     yield refused

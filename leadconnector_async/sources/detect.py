@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 
 _CERTAIN: Final = re.compile(
-    rb'\s*(?:(?P<jsonl>\[?\s*\{\s*")|(?P<xml><(?:\?xml |\w+(?:\s+[\w:]+=|>\s*<))))'
+    rb'\s*(?:(?P<jsonl>\[?\s*\{\s*"|\[\s*\[\s*["\[])|(?P<xml><(?:\?xml |\w+(?:\s+[\w:]+=|>\s*<))))'
 )
 """Begins what is nothing else, whatever its name says."""
 

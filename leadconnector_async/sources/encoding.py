@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import codecs
 import re
+from base64 import b64decode
 from contextlib import suppress
+from email import errors
 from typing import TYPE_CHECKING, Final, cast
 
 from leadconnector_async.errors import SourceError
@@ -16,6 +18,7 @@ from leadconnector_async.models import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from email.message import Message
 
     from leadconnector_async.sources.byte_stream import ByteStream
 
@@ -173,6 +176,15 @@ def mended(text: str) -> str | None:
 _UNSAID: Final = frozenset({"", "us-ascii", "ascii", "unknown-8bit", "x-unknown", "8bit"})
 """Charsets of mails whose writer did not know."""
 
+_RATHER: Final = {"iso8859-1": "cp1252", "iso8859-9": "cp1254"}
+"""What mails with these names are written in: where these have controls, it has quotes and €."""
+
+_WIDER: Final = {"gb2312": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932", "big5": "big5hkscs"}
+"""Charsets that hold these, and are written under their names (WHATWG's Encoding has both)."""
+
+_ODD_NAME: Final = re.compile(r"\Ax-(?=\D)|(?<=\d)-[ie]\Z", re.IGNORECASE)
+"""In names such as ``x-mac-roman``, and ``iso-8859-8-i``, of which it says how lines run."""
+
 
 def decode_text(
     content: bytes, charset: str | None, warn: Callable[[str], None] = lambda _: None
@@ -187,8 +199,13 @@ def decode_text(
             return content.decode()
         except UnicodeDecodeError:
             return content.decode("cp1252", "replace")
-    with suppress(LookupError, ValueError):  # no such charset, or not text of it
-        return content.decode(charset)
+    known = _ODD_NAME.sub("", charset)
+    with suppress(LookupError, ValueError):
+        known = codecs.lookup(known).name
+    for name in (_RATHER.get(known), known, _WIDER.get(known)):
+        with suppress(LookupError, ValueError):  # no such charset, or not text of it
+            if name is not None:
+                return content.decode(name)
     try:
         text = content.decode(charset, "replace")
     except (LookupError, ValueError):
@@ -196,6 +213,50 @@ def decode_text(
         return decode_text(content, None)
     warn("characters that are not of their charset: they are replaced")
     return text
+
+
+_TRANSFER: Final = re.compile(r"[\s\"']*(base64|quoted-printable)\b", re.IGNORECASE)
+
+_FAULTY: Final = (
+    errors.InvalidBase64CharactersDefect,
+    errors.InvalidBase64LengthDefect,
+    errors.InvalidBase64PaddingDefect,
+)
+
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/=]*")
+
+_NO_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/=]+")
+
+
+def payload_of(part: Message, warn: Callable[[str], None]) -> bytes:
+    """Undo the transfer encoding of a part, whose name may have a comment.
+
+    Of base64 that is cut short what is there is read; where texts of it were joined, all of them;
+    and the plain text that lists and relays put behind one is a part of it.
+    """
+    named = str(part.get("Content-Transfer-Encoding", ""))
+    if (found := _TRANSFER.match(named)) and found[1] != named:
+        part.replace_header("Content-Transfer-Encoding", found[1])
+    payload = part.get_payload(decode=True)
+    if not any(isinstance(one, _FAULTY) for one in part.defects):
+        return payload if isinstance(payload, bytes) else b""
+    raw = str(part.get_payload()).encode("utf-8", "surrogateescape")
+    lines = [line.strip() for line in raw.splitlines()]
+    end = len(lines)
+    if part.get_content_maintype() == "text":
+        ends = (at for at, line in enumerate(lines[:-1], 1) if not line or line.endswith(b"="))
+        end = next((at for at in ends if not _BASE64.fullmatch(lines[at])), end)
+    given = b"".join(b"".join(lines[:end]).split())
+    coded = _NO_BASE64.sub(b"", given)
+    pieces = [piece for piece in coded.split(b"=") if piece]
+    if len(pieces) > 1 or len(given) % 4 or given != coded or lines[end:]:
+        warn("parts whose base64 breaks off, or goes on behind its end: all that can be read is")
+    return b"\n".join((b"".join(map(_decoded, pieces)), *lines[end:]))
+
+
+def _decoded(piece: bytes) -> bytes:
+    whole = piece[: len(piece) - (len(piece) % 4 == 1)]
+    return b64decode(whole + b"=" * (-len(whole) % 4))
 
 
 def sound(text: str) -> str:

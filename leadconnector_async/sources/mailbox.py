@@ -247,6 +247,9 @@ class Mailbox(MailReader, OpenSource):
 _FLAGS: Final = {"D": "drafts", "T": "deleted"}
 """Flags in the names of a Maildir's files."""
 
+_FLAGGED: Final = re.compile(r"[:;!_-]2,([A-Za-z]*)(?:\.gz)?\Z")
+"""Where they stand. Drives of Windows, and what was copied there, have no colon."""
+
 
 class MailFolder(MailReader):
     """Reads the mails in these files of a folder or an archive, in their order.
@@ -282,7 +285,9 @@ class MailFolder(MailReader):
         try:
             folders = [PurePath(self.name).name, *PurePath(name).parts]
             states = mail_headers.states_of_folders(folders)
-            states |= {state for flag, state in _FLAGS.items() if flag in name.partition(":2,")[2]}
+            flagged = _FLAGGED.search(name)
+            flags = flagged[1] if flagged else ""
+            states |= {state for flag, state in _FLAGS.items() if flag in flags}
             found = yield from self.mails(stream, stream.chunks(), states, name, single=single)
         finally:
             self.bytes_read += stream.bytes_read

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.base import MAIL_LIMIT
 from leadconnector_async.sources.byte_stream import SourceFile, TooLong
-from leadconnector_async.sources.encoding import body, decode_text
+from leadconnector_async.sources.encoding import body, decode_text, payload_of
 from leadconnector_async.sources.mail_headers import header_text
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ _POSTMARK: Final = re.compile(
     rb"\d\d?:\d\d(?::\d\d)?[ +\-:.A-Z0-9()]*)(?:remote from \S+)?\s*\Z"
 )
 """As programs write it: the sender, which may be any words, and a date up to the end."""
+
+_YEAR: Final = re.compile(rb"(?<!\d)(?:19|20)\d\d(?!\d)")
+"""In a ``From`` line with an address, of a date in another form, as ``2024-03-01``."""
 
 _FLAGS: Final = re.compile(rb"<key>flags</key>\s*<integer>(\d+)</integer>")
 
@@ -163,6 +166,8 @@ def _begins(line: bytes, following: bytes, *, after_blank: bool, is_first: bool)
     is_top = _TOP.match(following) is not None
     if not sender:
         return after_blank or is_top
+    if is_top and after_blank and b"@" in sender.split(b" ", 1)[0] and _YEAR.search(sender[-30:]):
+        return True
     return is_top and b" " not in sender and (after_blank or b"@" in sender)
 
 
@@ -181,7 +186,7 @@ def whole(chunks: Iterable[bytes]) -> MailPiece:
         del content[: len(BOM_UTF8)]
     if content.startswith((b"\r", b"\n")):  # an empty line would be the end of its headers
         content = content.lstrip(b"\r\n")
-    if content.startswith(FROM):
+    if content.startswith((FROM, b">From ")):
         end = content.find(b"\n") + 1
         postmark = bytes(content[:end])
         del content[:end]
@@ -299,8 +304,7 @@ class MailContent:
 
     def add_leaf(self, part: Message) -> None:
         """Take a part that has no others in it."""
-        payload = part.get_payload(decode=True)
-        data = payload if isinstance(payload, bytes) else b""
+        data = payload_of(part, self._warn)
         kind, filename = part.get_content_type(), _filename(part)
         is_text = kind in self.texts and part.get_content_disposition() != "attachment"
         if is_text and not filename:

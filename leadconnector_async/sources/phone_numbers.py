@@ -11,6 +11,8 @@ from leadconnector_async.sources.fields import WrongValueError
 _PRESENTATIONS: Final = re.compile(r"-[1-4]")
 """Unknown, private, payphone and unavailable callers in Android's log of calls."""
 
+_CELL_ERROR: Final = re.compile(r"#(?:N/A|[A-Z]+[!?]|DIV/0!)")
+
 _SERVICE: Final = re.compile(r"[*#][\d*#]*|[2-9]11|1\d\d|000|999")
 """Codes that a telephone understands itself, and the three digits of emergencies and services."""
 
@@ -82,6 +84,9 @@ def only_number(text: str) -> str:
     """
     text = _plain(text)
     callers = fields.table_of("names.toml")["callers"]
+    if _CELL_ERROR.fullmatch(text):
+        wrong = "is an error of a spreadsheet, and no telephone number"
+        raise WrongValueError(wrong, "write the number, or export it again from where it comes")
     is_withheld = not text or text.strip("()<>[] ").casefold() in callers["withheld"]
     if is_withheld or _PRESENTATIONS.fullmatch(text) or text.removeprefix("+") in callers["digits"]:
         raise withheld()

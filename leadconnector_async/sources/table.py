@@ -198,6 +198,7 @@ class Table:
         self._doubts = Doubts(self.columns, options)
         self._rules = {} if self._definition is None else self._definition.fields
         self._lacking = [*self._lacks()]
+        self._names = [name.casefold() for name in self.columns.names]
         self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]
         self._clocks = [name for name in self.columns.unknown if not _SPAN.search(name)]
         rule = self._rules.get("date")
@@ -218,7 +219,7 @@ class Table:
         first = stripped(cells[0])
         if not first and is_blank(cells):
             return None
-        if first == self.columns.names[0] and [*map(stripped, cells)] == self.columns.names:
+        if first.casefold() == self._names[0] and self._names == [*map(_plain, cells)]:
             return Parsed(line, b"", None, (), left_out="rows that repeat the header")
         if self._is_list:
             self._coercer.of_list(cells[0])
@@ -286,6 +287,10 @@ class Table:
         return told if self.recognised is not None else told + undated
 
 
+def _plain(cell: str) -> str:
+    return stripped(cell).casefold()
+
+
 def is_blank(cells: Sequence[str]) -> bool:
-    """Tell a row without anything in it."""
-    return not any(cell.strip() for cell in cells)
+    """Tell a row without anything in it, but the end of a file as DOS marks it."""
+    return not any(cell.strip().strip("\x1a") for cell in cells)

@@ -177,7 +177,7 @@ def _within(
         names = (attributes.get(key, "") for key in files.name)
         given = next((name for name in names if name not in _NOTHING), "attachment")
         try:
-            content = base64.b64decode(data, validate=False)
+            content = base64.b64decode("".join(data.split()), validate=True)
         except (binascii.Error, ValueError):
             broken = WrongValueError("has a file that is no base64", "export it again")
             continue

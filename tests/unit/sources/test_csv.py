@@ -141,6 +141,12 @@ def test_rows_without_anything_are_no_records() -> None:
     assert [parsed.line for parsed in records] == [3]
 
 
+def test_delimiters_at_the_end_of_a_row_hold_nothing() -> None:
+    """Spreadsheets write them for columns that were emptied; nor does the end of a file of DOS."""
+    records, _ = parse(HEADER + ROW_BEFORE.rstrip(b"\n") + b",, ,\n\x1a", ".csv")
+    assert [(parsed.line, parsed.problems) for parsed in records] == [(2, ())]
+
+
 def test_a_refused_row_says_which_it_is() -> None:
     """As far as its cells can be told apart."""
     content = b"outboxKey,id,type,message\nk1,7,sms,hi\nk2,8,SMS,caf\xe9\nk3,9,SMS\n"

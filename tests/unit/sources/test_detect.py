@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import gzip
 import io
 import sys
@@ -143,6 +144,17 @@ def test_what_is_no_table_says_what_it_is(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=fix):
         _messages(tmp_path / name)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_lists_within_a_list_of_json_are_no_table(tmp_path: Path, indent: int | None) -> None:
+    """On one line they were taken for its header, and an import of nothing was finished."""
+    rows = [list(RECORD), list(RECORD.values())]
+    (tmp_path / "a.json").write_text(json.dumps(rows, indent=indent))
+    with open_source(str(tmp_path / "a.json")) as source:
+        parsed = [*source]
+        assert parsed
+        assert not any(one.row for one in parsed)
 
 
 RECORD = {"type": "SMS", "direction": "inbound", "date": "2024-01-31T09:30:00Z", "message": "hi"}

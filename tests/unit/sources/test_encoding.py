@@ -126,7 +126,12 @@ def test_the_head_is_long_enough_to_judge_by() -> None:
     [
         ("grün".encode(), "utf-8", "grün", 0),
         ("grün".encode("latin-1"), "iso-8859-1", "grün", 0),
+        ("“grün” €".encode("cp1252"), "iso-8859-1", "“grün” €", 0),
+        (b"gr\xfcn \x81", "iso-8859-1", "grün \x81", 0),
         ("日本".encode("iso-2022-jp"), "ISO-2022-JP", "日本", 0),
+        ("“镕”".encode("gb18030"), "gb2312", "“镕”", 0),
+        ("שלום".encode("iso-8859-8"), "iso-8859-8-i", "שלום", 0),
+        ("é".encode("mac-roman"), "x-mac-roman", "é", 0),
         ("grün".encode(), None, "grün", 0),
         ("grün".encode(), "us-ascii", "grün", 0),
         ("grün".encode("cp1252"), "us-ascii", "grün", 0),

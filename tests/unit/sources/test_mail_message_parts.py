@@ -55,6 +55,37 @@ def test_of_two_forms_of_one_kind_the_last_counts() -> None:
     assert (content.text("text/plain"), content.files, warnings) == ("second", [], [])
 
 
+@pytest.mark.parametrize(
+    ("encoding", "coded", "text", "warned"),
+    [
+        ("base64", "aGVsbG8gd29y bGQ=", "hello world", 0),
+        ("BASE64 (in lines)", "aGVsbG8=", "hello", 0),
+        ('"quoted-printable"', "a=3Db", "a=b", 0),
+        ("base64", "aGVsbG8=\nd29ybGQ=", "helloworld", 1),
+        ("base64", "aGVsbG8=d29ybGQ=", "helloworld", 1),
+        ("base64", "aGVsbG8=\n\n-- \nA list's footer\n", "hello\n--\nA list's footer", 1),
+        ("base64", "aGVsbG8gd29ybGQgaGVsbG8gd29yb", "hello world hello wor", 1),
+        ("base64", "aGVsbG8", "hello", 1),
+    ],
+)
+def test_base64_is_read_to_its_end_and_behind_it(
+    encoding: str, coded: str, text: str, warned: int
+) -> None:
+    """Lists and relays join texts to one; one that is cut was taken for its own text."""
+    head = f"Content-Type: text/plain\nContent-Transfer-Encoding: {encoding}\n\n"
+    content, warnings = parts(f"{head}{coded}\n".encode())
+    assert content.text("text/plain") == text
+    assert len(warnings) == warned
+
+
+def test_a_file_in_base64_that_is_cut_is_told() -> None:
+    """What is there is sent, and what is none of base64 is not taken for a text behind it."""
+    head = "Content-Type: image/png\nContent-Transfer-Encoding: base64\n\n"
+    content, warnings = parts(f"{head}YWJj\n*\nYWJjZ".encode())
+    assert [file.content for file in content.files] == [b"abcabc"]
+    assert len(warnings) == 1
+
+
 def test_several_texts_are_joined() -> None:
     """A list adds a footer, some programs write text around pictures."""
     mail = _mail("before")

@@ -181,6 +181,17 @@ def test_a_byte_order_mark_hides_no_mail() -> None:
     assert whole([b"\xef\xbb\xbf" + HEAD]).content == HEAD
 
 
+@pytest.mark.parametrize("date", [b"2024-03-01", b"Fri 1 Mar, 2024"])
+def test_a_date_without_a_time_begins_a_mail_after_an_empty_line(date: bytes) -> None:
+    """Each of the mails was taken for a text of the first."""
+    assert len(_split((b"From k@a.example " + date + b"\n" + HEAD + b"\n") * 3)) == 3
+
+
+def test_a_quoted_from_line_is_no_header() -> None:
+    """As some write it above a single mail: its headers were taken for text."""
+    assert whole([b">From k@a.example Fri Mar  1 10:00:00 2024\n" + HEAD]).content == HEAD
+
+
 def test_empty_lines_before_a_mail_are_not_the_end_of_its_headers() -> None:
     """As pages of webmail are saved: all of the mail was taken for its text."""
     assert whole([b"\r\n\n" + HEAD]).content == HEAD

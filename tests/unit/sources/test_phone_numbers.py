@@ -226,7 +226,8 @@ def test_a_kind_is_left_out_where_its_owner_says_so() -> None:
 
 
 def test_a_text_in_the_wrong_column_is_no_name() -> None:
-    """It would be left out with the senders that are."""
+    """It would be left out with the senders that are; so would a person who was not found."""
+    assert _refused("#N/A", "US").kind is _refused("#REF!", "US").kind is None
     assert _refused("hello there, are you open on Sunday at all? Yours, Kim", "US").kind is None
 
 

@@ -134,8 +134,11 @@ def test_what_a_backup_holds_that_is_no_file(tmp_path: Path) -> None:
         b'cl="a.png" data="%b"/><part ct="text/plain" text="hi"/></mms>'
     )
     spool = SourceOptions(mapping_file="sms-backup-restore", spool=tmp_path / "spool")
-    (bad,), _ = _read(mms % b"abc", tmp_path / "sms.xml", spool)
-    assert str(bad.problems[0]).startswith("attachments has a file that is no base64")
+    for data in (b"abc", b"!!!!", b"YWJj!", b"YWI=YWJj"):
+        (bad,), _ = _read(mms % data, tmp_path / "sms.xml", spool)
+        assert str(bad.problems[0]).startswith("attachments has a file that is no base64")
+    (lines,), _ = _read(mms % b"YWJj&#10;YWJj", tmp_path / "sms.xml", spool)
+    assert lines.problems == ()
     (good,), _ = _read(mms % b"YWJj", tmp_path / "sms.xml")
     assert _texts([good]) == ["hi"]
     assert good.notices == ()
