@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import json
 import gzip
 import io
+import json
 import sys
 import zipfile
 from typing import TYPE_CHECKING
