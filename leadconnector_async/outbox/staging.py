@@ -53,10 +53,13 @@ async def recognise(
     if not await _has_refused(store, _NOWHERE, source_pass):
         perhaps = [name for name in places if source_pass.refused_lines.get(name, True)]
         places = {name for name in perhaps if await _has_refused(store, name, source_pass)}
+    # A source's own form may lack what tells a record that is left out from one that is not.
+    unsound = {draft.key for draft in drafts if draft.payload is None}
     wanted = [
-        (at, await store.location(draft.location), _refused_key(draft))
+        (at, await store.location(draft.location), key)
         for at, draft in enumerate(drafts)
         if draft.location in places and draft.raw is not None
+        if (key := _refused_key(draft)) == draft.key or key not in unsound
     ]
     if not wanted:
         return drafts
@@ -75,6 +78,8 @@ async def recognise(
         if place in met or (equal is not None and source_pass.has_met(equal.seq)):
             equal = None  # two equal records in one pass are two
         here, homeless = found.get((location, key)), found.get((nowhere, key))
+        if here is not None and here.state in _ENDED and source_pass.has_met(here.seq):
+            here = None  # it is still refused, or left out
         if here is not None or homeless is not None:
             drafts[at] = await _recognised(store, drafts[at], key, equal, here)
         if homeless is not None:

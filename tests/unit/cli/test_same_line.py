@@ -125,3 +125,20 @@ def test_rows_of_a_second_table_are_refused_from_the_list_too(
     assert counts(history, *options)[1:] == (0, 2)
     assert len(sandbox.messages) == 1
     assert '"Email,c1,inbound,2024-01-02T10:00:00Z,""second, and last"",two"' in listed.read_text()
+
+
+@pytest.mark.parametrize("order", [(64, 0, 32), (0, 64, 32), (0, 32, 64), (64, 0), (0, 64)])
+def test_what_is_left_out_is_no_earlier_form_of_what_equals_it(
+    sandbox: SandboxThread, tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """What the list would have of them does not tell them apart; read again, nothing is sent."""
+    backup = tmp_path / "sms.xml"
+    sms = '<sms address="+12125550100" date="1706713445000" type="2" body="hi" status="%d"/>'
+    backup.write_text(f"<smses>{''.join(sms % status for status in order)}</smses>")
+    options = at(sandbox, tmp_path / "o.db")
+    assert counts(backup, *options) == (len(order), len(order) - 1, 0)
+    for _ in range(2):
+        result = result_of(leadconnector("import", backup, *options, "--json").stdout)
+        assert (result["staged"], result["sent"], result["left_out"]) == (0, 0, 1)
+        assert result["account"]["read"] == len(order)
+    assert len(sandbox.messages) == len(order) - 1
