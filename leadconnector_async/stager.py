@@ -16,6 +16,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.builder import Providers, RowDrafter, no_providers
 from leadconnector_async.records.draft import fault_key
+from leadconnector_async.records.newest_first import NewestFirst
 from leadconnector_async.reports.outbox_status import Notes
 from leadconnector_async.sources import Identity, Parsed, SourceOptions
 from leadconnector_async.sources.attachments import Attachments, are_remote, largest, named_for
@@ -195,6 +196,7 @@ class Stager:
     ) -> None:
         """Stage batch after batch, each while the next is read: its commit waits for the disk."""
         under_way: asyncio.Task[Staged] | None = None
+        order = NewestFirst()
         try:
             while batch:
                 asked = reader.options.fetch_attachments
@@ -204,7 +206,7 @@ class Stager:
                         return
                 for parsed in batch:
                     self.notes.add(parsed, source)
-                drafts = [drafter.draft_of(parsed, source) for parsed in batch]
+                drafts = order.turned([drafter.draft_of(parsed, source) for parsed in batch])
                 self.stats.read += len(batch)
                 batch.clear()  # the rows are not needed any more, and are half of the memory
                 last, under_way = under_way, None

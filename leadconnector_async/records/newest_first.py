@@ -1,0 +1,41 @@
+"""Sources whose conversations come newest first: where dates are equal, too.
+
+A conversation is sent in the order of its dates, equal ones in that of the source. Many exports
+have no seconds, and are newest first: answers would stand above their questions.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from leadconnector_async.records.draft import Draft
+
+_CERTAIN: Final = 20
+"""So many earlier dates behind later ones, for each that rises: no chance of an unsorted source."""
+
+
+class NewestFirst:
+    """Tells such a source by what of it came by, and turns what it has of one date."""
+
+    def __init__(self) -> None:
+        self._falls = 0
+        self._rises = 0
+
+    def turned(self, drafts: list[Draft]) -> list[Draft]:
+        """Give a batch, its runs of one date in the order in which they were written."""
+        last: dict[int, int] = {}
+        for draft in drafts:
+            if draft.payload is not None:
+                before = last.get(draft.lane, draft.date)
+                self._falls += draft.date < before
+                self._rises += draft.date > before
+                last[draft.lane] = draft.date
+        if self._falls <= _CERTAIN * self._rises:
+            return drafts
+        return [
+            draft
+            for (_, is_sent), run in groupby(drafts, lambda one: (one.date, bool(one.payload)))
+            for draft in ([*run][::-1] if is_sent else run)
+        ]
