@@ -281,14 +281,21 @@ def unique(items: Iterable[object]) -> list[object]:
 
 
 def amount_of(text: str, unit: str | None) -> str:
-    """Write a duration as hours, minutes and seconds, and anything else as it is."""
+    """Write a duration as hours, minutes and seconds, and anything else as it is.
+
+    Of less than 60, with a part, nobody can tell whether it is of seconds or of minutes.
+    """
     if parts := _DURATION.fullmatch(text):
         hours, minutes, seconds = (int(part or 0) for part in parts.groups())
         return str(timedelta(hours=hours, minutes=minutes, seconds=seconds))
     if unit is None or not text.replace(".", "", 1).isdecimal():
         return text
+    if unit == "s" and float(text) < _A_MINUTE and float(text) % 1:
+        return text
     return str(timedelta(seconds=round(float(text) / _PARTS[unit])))
 
+
+_A_MINUTE: Final = 60
 
 _PARTS: Final = {"ms": 1000, "s": 1, "min": 1 / 60}
 
