@@ -218,6 +218,10 @@ _US_ZONE: Final = re.compile(
     re.IGNORECASE,
 )
 
+_US_IN_FULL: Final = re.compile(
+    r"(eastern|central|mountain|pacific) (standard|daylight) time", re.IGNORECASE
+)
+
 _OFFSET: Final = re.compile(
     r"(?:utc|gmt)? ?([+-]) ?(\d\d?(?!\d)|\d\d(?=\d\d$))(?::?([0-5]\d)|\.(00?|50?))?", re.IGNORECASE
 )
@@ -253,6 +257,8 @@ def zone_and_rest(column: str) -> tuple[tzinfo | ZoneName | None, str]:
 
 
 def _key(name: str) -> str:
+    if in_full := _US_IN_FULL.fullmatch(name):  # of Windows, the first one is that of summers too
+        return f"{in_full[1][0]}{in_full[2][0]}T".upper()
     of_us = _US_ZONE.fullmatch(name)
     return (of_us[1] if of_us else name).upper()
 

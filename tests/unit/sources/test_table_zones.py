@@ -134,6 +134,7 @@ def test_half_of_the_day_in_a_column_of_its_own_is_not_passed_over() -> None:
         ("Time Zone", "(GMT-07:00) Mountain Time (US & Canada)", "2024-01-31 16:30"),
         ("Zeitzone", "UTC", "2024-01-31 09:30"),
         ("TZ", "MST", "2024-01-31 16:30"),
+        ("TZ", "Mountain Standard Time", "2024-01-31 16:30"),
         ("TZ", "JST", "2024-01-31 00:30"),
         ("Time Zone", "", None),
     ],
@@ -154,6 +155,8 @@ def test_a_zone_that_nobody_knows_is_a_problem_of_its_row() -> None:
     wrong = [str(one.problems[0]) for one in _read("Date,TZ", *cells, "2024-01-31 09:30,Mars")]
     assert 'its time zone "Mountain" does not tell it' in wrong[0]
     assert 'its time zone "EST" does not tell it' in wrong[1]
+    (of_windows,) = _read("Date,TZ", "2024-07-31 09:30,Central Standard Time", zone=NEW_YORK)
+    assert "does not tell it" in of_windows.problems[0].wrong
     assert 'its time zone is "-420", which is none: write one such as America/Denver' in wrong[2]
     assert 'its time zone is "Mars", which is none' in wrong[3]
     assert "or give --timezone for such rows" in wrong[3]
