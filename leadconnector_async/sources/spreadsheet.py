@@ -10,7 +10,7 @@ import re
 from datetime import date
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
@@ -319,13 +319,27 @@ def open_parquet(file: SourceFile, options: SourceOptions) -> Spreadsheet:
         try:
             for batch in table.iter_batches(batch_size=_BATCH):
                 columns = pa.Table.from_batches([batch]).flatten().columns
-                for cells in zip(*(column.to_pylist() for column in columns), strict=True):
+                for cells in zip(*map(_values, columns), strict=True):
                     number += 1
                     yield number, number, [as_text(cell) for cell in cells], None
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             raise SourceError(f"{path}: is damaged: export it again") from error
         finally:
             table.close()
 
     total = table.metadata.num_rows
     return Spreadsheet(file, header, rows(), options, total=total, place=path)
+
+
+def _values(column: Any) -> list[object]:  # noqa: ANN401 - of a package that has no types
+    """Give what a column of Parquet holds. Python's dates have no nanoseconds."""
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+
+    kind = column.type
+    if getattr(kind, "unit", None) == "ns":
+        is_moment = pa.types.is_timestamp(kind)
+        alias = str(kind).replace("[ns", "[us")
+        kind = pa.timestamp("us", kind.tz) if is_moment else pa.type_for_alias(alias)
+        column = column.cast(kind, safe=False)
+    found: list[object] = column.to_pylist()
+    return found

@@ -231,6 +231,23 @@ def test_columns_of_any_type_are_cells(tmp_path: Path) -> None:
     ]
 
 
+def test_nanoseconds_of_parquet_are_cut(tmp_path: Path) -> None:
+    """As pandas and Spark write them: they ended the command. A year that none has is told."""
+    made = {"type": ["SMS"], "message": ["hi"], "time": pa.array([7], pa.time64("ns"))}
+    made["seconds"] = pa.array([7], pa.duration("ns"))
+    for number, zone in ((1706693400123456789, None), (1706693400123456789, "America/Denver")):
+        made["date"] = pa.array([number], pa.timestamp("ns", zone))
+        parquet.write_table(pa.table(made), tmp_path / "a.parquet")
+        with open_source(str(tmp_path / "a.parquet"), SourceOptions(timezone=ZoneInfo("UTC"))) as source:
+            (one,) = source
+        assert one.row
+        assert str(one.row.date) == "2024-01-31 09:30:00.123456+00:00"
+    made["date"] = pa.array([1 << 60], pa.timestamp("ms"))
+    parquet.write_table(pa.table(made), tmp_path / "a.parquet")
+    with open_source(str(tmp_path / "a.parquet")) as source, pytest.raises(SourceError):
+        list(source)
+
+
 def test_batches_are_read_one_by_one(tmp_path: Path) -> None:
     """All of them, in order."""
     row = {"type": "SMS", "message": "hi"}
