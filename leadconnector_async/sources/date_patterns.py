@@ -244,7 +244,7 @@ def zone_and_rest(column: str) -> tuple[tzinfo | ZoneName | None, str]:
     remark = _REMARK.search(column)
     if remark is None or len(column) > 100:  # noqa: PLR2004 - no name of a column
         return None, column
-    name, bare = remark[1] or remark[2], column[: remark.start()]
+    name, bare = remark[1] or remark[2] or "", column[: remark.start()]
     key = _key(name)
     if key in words_of("cities"):
         return ZoneName(name, column), bare

@@ -311,7 +311,7 @@ def open_parquet(file: SourceFile, options: SourceOptions) -> Spreadsheet:
     try:
         table = parquet.ParquetFile(file.whole("Parquet"))
         header = pa.Table.from_batches([], table.schema_arrow).flatten().column_names
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise SourceError(f"{path}: cannot be read as Parquet: export it again") from error
 
     def rows() -> Iterator[GridRow]:

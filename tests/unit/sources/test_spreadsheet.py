@@ -238,7 +238,9 @@ def test_nanoseconds_of_parquet_are_cut(tmp_path: Path) -> None:
     for number, zone in ((1706693400123456789, None), (1706693400123456789, "America/Denver")):
         made["date"] = pa.array([number], pa.timestamp("ns", zone))
         parquet.write_table(pa.table(made), tmp_path / "a.parquet")
-        with open_source(str(tmp_path / "a.parquet"), SourceOptions(timezone=ZoneInfo("UTC"))) as source:
+        with open_source(
+            str(tmp_path / "a.parquet"), SourceOptions(timezone=ZoneInfo("UTC"))
+        ) as source:
             (one,) = source
         assert one.row
         assert str(one.row.date) == "2024-01-31 09:30:00.123456+00:00"
@@ -271,8 +273,11 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
     data = bytearray((tmp_path / "a.parquet").read_bytes())
     data[4:40] = bytes(36)
     (tmp_path / "c.parquet").write_bytes(data)
+    named = (tmp_path / "a.parquet").read_bytes().replace(b"message", b"m\x9bssage")
+    (tmp_path / "f.parquet").write_bytes(named)
     for path, said in (
         (tmp_path / "b.parquet", "cannot be read as Parquet"),
+        (tmp_path / "f.parquet", "cannot be read as Parquet"),
         (tmp_path / "d.parquet", "there is no such file"),
     ):
         with pytest.raises(SourceError, match=said):

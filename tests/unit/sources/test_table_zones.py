@@ -47,6 +47,7 @@ def _utc(parsed: list[Parsed]) -> list[str | None]:
         ("Date (Local),Date (UTC)", "2024-07-01 03:00,2024-07-01 10:00", "2024-07-01 10:00"),
         ("Date (PST),Date (UTC)", "2024-07-01 03:00,2024-07-01 10:00", "2024-07-01 10:00"),
         ("Date,Time (EST)", "2024-07-01,10:00Z", "2024-07-01 10:00"),
+        ("Date (UTC),Notes ()", "2024-07-01 10:00,x", "2024-07-01 10:00"),
     ],
 )
 def test_a_time_is_in_the_zone_that_its_column_names(columns: str, cells: str, utc: str) -> None:
