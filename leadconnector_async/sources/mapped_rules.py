@@ -205,6 +205,12 @@ class ColumnValues:
         return bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
 
 
+@lru_cache(maxsize=256)
+def _values_of(given: tuple[str, ...], empty: frozenset[str]) -> ColumnValues:
+    """Make them once: many columns have the same, in each of many files."""
+    return ColumnValues(given, empty)
+
+
 _Wheres = list[tuple[str, ColumnValues]]
 
 ReadyRule = tuple[_Wheres, _Wheres, str]
@@ -215,7 +221,7 @@ def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyR
     """Make rules on what is left out ready."""
 
     def words(columns: Mapping[str, ColumnNames]) -> _Wheres:
-        return [(name, ColumnValues(given, empty)) for name, given in columns.items()]
+        return [(name, _values_of(tuple(as_list(given)), empty)) for name, given in columns.items()]
 
     return [(words(rule.where), words(rule.but), rule.reason) for rule in rules]
 
