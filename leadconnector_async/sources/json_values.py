@@ -38,6 +38,13 @@ _MORE: Final = re.compile(
 )
 """What paths end in by which a page of an API's list says that another one follows."""
 
+_PAGE: Final = re.compile(
+    r"(?:^|[._])(?:(?P<page>(?:current_?)?page(?:_?(?:number|index))?)"
+    r"|total_?pages|last_?page|num_?pages|page_?count)$",
+    re.IGNORECASE,
+)
+"""What paths end in that say which page it is, and how many there are."""
+
 _NO_MORE: Final = frozenset((b'""', b"null", b"false", b"0"))
 
 _MAX_PATH: Final = 100
@@ -97,6 +104,7 @@ class JsonValues:
         self.listed: bool = False
         self.holder: dict[str, object] = {}
         self.more: str | None = None
+        self._pages: dict[bool, int] = {}
 
     def __iter__(self) -> Iterator[Item]:
         for chunk in self._chunks:
@@ -171,16 +179,26 @@ class JsonValues:
             path = _path(frame, self._key)
             if text not in _NO_MORE and len(path) <= _MAX_PATH and _MORE.search(path):
                 self.more = path
+            elif text.isdigit() and len(path) <= _MAX_PATH and (found := _PAGE.search(path)):
+                self._count_page(path, int(text[:9]), is_own=found["page"] is not None)
             self._key = b""
         elif frame.closer == b"}":
             self._key = text
         return None
+
+    def _count_page(self, path: str, number: int, *, is_own: bool) -> None:
+        """Note the number of this page, of which the first may be 0 or 1, or of all."""
+        self._pages[is_own] = number
+        of, page = self._pages.get(False), self._pages.get(True)
+        if of is not None and page is not None and max(page, 1) < of:
+            self.more = path
 
     def _open(self, bracket: bytes, frame: _Frame | None, at: int) -> None:
         path = _path(frame, self._key)
         self._key = b""
         if bracket == b"{" and all(map(_is_list, self._frames)):
             self.more = None
+            self._pages.clear()
         if frame is None:  # one that can hold no records is one itself, lest it be lost
             listed = bracket == b"["
             begins = path in self._records or not any(

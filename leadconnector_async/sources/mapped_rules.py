@@ -208,7 +208,7 @@ class ColumnValues:
 @lru_cache(maxsize=256)
 def _values_of(given: tuple[str, ...], empty: frozenset[str]) -> ColumnValues:
     """Make them once: many columns have the same, in each of many files."""
-    return ColumnValues(given, empty)
+    return ColumnValues([*given], empty)
 
 
 _Wheres = list[tuple[str, ColumnValues]]
