@@ -174,7 +174,7 @@ class ZipMembers(Members):
         """Open a file."""
         try:
             return cast("BinaryIO", self._archive.open(self._files[name]))
-        except DAMAGED as error:
+        except (*DAMAGED, OSError) as error:  # also of places before the archive's beginning
             raise SourceError(f"{shown}: is damaged ({error}): copy it again") from error
         except NotImplementedError as error:
             fix = "unpack the archive, and name its folder"

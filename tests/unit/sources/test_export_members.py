@@ -143,10 +143,13 @@ def test_an_archive_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     locked[whole.index(b"PK\x01\x02") + 8] |= 1
     wrong = bytearray(whole)
     wrong[45] ^= 0xFF
+    far = bytearray(whole)
+    far[whole.rindex(b"PK\x05\x06") + 16] += 1
     for name, content, said in (
         ("locked", locked, "/one.csv: is encrypted: unpack the archive with its password"),
         ("cut", whole[:-30], "damaged or cut short"),
         ("wrong", wrong, "/one.csv: .*is damaged"),
+        ("far", far, "nothing that is read: one.csv is damaged"),
         ("empty", zipped({}), "holds no records"),
         ("text", zipped({"notes.txt": b"hello"}), "holds nothing that is read: notes.txt line 1"),
     ):
