@@ -207,7 +207,7 @@ class ColumnValues:
 
 @lru_cache(maxsize=256)
 def _values_of(given: tuple[str, ...], empty: frozenset[str]) -> ColumnValues:
-    """Make them once: many columns have the same, in each of many files."""
+    """Make them once for many columns and files."""
     return ColumnValues([*given], empty)
 
 
@@ -287,21 +287,16 @@ def unique(items: Iterable[object]) -> list[object]:
 
 
 def amount_of(text: str, unit: str | None) -> str:
-    """Write a duration as hours, minutes and seconds, and anything else as it is.
-
-    Of less than 60, with a part, nobody can tell whether it is of seconds or of minutes.
-    """
+    """Write a duration as hours, minutes and seconds, and anything else as it is."""
     if parts := _DURATION.fullmatch(text):
         hours, minutes, seconds = (int(part or 0) for part in parts.groups())
         return str(timedelta(hours=hours, minutes=minutes, seconds=seconds))
-    if unit is None or not text.replace(".", "", 1).isdecimal():
-        return text
-    if unit == "s" and float(text) < _A_MINUTE and float(text) % 1:
-        return text
+    is_number = text.replace(".", "", 1).isdecimal()
+    is_vague = is_number and float(text) % 1 and float(text) * _PARTS["min"] < 1
+    if unit is None or not is_number or (unit == "s" and is_vague):
+        return text  # and nobody can tell 1.2 seconds from minutes
     return str(timedelta(seconds=round(float(text) / _PARTS[unit])))
 
-
-_A_MINUTE: Final = 60
 
 _PARTS: Final = {"ms": 1000, "s": 1, "min": 1 / 60}
 
