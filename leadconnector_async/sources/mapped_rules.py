@@ -299,7 +299,6 @@ def amount_of(text: str, unit: str | None) -> str:
 
 
 _PARTS: Final = {"ms": 1000, "s": 1, "min": 1 / 60}
-
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
 """As ISO 8601 has it."""
 
