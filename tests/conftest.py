@@ -40,8 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     _keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
     thorough = bool(os.environ.get("LEADCONNECTOR_TEST_THOROUGH"))
-    usual = 50 if os.environ.get("LEADCONNECTOR_TEST_FULL") else 25
-    examples = 2000 if thorough else 10 if config.option.markexpr == "not slow" else usual
+    examples = 2000 if thorough else 50 if os.environ.get("LEADCONNECTOR_TEST_FULL") else 10
     settings.register_profile(
         "leadconnector", deadline=None, max_examples=examples, derandomize=not thorough
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, started, wait_until, write_jsonl
+from fault_harness import SHORT_PAUSES
 
 from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
 
@@ -124,7 +125,7 @@ def test_a_refusal_is_a_notice(tmp_path: Path, kind: str) -> None:
 def test_what_fails_for_a_while_is_made_again(tmp_path: Path, kind: str, when: str) -> None:
     """It changes nothing where it was done already."""
     faults = (Fault(kind, when=when, nth=(1, 3), endpoint="update_conversation"),)  # type: ignore[arg-type]
-    with SandboxThread(SandboxConfig(faults=faults)) as sandbox:
+    with SandboxThread(SandboxConfig(faults=faults, limits=SHORT_PAUSES)) as sandbox:
         assert run(sandbox, history(tmp_path))["marked_read"] == CONTACTS
         assert set(unread(sandbox).values()) == {0}
         assert not run(sandbox, history(tmp_path))["requests"]

@@ -8,7 +8,7 @@ import pytest
 from cli_harness import sms, write_jsonl
 from postgres_kit import cut_off
 
-from leadconnector_async import LeadConnector, Policy, RateLimit
+from leadconnector_async import LeadConnector, Policy, RateLimit, Timeouts
 from leadconnector_async.importer import Importer
 from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.outbox.open import open_outbox
@@ -121,7 +121,13 @@ def test_a_database_that_is_lost_is_told(tmp_path: Path, postgres_place: str) ->
     async def scenario() -> None:
         async with (
             Sandbox(SandboxConfig(limits=Limits(max=50, interval=0.5))) as sandbox,
-            LeadConnector("t", base_url=sandbox.url, limit=RateLimit(50, 0.5, None)) as api,
+            LeadConnector(
+                "t",
+                base_url=sandbox.url,
+                limit=RateLimit(50, 0.5, None),
+                policy=Policy(look_after=(0.2,)),
+                timeouts=Timeouts(read=2.0),  # what was in flight is looked for after that
+            ) as api,
             await open_outbox(postgres_place) as outbox,
         ):
             reader = SourceReader([str(history)], SourceOptions())
