@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
@@ -25,15 +24,6 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, name))
 
 
-def lowest() -> list[str]:
-    """A pin of each direct dependency to the lowest version that the project allows."""
-    extras = PROJECT["project"]["optional-dependencies"]
-    users = [name for name in extras if name != "test"]
-    wanted = [*PROJECT["project"]["dependencies"], *(one for name in users for one in extras[name])]
-    bounds = (re.match(r"([\w.-]+)(?:\[.*\])?>=([\w.]+)", one) for one in wanted)
-    return sorted({f"{bound[1]}=={bound[2]}" for bound in bounds if bound})
-
-
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run every test."""
@@ -52,7 +42,7 @@ def fast(session: nox.Session) -> None:
 def lowest_versions(session: nox.Session) -> None:
     """Run the tests with the lowest versions of direct dependencies that are allowed."""
     constraints = Path(session.env_dir) / "lowest.txt"
-    constraints.write_text("\n".join(lowest()))
+    constraints.write_text(str(session.run("python", "tools/lowest.py", silent=True)))
     session.install("--constraint", str(constraints), ".[test]")
     session.run("python", "-m", "pytest", "-q", "-n", "2", *session.posargs)
 
