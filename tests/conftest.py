@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+from inspect import iscoroutinefunction, signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from http_peer import WAY
 from hypothesis import settings
+from virtual_time import in_virtual_time
 
 from leadconnector_async.sandbox import SandboxThread
 from leadconnector_async.sandbox.state import SandboxState
@@ -56,6 +59,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not (os.environ.get("LEADCONNECTOR_TEST_FULL") or "full" in config.option.markexpr):
         config.hook.pytest_deselected(items=whole)
         items[:] = [item for item in items if item not in set(whole)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an asynchronous test in a loop: that of its fixtures, where they have one."""
+    if not iscoroutinefunction(pyfuncitem.obj):
+        return None
+    values = {name: pyfuncitem.funcargs[name] for name in signature(pyfuncitem.obj).parameters}
+    runner = pyfuncitem.funcargs.get("runner")
+    if isinstance(runner, asyncio.Runner):
+        runner.run(pyfuncitem.obj(**values))
+    elif pyfuncitem.get_closest_marker("virtual_time"):
+        in_virtual_time(pyfuncitem.obj(**values))
+    else:
+        asyncio.run(pyfuncitem.obj(**values))
+    return True
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """The loop of one test, for fixtures that are bound to it."""
+    with asyncio.Runner() as runner:
+        yield runner
 
 
 def _keep_bytecode(folder: Path) -> None:

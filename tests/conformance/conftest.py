@@ -1,9 +1,7 @@
-"""One outbox of each store for each test, and the loop that it is bound to."""
+"""One outbox of each store for each test."""
 
 from __future__ import annotations
 
-import asyncio
-from inspect import iscoroutinefunction, signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ import pytest
 from outbox_places import STORES, DurablePlace, Place
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
     from leadconnector_async.outbox.base import Outbox
@@ -28,25 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for number, item in enumerate(here):
         if number % 4:
             item.add_marker(pytest.mark.slow)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an asynchronous test in the loop of its fixtures."""
-    if not iscoroutinefunction(pyfuncitem.obj):
-        return None
-    values = {name: pyfuncitem.funcargs[name] for name in signature(pyfuncitem.obj).parameters}
-    runner = pyfuncitem.funcargs["runner"]
-    assert isinstance(runner, asyncio.Runner)
-    runner.run(pyfuncitem.obj(**values))
-    return True
-
-
-@pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
-    """The loop of one test."""
-    with asyncio.Runner() as runner:
-        yield runner
 
 
 @pytest.fixture(params=STORES, ids=lambda store: store.__name__, scope="module")

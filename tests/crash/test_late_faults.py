@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -106,7 +105,7 @@ def test_an_enrichment_that_is_never_answered_is_made_again(when: str, tmp_path:
         assert_all_is_well(sandbox, records)
 
 
-def test_a_token_that_expires_on_the_way_is_renewed() -> None:
+async def test_a_token_that_expires_on_the_way_is_renewed() -> None:
     """An enrichment's 401 costs its record nothing."""
 
     class Tokens:
@@ -121,21 +120,18 @@ def test_a_token_that_expires_on_the_way_is_renewed() -> None:
             self.renewals += 1
             return await self.token("")
 
-    async def scenario() -> None:
-        location = CLOSED.location_id
-        config = replace(CLOSED, tokens={"token1": location})
-        tokens = Tokens()
-        message = InboundMessage(type="SMS", direction="inbound", message="hi")
-        async with (
-            Sandbox(config) as sandbox,
-            LeadConnector(tokens, location_id=location, base_url=sandbox.url) as api,
-            Ingestor(api) as ingestor,
-        ):
-            records = [Record(message=message, contact=Contact(phone=p)) for p in (KIM, LEE, *NEW)]
-            outcomes = [outcome async for outcome in ingestor.run(records)]
-            assert all(isinstance(outcome, Sent) for outcome in outcomes)
-            assert tokens.renewals == 1
-            assert {m.contact_id for m in sandbox.messages} == {c["id"] for c in sandbox.contacts}
-            assert len(sandbox.contacts) == 4
-
-    asyncio.run(scenario())
+    location = CLOSED.location_id
+    config = replace(CLOSED, tokens={"token1": location})
+    tokens = Tokens()
+    message = InboundMessage(type="SMS", direction="inbound", message="hi")
+    async with (
+        Sandbox(config) as sandbox,
+        LeadConnector(tokens, location_id=location, base_url=sandbox.url) as api,
+        Ingestor(api) as ingestor,
+    ):
+        records = [Record(message=message, contact=Contact(phone=p)) for p in (KIM, LEE, *NEW)]
+        outcomes = [outcome async for outcome in ingestor.run(records)]
+        assert all(isinstance(outcome, Sent) for outcome in outcomes)
+        assert tokens.renewals == 1
+        assert {m.contact_id for m in sandbox.messages} == {c["id"] for c in sandbox.contacts}
+        assert len(sandbox.contacts) == 4

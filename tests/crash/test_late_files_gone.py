@@ -59,35 +59,31 @@ class Thief:
         """Nothing is open."""
 
 
-def test_a_file_that_cannot_be_opened_fails_its_record_alone(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_opened_fails_its_record_alone(tmp_path: Path) -> None:
     """After as many attempts as any. It is no outage: the others do not wait, nor does the run."""
     path = tmp_path / "a.png"
     path.write_bytes(b"picture")
     deferred = Deferred(attachments=[LocalFile(str(path), current_digest(str(path)))]).encoded()
-
-    async def scenario() -> None:
-        ended: list[Settlement] = []
-        outbox, transport = MemoryOutbox(), Thief()
-        session = ApiSession(transport, StaticToken("t"), policy=QUICK, limit=None)
-        dispatcher = Dispatcher(
-            session, outbox, concurrency=8, deliver=ended.extend, closed=lambda *_: None
+    ended: list[Settlement] = []
+    outbox, transport = MemoryOutbox(), Thief()
+    session = ApiSession(transport, StaticToken("t"), policy=QUICK, limit=None)
+    dispatcher = Dispatcher(
+        session, outbox, concurrency=8, deliver=ended.extend, closed=lambda *_: None
+    )
+    drafts = [
+        replace(
+            draft(f"i{n}", location="L", lane=n % 2, date=n, payload=BODY),
+            deferred=None if n % 2 else deferred,
         )
-        drafts = [
-            replace(
-                draft(f"i{n}", location="L", lane=n % 2, date=n, payload=BODY),
-                deferred=None if n % 2 else deferred,
-            )
-            for n in range(6)
-        ]
-        await outbox.stage(drafts, SourcePass())
-        await dispatcher.open("L")
-        async with asyncio.timeout(60):
-            await dispatcher.work()
-        assert [fate.state for fate in ended].count(State.SENT) == 3
-        reasons = {fate.reason for fate in ended if fate.state is State.REJECTED}
-        assert reasons == {"the file cannot be read (No such file or directory) (in 6 attempts)"}
-        assert transport.uploads == 3 * QUICK.attempts
-        assert not session.breaker.outage(asyncio.get_running_loop().time())
-        assert " 0 in flight" in repr(session.quota("L"))
-
-    asyncio.run(scenario())
+        for n in range(6)
+    ]
+    await outbox.stage(drafts, SourcePass())
+    await dispatcher.open("L")
+    async with asyncio.timeout(60):
+        await dispatcher.work()
+    assert [fate.state for fate in ended].count(State.SENT) == 3
+    reasons = {fate.reason for fate in ended if fate.state is State.REJECTED}
+    assert reasons == {"the file cannot be read (No such file or directory) (in 6 attempts)"}
+    assert transport.uploads == 3 * QUICK.attempts
+    assert not session.breaker.outage(asyncio.get_running_loop().time())
+    assert " 0 in flight" in repr(session.quota("L"))

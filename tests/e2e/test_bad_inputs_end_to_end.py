@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,25 +22,21 @@ READABLE = [bad for bad in BAD_INPUTS if bad.line]
 
 
 @pytest.mark.parametrize("bad", READABLE, ids=[bad.name for bad in READABLE])
-def test_the_good_records_beside_a_bad_one_are_sent(bad: BadInput, tmp_path: Path) -> None:
+async def test_the_good_records_beside_a_bad_one_are_sent(bad: BadInput, tmp_path: Path) -> None:
     """And the bad one is kept, with the reason that names its field or line."""
     path = tmp_path / f"input{bad.suffix}"
     path.write_bytes(bad.content)
-
-    async def scenario() -> None:
-        state = SandboxState(SandboxConfig())
-        drafter = RowDrafter(state.config.location_id, 0)
-        async with await SqliteOutbox.open(tmp_path / "outbox.db") as outbox:
-            with open_source(str(path), bad.options) as source:
-                drafts = [drafter.draft_of(parsed) for parsed in source]
-            staged = await outbox.stage(drafts, SourcePass())
-            assert staged.staged == len(drafts)
-            assert staged.refused >= 1
-            await outbox.publish()
-            dispatcher = engine_for(state, outbox)
-            for location in await outbox.locations():
-                await dispatcher.open(location)
-            await dispatcher.work()
-        assert len(state.store.messages()) == bad.good == dispatcher.stats.sent
-
-    asyncio.run(scenario())
+    state = SandboxState(SandboxConfig())
+    drafter = RowDrafter(state.config.location_id, 0)
+    async with await SqliteOutbox.open(tmp_path / "outbox.db") as outbox:
+        with open_source(str(path), bad.options) as source:
+            drafts = [drafter.draft_of(parsed) for parsed in source]
+        staged = await outbox.stage(drafts, SourcePass())
+        assert staged.staged == len(drafts)
+        assert staged.refused >= 1
+        await outbox.publish()
+        dispatcher = engine_for(state, outbox)
+        for location in await outbox.locations():
+            await dispatcher.open(location)
+        await dispatcher.work()
+    assert len(state.store.messages()) == bad.good == dispatcher.stats.sent

@@ -120,69 +120,59 @@ def assert_no_slot_leaks(dispatcher: Dispatcher) -> None:
 
 
 @pytest.mark.parametrize("turns", STEPS)
-def test_a_cancelled_run_is_gone_on_with_by_the_next_owner(turns: int, tmp_path: Path) -> None:
+async def test_a_cancelled_run_is_gone_on_with_by_the_next_owner(
+    turns: int, tmp_path: Path
+) -> None:
     """Each record is stored once, wherever the cancellation fell; nothing is left running."""
-
-    async def scenario() -> None:
-        state = SandboxState(SandboxConfig())
-        path = tmp_path / "outbox.db"
-        async with await SqliteOutbox.open(path) as outbox:
-            await stage(outbox, state.config.location_id)
-            dispatcher = await work_on(state, outbox, cancel_after=turns)
-            assert_no_slot_leaks(dispatcher)
-            assert len(asyncio.all_tasks()) == 1
-        async with await SqliteOutbox.open(path) as outbox:
-            await work_on(state, outbox)
-            assert not await outbox.unsent()
-        stored = Counter(message.alt_id for message in state.store.messages())
-        assert stored == Counter(f"r{number}" for number in range(RECORDS))
-
-    asyncio.run(scenario())
+    state = SandboxState(SandboxConfig())
+    path = tmp_path / "outbox.db"
+    async with await SqliteOutbox.open(path) as outbox:
+        await stage(outbox, state.config.location_id)
+        dispatcher = await work_on(state, outbox, cancel_after=turns)
+        assert_no_slot_leaks(dispatcher)
+        assert len(asyncio.all_tasks()) == 1
+    async with await SqliteOutbox.open(path) as outbox:
+        await work_on(state, outbox)
+        assert not await outbox.unsent()
+    stored = Counter(message.alt_id for message in state.store.messages())
+    assert stored == Counter(f"r{number}" for number in range(RECORDS))
 
 
 @pytest.mark.parametrize("turns", STEPS[::4])
-def test_a_cancelled_dispatcher_can_work_again(turns: int) -> None:
+async def test_a_cancelled_dispatcher_can_work_again(turns: int) -> None:
     """The same engine, in the same process: what was in flight is looked for."""
-
-    async def scenario() -> None:
-        state = SandboxState(SandboxConfig())
-        ended: list[Settlement] = []
-        outbox = MemoryOutbox()
-        dispatcher = engine_for(state, outbox, ended.extend)
-        await stage(outbox, state.config.location_id)
-        await dispatcher.open(state.config.location_id)
-        work = asyncio.create_task(dispatcher.work())
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        work.cancel()
-        await asyncio.wait([work])
-        await dispatcher.work()
-        assert_no_slot_leaks(dispatcher)
-        stored = Counter(message.alt_id for message in state.store.messages())
-        assert stored == Counter(f"r{number}" for number in range(RECORDS))
-        assert sum(one.state is State.SENT for one in ended) == RECORDS
-        assert dispatcher.stats.sent == RECORDS
-
-    asyncio.run(scenario())
+    state = SandboxState(SandboxConfig())
+    ended: list[Settlement] = []
+    outbox = MemoryOutbox()
+    dispatcher = engine_for(state, outbox, ended.extend)
+    await stage(outbox, state.config.location_id)
+    await dispatcher.open(state.config.location_id)
+    work = asyncio.create_task(dispatcher.work())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    work.cancel()
+    await asyncio.wait([work])
+    await dispatcher.work()
+    assert_no_slot_leaks(dispatcher)
+    stored = Counter(message.alt_id for message in state.store.messages())
+    assert stored == Counter(f"r{number}" for number in range(RECORDS))
+    assert sum(one.state is State.SENT for one in ended) == RECORDS
+    assert dispatcher.stats.sent == RECORDS
 
 
-def test_a_bug_that_ends_the_run_leaves_what_was_in_flight_in_doubt(tmp_path: Path) -> None:
+async def test_a_bug_that_ends_the_run_leaves_what_was_in_flight_in_doubt(tmp_path: Path) -> None:
     """It may have left: the next run looks for it, and each record is stored once."""
-
-    async def scenario() -> None:
-        state = SandboxState(SandboxConfig())
-        path = tmp_path / "outbox.db"
-        async with await SqliteOutbox.open(path) as outbox:
-            await stage(outbox, state.config.location_id)
-            dispatcher = engine_for(state, outbox, transport=BrokenTransport)
-            await dispatcher.open(state.config.location_id)
-            with pytest.raises(ExceptionGroup):
-                await dispatcher.work()
-            assert state.store.messages()
-        async with await SqliteOutbox.open(path) as outbox:
-            await work_on(state, outbox)
-            assert not await outbox.unsent()
-        stored = Counter(message.alt_id for message in state.store.messages())
-        assert stored == Counter(f"r{number}" for number in range(RECORDS))
-
-    asyncio.run(scenario())
+    state = SandboxState(SandboxConfig())
+    path = tmp_path / "outbox.db"
+    async with await SqliteOutbox.open(path) as outbox:
+        await stage(outbox, state.config.location_id)
+        dispatcher = engine_for(state, outbox, transport=BrokenTransport)
+        await dispatcher.open(state.config.location_id)
+        with pytest.raises(ExceptionGroup):
+            await dispatcher.work()
+        assert state.store.messages()
+    async with await SqliteOutbox.open(path) as outbox:
+        await work_on(state, outbox)
+        assert not await outbox.unsent()
+    stored = Counter(message.alt_id for message in state.store.messages())
+    assert stored == Counter(f"r{number}" for number in range(RECORDS))

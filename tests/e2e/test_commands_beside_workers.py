@@ -67,40 +67,32 @@ def test_retry_dismiss_and_verify_work_beside_workers(postgres_place: str) -> No
 
 
 @pytest.mark.slow
-def test_a_retry_does_not_wait_for_who_is_no_worker(postgres_place: str) -> None:
+async def test_a_retry_does_not_wait_for_who_is_no_worker(postgres_place: str) -> None:
     """Nobody would hand over: it ends with what to do."""
-
-    async def scenario() -> None:
-        await fail(postgres_place)
-        async with (
-            await PostgresOutbox.open(postgres_place) as owner,
-            await PostgresOutbox.open(postgres_place) as other,
-        ):
-            await owner.acquire(LOCATIONS[0])
-            with pytest.raises(OutboxBusyError, match="end it, or wait"):
-                await other.requeue()
-
-    asyncio.run(scenario())
+    await fail(postgres_place)
+    async with (
+        await PostgresOutbox.open(postgres_place) as owner,
+        await PostgresOutbox.open(postgres_place) as other,
+    ):
+        await owner.acquire(LOCATIONS[0])
+        with pytest.raises(OutboxBusyError, match="end it, or wait"):
+            await other.requeue()
 
 
 @pytest.mark.slow
-def test_a_shard_that_is_asked_for_is_surplus(postgres_place: str) -> None:
+async def test_a_shard_that_is_asked_for_is_surplus(postgres_place: str) -> None:
     """Whoever shares the locations sees it at the next look, and has it again after that."""
-
-    async def scenario() -> None:
-        await fail(postgres_place)
-        async with (
-            await PostgresOutbox.open(postgres_place) as owner,
-            await PostgresOutbox.open(postgres_place) as other,
-        ):
-            await owner.join(10.0)
-            assert len((await owner.share()).locations) == 4
-            asking = asyncio.create_task(other.requeue())
-            while not asking.done():
-                await owner.share()
-                await owner.hand_over()
-                await asyncio.sleep(0.01)
-            assert (await asking)[:2] == (8, 8)
-            assert len((await owner.share()).locations) == 4
-
-    asyncio.run(scenario())
+    await fail(postgres_place)
+    async with (
+        await PostgresOutbox.open(postgres_place) as owner,
+        await PostgresOutbox.open(postgres_place) as other,
+    ):
+        await owner.join(10.0)
+        assert len((await owner.share()).locations) == 4
+        asking = asyncio.create_task(other.requeue())
+        while not asking.done():
+            await owner.share()
+            await owner.hand_over()
+            await asyncio.sleep(0.01)
+        assert (await asking)[:2] == (8, 8)
+        assert len((await owner.share()).locations) == 4

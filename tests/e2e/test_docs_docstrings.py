@@ -125,7 +125,7 @@ def names() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it stands, but for the address of the sandbox."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "displayhook", shown)
@@ -134,30 +134,26 @@ def test_an_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "people.csv").write_text("name,phone\nJane Doe,+12125550100\n")
     (tmp_path / "photo.jpg").write_bytes(b"a picture")
     write_jsonl(tmp_path / "history.jsonl", [sms(1)])
-
-    async def run() -> None:
-        config = SandboxConfig(closed=False, contacts=(JANE,), limits=SHORT_PAUSES)
-        async with (
-            Sandbox(config) as sandbox,
-            LeadConnector("t", location_id="loc", base_url=sandbox.url, policy=QUICK) as api,
-            Ingestor(api) as ingestor,
-        ):
-            known = names() | {"api": api, "ingestor": ingestor, "sandbox": sandbox}
-            known["LeadConnector"] = partial(LeadConnector, base_url=sandbox.url, location_id="loc")
-            if "sandbox" in name:
-                known["LeadConnector"] = LeadConnector
-            known["message"] = leadconnector_async.InboundMessage(
-                type="SMS", contact_id="c1", message="hi", direction="inbound"
-            )
-            known["messages"] = [known["message"]]
-            if name.endswith("StoredMessages"):  # which speaks of an exchange of messages
-                sandbox.set_faults(Fault("429", times=1))
-                for text in ("hi", "hello"):
-                    await api.add_inbound_message(
-                        leadconnector_async.InboundMessage(
-                            type="SMS", contact_id=JANE.id, message=text, direction="inbound"
-                        )
+    config = SandboxConfig(closed=False, contacts=(JANE,), limits=SHORT_PAUSES)
+    async with (
+        Sandbox(config) as sandbox,
+        LeadConnector("t", location_id="loc", base_url=sandbox.url, policy=QUICK) as api,
+        Ingestor(api) as ingestor,
+    ):
+        known = names() | {"api": api, "ingestor": ingestor, "sandbox": sandbox}
+        known["LeadConnector"] = partial(LeadConnector, base_url=sandbox.url, location_id="loc")
+        if "sandbox" in name:
+            known["LeadConnector"] = LeadConnector
+        known["message"] = leadconnector_async.InboundMessage(
+            type="SMS", contact_id="c1", message="hi", direction="inbound"
+        )
+        known["messages"] = [known["message"]]
+        if name.endswith("StoredMessages"):  # which speaks of an exchange of messages
+            sandbox.set_faults(Fault("429", times=1))
+            for text in ("hi", "hello"):
+                await api.add_inbound_message(
+                    leadconnector_async.InboundMessage(
+                        type="SMS", contact_id=JANE.id, message=text, direction="inbound"
                     )
-            await run_examples(name, known)
-
-    asyncio.run(run())
+                )
+        await run_examples(name, known)

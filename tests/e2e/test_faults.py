@@ -103,92 +103,72 @@ def test_faults_while_looking_are_survived(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_cannot_be_looked_for_is_told(tmp_path: Path) -> None:
+async def test_what_cannot_be_looked_for_is_told(tmp_path: Path) -> None:
     """Without permission to read, a record in doubt ends as unresolved, not as sent again."""
-
-    async def scenario() -> None:
-        config = SandboxConfig(
-            faults=(Fault("drop", when="after", probability=0.05),),
-            denied_scopes=READ_SCOPES,
-            seed=11,
-        )
-        async with Sandbox(config) as sandbox:
-            asked = records(200)
-            outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db")
-            assert_once_or_told(sandbox, asked, outcomes)
-            unresolved = [o for o in outcomes if isinstance(o, Unresolved)]
-            assert len(unresolved) == sandbox.faults_fired["drop"] > 0
-            assert "looking was refused" in unresolved[0].reason
-
-    asyncio.run(scenario())
+    config = SandboxConfig(
+        faults=(Fault("drop", when="after", probability=0.05),),
+        denied_scopes=READ_SCOPES,
+        seed=11,
+    )
+    async with Sandbox(config) as sandbox:
+        asked = records(200)
+        outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db")
+        assert_once_or_told(sandbox, asked, outcomes)
+        unresolved = [o for o in outcomes if isinstance(o, Unresolved)]
+        assert len(unresolved) == sandbox.faults_fired["drop"] > 0
+        assert "looking was refused" in unresolved[0].reason
 
 
 @pytest.mark.slow
-def test_on_unknown_hold_tells_and_does_not_send_again(tmp_path: Path) -> None:
+async def test_on_unknown_hold_tells_and_does_not_send_again(tmp_path: Path) -> None:
     """``hold``: every doubt becomes an unresolved outcome, without one look."""
-
-    async def scenario() -> None:
-        config = SandboxConfig(faults=(Fault("drop", when="after", probability=0.1),), seed=12)
-        async with Sandbox(config) as sandbox:
-            asked = records(200)
-            policy = replace(QUICK, on_unknown="hold")
-            outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
-            assert_once_or_told(sandbox, asked, outcomes)
-            told = sum(isinstance(outcome, Unresolved) for outcome in outcomes)
-            assert told == sandbox.faults_fired["drop"] > 0
-
-    asyncio.run(scenario())
+    config = SandboxConfig(faults=(Fault("drop", when="after", probability=0.1),), seed=12)
+    async with Sandbox(config) as sandbox:
+        asked = records(200)
+        policy = replace(QUICK, on_unknown="hold")
+        outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
+        assert_once_or_told(sandbox, asked, outcomes)
+        told = sum(isinstance(outcome, Unresolved) for outcome in outcomes)
+        assert told == sandbox.faults_fired["drop"] > 0
 
 
 @pytest.mark.slow
-def test_a_poisoned_record_ends_and_its_lane_goes_on(tmp_path: Path) -> None:
+async def test_a_poisoned_record_ends_and_its_lane_goes_on(tmp_path: Path) -> None:
     """A record that is always answered 500 is given up as not stored; the others are sent."""
-
-    async def scenario() -> None:
-        async with Sandbox(SandboxConfig(faults=(Fault("500", alt_id="r7"),))) as sandbox:
-            asked = records(60, contacts=3)
-            policy = replace(QUICK, attempts=3)
-            outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
-            assert_once_or_told(sandbox, asked, outcomes)
-            failed = [o for o in outcomes if not isinstance(o, Sent)]
-            assert [o.key for o in failed] == ["r7"]
-            assert sandbox.faults_fired["500"] == 3
-
-    asyncio.run(scenario())
+    async with Sandbox(SandboxConfig(faults=(Fault("500", alt_id="r7"),))) as sandbox:
+        asked = records(60, contacts=3)
+        policy = replace(QUICK, attempts=3)
+        outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
+        assert_once_or_told(sandbox, asked, outcomes)
+        failed = [o for o in outcomes if not isinstance(o, Sent)]
+        assert [o.key for o in failed] == ["r7"]
+        assert sandbox.faults_fired["500"] == 3
 
 
 @pytest.mark.slow
-def test_a_host_that_is_down_pauses_everything_and_comes_back(tmp_path: Path) -> None:
+async def test_a_host_that_is_down_pauses_everything_and_comes_back(tmp_path: Path) -> None:
     """Connections are refused for a while: no record is charged, and the run goes on by itself."""
-
-    async def scenario() -> None:
-        fault = Fault("down", nth=(50,), seconds=0.4)
-        async with Sandbox(SandboxConfig(faults=(fault,))) as sandbox:
-            asked = records(200)
-            policy = replace(QUICK, attempts=2)
-            outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
-            assert_once_or_told(sandbox, asked, outcomes)
-            assert all(isinstance(outcome, Sent) for outcome in outcomes)
-
-    asyncio.run(scenario())
+    fault = Fault("down", nth=(50,), seconds=0.4)
+    async with Sandbox(SandboxConfig(faults=(fault,))) as sandbox:
+        asked = records(200)
+        policy = replace(QUICK, attempts=2)
+        outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
+        assert_once_or_told(sandbox, asked, outcomes)
+        assert all(isinstance(outcome, Sent) for outcome in outcomes)
 
 
 @pytest.mark.slow
-def test_a_quota_that_others_use_too_costs_time_and_no_record(tmp_path: Path) -> None:
+async def test_a_quota_that_others_use_too_costs_time_and_no_record(tmp_path: Path) -> None:
     """429s charge no record an attempt, whoever caused them."""
-
-    async def scenario() -> None:
-        limits = Limits(window="sliding", max=60, interval=0.1)
-        async with Sandbox(SandboxConfig(limits=limits)) as sandbox:
-            asked = records(100)
-            policy = replace(QUICK, attempts=1)
-            importing = asyncio.create_task(
-                import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
-            )
-            while not importing.done():
-                sandbox.consume(n=5)
-                await asyncio.wait([importing], timeout=0.02)
-            assert_once_or_told(sandbox, asked, importing.result())
-            assert all(isinstance(outcome, Sent) for outcome in importing.result())
-
-    asyncio.run(scenario())
+    limits = Limits(window="sliding", max=60, interval=0.1)
+    async with Sandbox(SandboxConfig(limits=limits)) as sandbox:
+        asked = records(100)
+        policy = replace(QUICK, attempts=1)
+        importing = asyncio.create_task(
+            import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
+        )
+        while not importing.done():
+            sandbox.consume(n=5)
+            await asyncio.wait([importing], timeout=0.02)
+        assert_once_or_told(sandbox, asked, importing.result())
+        assert all(isinstance(outcome, Sent) for outcome in importing.result())

@@ -88,102 +88,78 @@ async def _imported(sandbox: SandboxThread, path: Path, *, private: bool = True)
         return await import_files(api, [path], outbox=path.with_suffix(".db"), options=options)
 
 
-def test_files_are_fetched_once_and_sent_as_files(tmp_path: Path) -> None:
+async def test_files_are_fetched_once_and_sent_as_files(tmp_path: Path) -> None:
     """Redirects followed, types named; a URL that has expired since stops no second run."""
-
-    async def run() -> None:
-        async with serving() as files:
-            with SandboxThread() as sandbox:
-                names = ["a.pdf", "a.pdf", "to-file", "media", "odd.heic"]
-                path = _written(tmp_path / "a.csv", *(f"{files.url}/{name}" for name in names))
-                summary = await _imported(sandbox, path)
-                assert (summary.sent, summary.failed) == (5, 0)
-                assert sorted(files.asked) == ["a.pdf", "b.pdf", "media", "odd.heic", "to-file"]
-                sent = [one.fields["attachments"][0] for one in sandbox.messages]
-                assert not any(files.url in url for url in sent)
-                assert {url.rpartition(".")[2] for url in sent} == {"pdf", "png", "zip"}
-                files.gone = True
-                again = await _imported(sandbox, path)
-            assert (again.sent, again.failed, again.skipped) == (0, 0, 5)
-
-    asyncio.run(run())
+    async with serving() as files:
+        with SandboxThread() as sandbox:
+            names = ["a.pdf", "a.pdf", "to-file", "media", "odd.heic"]
+            path = _written(tmp_path / "a.csv", *(f"{files.url}/{name}" for name in names))
+            summary = await _imported(sandbox, path)
+            assert (summary.sent, summary.failed) == (5, 0)
+            assert sorted(files.asked) == ["a.pdf", "b.pdf", "media", "odd.heic", "to-file"]
+            sent = [one.fields["attachments"][0] for one in sandbox.messages]
+            assert not any(files.url in url for url in sent)
+            assert {url.rpartition(".")[2] for url in sent} == {"pdf", "png", "zip"}
+            files.gone = True
+            again = await _imported(sandbox, path)
+        assert (again.sent, again.failed, again.skipped) == (0, 0, 5)
 
 
-def test_what_was_sent_in_one_location_is_fetched_for_another(tmp_path: Path) -> None:
+async def test_what_was_sent_in_one_location_is_fetched_for_another(tmp_path: Path) -> None:
     """The file is gone with the first one's end; there it is known all the same."""
-
-    async def run() -> None:
-        async with serving() as files:
-            path = _written(tmp_path / "a.csv", f"{files.url}/a.pdf")
-            with SandboxThread(SandboxConfig(tokens={"one": "L1", "two": "L2"})) as sandbox:
-                for token, location in (("one", "L1"), ("two", "L2"), ("one", "L1")):
-                    async with LeadConnector(
-                        token, location_id=location, base_url=sandbox.url
-                    ) as api:
-                        options = SourceOptions(fetch_attachments=True, fetch_private=True)
-                        outbox = tmp_path / "a.db"
-                        done = await import_files(api, [path], outbox=outbox, options=options)
-                    assert done.failed == 0
-                assert len(sandbox.messages) == len(files.asked) == 2
-
-    asyncio.run(run())
+    async with serving() as files:
+        path = _written(tmp_path / "a.csv", f"{files.url}/a.pdf")
+        with SandboxThread(SandboxConfig(tokens={"one": "L1", "two": "L2"})) as sandbox:
+            for token, location in (("one", "L1"), ("two", "L2"), ("one", "L1")):
+                async with LeadConnector(token, location_id=location, base_url=sandbox.url) as api:
+                    options = SourceOptions(fetch_attachments=True, fetch_private=True)
+                    outbox = tmp_path / "a.db"
+                    done = await import_files(api, [path], outbox=outbox, options=options)
+                assert done.failed == 0
+            assert len(sandbox.messages) == len(files.asked) == 2
 
 
-def test_what_was_fetched_for_a_line_that_is_refused_is_fetched_again(tmp_path: Path) -> None:
+async def test_what_was_fetched_for_a_line_that_is_refused_is_fetched_again(tmp_path: Path) -> None:
     """Once the line is mended: its file was removed at the end of the run, and nobody had it."""
-
-    async def run() -> None:
-        async with serving() as files:
-            with SandboxThread() as sandbox:
-                path = _written(tmp_path / "a.csv", f"{files.url}/a.pdf")
-                good = path.read_text()
-                path.write_text(good.replace("inbound", ""))
-                assert (await _imported(sandbox, path)).failed == 1
-                path.write_text(good)
-                assert (await _imported(sandbox, path)).sent == 1
-                assert files.asked == ["a.pdf", "a.pdf"]
-
-    asyncio.run(run())
+    async with serving() as files:
+        with SandboxThread() as sandbox:
+            path = _written(tmp_path / "a.csv", f"{files.url}/a.pdf")
+            good = path.read_text()
+            path.write_text(good.replace("inbound", ""))
+            assert (await _imported(sandbox, path)).failed == 1
+            path.write_text(good)
+            assert (await _imported(sandbox, path)).sent == 1
+            assert files.asked == ["a.pdf", "a.pdf"]
 
 
-def test_what_cannot_be_fetched_fails_with_its_line(tmp_path: Path) -> None:
+async def test_what_cannot_be_fetched_fails_with_its_line(tmp_path: Path) -> None:
     """And the reason, which holds nothing of the URL; the others are sent."""
-
-    async def run() -> None:
-        async with serving() as files:
-            with SandboxThread() as sandbox:
-                names = ["a.pdf", "gone.jpg", "large.jpg", "page", "to-ftp", "to-to"]
-                path = _written(tmp_path / "a.csv", *(f"{files.url}/{name}" for name in names))
-                summary = await _imported(sandbox, path)
-        assert (summary.sent, summary.failed) == (1, 5)
-        told = {reason.lines[0].rpartition(":")[2]: reason.reason for reason in summary.by_reason}
-        for line, why in {
-            "3": "(the answer was 404)",
-            "4": "(it is larger than the 5 MB that the API takes)",
-            "5": "(a web page came, and no file)",
-            "6": "(a redirect to another scheme than http and https)",
-            "7": "(more than 5 redirects)",
-        }.items():
-            assert told[line].startswith(
-                f"attachments item 1 could not be fetched {why}: put the file"
-            )
-        assert files.url not in str(told)
-
-    asyncio.run(run())
+    async with serving() as files:
+        with SandboxThread() as sandbox:
+            names = ["a.pdf", "gone.jpg", "large.jpg", "page", "to-ftp", "to-to"]
+            path = _written(tmp_path / "a.csv", *(f"{files.url}/{name}" for name in names))
+            summary = await _imported(sandbox, path)
+    assert (summary.sent, summary.failed) == (1, 5)
+    told = {reason.lines[0].rpartition(":")[2]: reason.reason for reason in summary.by_reason}
+    for line, why in {
+        "3": "(the answer was 404)",
+        "4": "(it is larger than the 5 MB that the API takes)",
+        "5": "(a web page came, and no file)",
+        "6": "(a redirect to another scheme than http and https)",
+        "7": "(more than 5 redirects)",
+    }.items():
+        assert told[line].startswith(f"attachments item 1 could not be fetched {why}: put the file")
+    assert files.url not in str(told)
 
 
 @pytest.mark.slow
-def test_few_are_fetched_at_once(tmp_path: Path) -> None:
+async def test_few_are_fetched_at_once(tmp_path: Path) -> None:
     """Whatever a batch holds."""
-
-    async def run() -> None:
-        async with serving() as files:
-            with SandboxThread() as sandbox:
-                urls = [f"{files.url}/{n}.pdf" for n in range(40)]
-                assert (await _imported(sandbox, _written(tmp_path / "a.csv", *urls))).sent == 40
-            assert files.most_at_once <= 4
-
-    asyncio.run(run())
+    async with serving() as files:
+        with SandboxThread() as sandbox:
+            urls = [f"{files.url}/{n}.pdf" for n in range(40)]
+            assert (await _imported(sandbox, _written(tmp_path / "a.csv", *urls))).sent == 40
+        assert files.most_at_once <= 4
 
 
 @pytest.mark.parametrize(
@@ -194,15 +170,11 @@ def test_few_are_fetched_at_once(tmp_path: Path) -> None:
         *("[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fc00::1]"),
     ],
 )
-def test_nothing_is_fetched_from_a_private_address(host: str) -> None:
+async def test_nothing_is_fetched_from_a_private_address(host: str) -> None:
     """However it is written, by a name or a number; and nothing is connected to."""
-
-    async def run() -> None:
-        async with Downloads() as downloads:
-            with pytest.raises(DownloadError, match="is not a public one: give --fetch-private"):
-                await downloads.fetch(f"http://{host}:9/a.jpg", 10)
-
-    asyncio.run(run())
+    async with Downloads() as downloads:
+        with pytest.raises(DownloadError, match="is not a public one: give --fetch-private"):
+            await downloads.fetch(f"http://{host}:9/a.jpg", 10)
 
 
 def test_the_command_fetches_when_it_is_told_to(tmp_path: Path) -> None:

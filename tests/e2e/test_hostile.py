@@ -84,15 +84,11 @@ def test_what_is_no_receipt_is_a_refusal(kind: FaultKind, tmp_path: Path) -> Non
     assert len(outcomes) == 80
 
 
-def test_a_redirect_takes_the_token_nowhere(tmp_path: Path) -> None:
+async def test_a_redirect_takes_the_token_nowhere(tmp_path: Path) -> None:
     """The other host sees no request at all."""
-
-    async def scenario() -> None:
-        async with Sandbox() as elsewhere:
-            fault = Fault("redirect_307", target=f"{elsewhere.url}/conversations/messages/inbound")
-            async with Sandbox(SandboxConfig(faults=(fault,))) as sandbox:
-                outcomes = await import_into(sandbox, records(5), tmp_path / "outbox.db")
-            assert all(isinstance(outcome, Rejected) for outcome in outcomes)
-            assert not elsewhere.requests
-
-    asyncio.run(scenario())
+    async with Sandbox() as elsewhere:
+        fault = Fault("redirect_307", target=f"{elsewhere.url}/conversations/messages/inbound")
+        async with Sandbox(SandboxConfig(faults=(fault,))) as sandbox:
+            outcomes = await import_into(sandbox, records(5), tmp_path / "outbox.db")
+        assert all(isinstance(outcome, Rejected) for outcome in outcomes)
+        assert not elsewhere.requests

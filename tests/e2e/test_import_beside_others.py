@@ -223,32 +223,30 @@ def test_progress_shows_what_others_settle(tmp_path: Path, postgres_place: str) 
 
 
 @pytest.mark.full
-def test_a_call_that_is_cancelled_is_gone_on_with(tmp_path: Path, postgres_place: str) -> None:
+async def test_a_call_that_is_cancelled_is_gone_on_with(
+    tmp_path: Path, postgres_place: str
+) -> None:
     """It settles what is known and lets go of its locations; nothing is sent twice."""
     file = write_jsonl(tmp_path / "h", [sms(n) for n in range(500)])
     latency = Latency(up=0.02, down=0.02)
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(SandboxConfig(latency=latency)) as sandbox,
-            LeadConnector(
-                sandbox.token,
-                location_id=sandbox.location_id,
-                base_url=sandbox.url,
-                limit=None,
-                timeouts=Timeouts(read=5.0),
-                policy=Policy(look_after=(0.5, 1.0)),
-            ) as api,
-        ):
-            call = asyncio.create_task(import_files(api, [file], outbox=postgres_place))
-            while len(sandbox.messages) < 20:  # noqa: ASYNC110 - the sandbox tells nobody
-                await asyncio.sleep(0.01)
-            call.cancel()
-            await asyncio.wait([call])
-            assert call.cancelled()
-            summary = await import_files(api, [file], outbox=postgres_place)
-            assert (summary.sent + summary.sent_before, summary.pending) == (500, 0)
-            assert set(how_often(sandbox).values()) == {1}
-            assert len(sandbox.messages) == 500
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(SandboxConfig(latency=latency)) as sandbox,
+        LeadConnector(
+            sandbox.token,
+            location_id=sandbox.location_id,
+            base_url=sandbox.url,
+            limit=None,
+            timeouts=Timeouts(read=5.0),
+            policy=Policy(look_after=(0.5, 1.0)),
+        ) as api,
+    ):
+        call = asyncio.create_task(import_files(api, [file], outbox=postgres_place))
+        while len(sandbox.messages) < 20:  # noqa: ASYNC110 - the sandbox tells nobody
+            await asyncio.sleep(0.01)
+        call.cancel()
+        await asyncio.wait([call])
+        assert call.cancelled()
+        summary = await import_files(api, [file], outbox=postgres_place)
+        assert (summary.sent + summary.sent_before, summary.pending) == (500, 0)
+        assert set(how_often(sandbox).values()) == {1}
+        assert len(sandbox.messages) == 500

@@ -70,34 +70,28 @@ class OneIsWrong:
 
 
 @PLACES
-def test_a_location_that_is_refused_takes_no_room_from_others(
+async def test_a_location_that_is_refused_takes_no_room_from_others(
     tmp_path: Path, *, durable: bool
 ) -> None:
     """Whoever was told that a message cannot be sent now waits no more, and nothing is in hand."""
-
-    async def scenario() -> None:
-        config = SandboxConfig(tokens={"good": "here", "right": "there"}, closed=False)
-        async with (
-            Sandbox(config) as sandbox,
-            LeadConnector(
-                OneIsWrong(), location_id="here", base_url=sandbox.url, limit=None
-            ) as api,
-            Ingestor(api, outbox=tmp_path / "o.db" if durable else None, buffer=2) as ingestor,
-        ):
-            for record in records(7):
-                with pytest.raises(AccessError):
-                    await ingestor.submit(record)
-            assert ingestor.in_hand == 0
-            (elsewhere,) = records(1)
-            elsewhere = replace(elsewhere, location_id="there")
-            assert isinstance(await ingestor.submit(elsewhere), Sent)
-            assert ingestor.snapshot().locations["here"].pending == 7
-
-    asyncio.run(scenario())
+    config = SandboxConfig(tokens={"good": "here", "right": "there"}, closed=False)
+    async with (
+        Sandbox(config) as sandbox,
+        LeadConnector(OneIsWrong(), location_id="here", base_url=sandbox.url, limit=None) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None, buffer=2) as ingestor,
+    ):
+        for record in records(7):
+            with pytest.raises(AccessError):
+                await ingestor.submit(record)
+        assert ingestor.in_hand == 0
+        (elsewhere,) = records(1)
+        elsewhere = replace(elsewhere, location_id="there")
+        assert isinstance(await ingestor.submit(elsewhere), Sent)
+        assert ingestor.snapshot().locations["here"].pending == 7
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_token_with_the_end_of_its_line_stops_its_location_alone(*, direct: bool) -> None:
+async def test_a_token_with_the_end_of_its_line_stops_its_location_alone(*, direct: bool) -> None:
     """Read from a file, say. The others go on, and nothing says what it is."""
 
     class Files:
@@ -107,28 +101,23 @@ def test_a_token_with_the_end_of_its_line_stops_its_location_alone(*, direct: bo
         async def renew(self, location_id: str, refused: str) -> str | None:
             return None if refused else location_id
 
-    async def scenario() -> None:
-        here, there = (
-            replace(record, location_id=where)
-            for record, where in zip(records(2), ("here", "there"), strict=True)
-        )
-        config = SandboxConfig(tokens={"right-token": "there"}, closed=False)
-        async with (
-            aiohttp.ClientSession() as session,
-            Sandbox(config) as sandbox,
-            LeadConnector(
-                Files(), base_url=sandbox.url, session=None if direct else session
-            ) as api,
-            Ingestor(api) as ingestor,
-        ):
-            with pytest.raises(AccessError, match=r"no token: .* such as a line's end") as told:
-                await ingestor.submit(here)
-            assert "right-token" not in str(told.value)
-            assert isinstance(await ingestor.submit(there), Sent)
-            with pytest.raises(AccessError, match="no token"):
-                await api.add_inbound_message(here.message, location_id="here")
-
-    asyncio.run(scenario())
+    here, there = (
+        replace(record, location_id=where)
+        for record, where in zip(records(2), ("here", "there"), strict=True)
+    )
+    config = SandboxConfig(tokens={"right-token": "there"}, closed=False)
+    async with (
+        aiohttp.ClientSession() as session,
+        Sandbox(config) as sandbox,
+        LeadConnector(Files(), base_url=sandbox.url, session=None if direct else session) as api,
+        Ingestor(api) as ingestor,
+    ):
+        with pytest.raises(AccessError, match=r"no token: .* such as a line's end") as told:
+            await ingestor.submit(here)
+        assert "right-token" not in str(told.value)
+        assert isinstance(await ingestor.submit(there), Sent)
+        with pytest.raises(AccessError, match="no token"):
+            await api.add_inbound_message(here.message, location_id="here")
 
 
 class SlowToBegin(MemoryOutbox):
@@ -191,22 +180,18 @@ class AtFault(MemoryOutbox):
         return await super().submit(draft)
 
 
-def test_a_record_at_fault_fails_its_caller_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_record_at_fault_fails_its_caller_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who called in the same moment get their outcomes, and nothing is left in hand."""
     monkeypatch.setattr("leadconnector_async.ingestor.MemoryOutbox", AtFault)
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api) as ingestor,
-        ):
-            calls = [ingestor.submit(record) for record in records(3)]
-            ends = await asyncio.gather(*calls, return_exceptions=True)
-            assert [type(end) for end in ends] == [Sent, ValueError, Sent]
-            assert ingestor.in_hand == 0
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api) as ingestor,
+    ):
+        calls = [ingestor.submit(record) for record in records(3)]
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(end) for end in ends] == [Sent, ValueError, Sent]
+        assert ingestor.in_hand == 0
 
 
 def test_a_submission_is_claimed_in_the_commit_that_stages_it(
@@ -239,186 +224,158 @@ def test_a_submission_is_claimed_in_the_commit_that_stages_it(
     assert jobs.index("settle") == 1
 
 
-def test_a_submission_within_a_run_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_submission_within_a_run_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is left early sends nothing more, and whoever waits is told."""
     outbox = SlowToBegin()
     monkeypatch.setattr("leadconnector_async.ingestor.MemoryOutbox", lambda: outbox)
-
-    async def scenario() -> None:
-        first, second = records(2)
-        once = RateLimit(1, 3_600.0, None)
-        silent = replace(OPEN, limits=Limits(window="off", headers=False))
-        async with (
-            Sandbox(silent) as sandbox,
-            LeadConnector("t", location_id="here", base_url=sandbox.url, limit=once) as api,
-            Ingestor(api) as ingestor,
-            aclosing(ingestor.run([first])) as outcomes,
-        ):
-            running = asyncio.create_task(anext(outcomes))
-            assert isinstance(await running, Sent)
-            call = asyncio.create_task(ingestor.submit(second))
-            await outbox.was_given.wait()
-            await outcomes.aclose()
-            async with asyncio.timeout(30):
-                with pytest.raises(NotSentError):
-                    await call
-
-    asyncio.run(scenario())
+    first, second = records(2)
+    once = RateLimit(1, 3_600.0, None)
+    silent = replace(OPEN, limits=Limits(window="off", headers=False))
+    async with (
+        Sandbox(silent) as sandbox,
+        LeadConnector("t", location_id="here", base_url=sandbox.url, limit=once) as api,
+        Ingestor(api) as ingestor,
+        aclosing(ingestor.run([first])) as outcomes,
+    ):
+        running = asyncio.create_task(anext(outcomes))
+        assert isinstance(await running, Sent)
+        call = asyncio.create_task(ingestor.submit(second))
+        await outbox.was_given.wait()
+        await outcomes.aclose()
+        async with asyncio.timeout(30):
+            with pytest.raises(NotSentError):
+                await call
 
 
-def test_a_submission_while_a_run_stages_is_sent_beside_it(
+async def test_a_submission_while_a_run_stages_is_sent_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaints: list[dict[str, Any]]
 ) -> None:
     """What the run has staged waits until all is there, then goes out by date; each is told."""
     monkeypatch.setattr("leadconnector_async.records.builder.STAGE_BATCH", 2)
+    watch(complaints)
+    *staged, submitted = sorted(records(9, contacts=1), key=lambda record: record.id or "")
+    beside = replace(submitted, message=replace(submitted.message, contact_id="another"))
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "outbox.db") as ingestor,
+    ):
 
-    async def scenario() -> None:
-        watch(complaints)
-        *staged, submitted = sorted(records(9, contacts=1), key=lambda record: record.id or "")
-        beside = replace(submitted, message=replace(submitted.message, contact_id="another"))
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api, outbox=tmp_path / "outbox.db") as ingestor,
-        ):
+        async def source() -> AsyncIterator[Record]:
+            for number, record in enumerate(reversed(staged)):
+                if number == 5:
+                    assert isinstance(await ingestor.submit(beside), Sent)
+                    assert len(sandbox.messages) == 1
+                yield record
 
-            async def source() -> AsyncIterator[Record]:
-                for number, record in enumerate(reversed(staged)):
-                    if number == 5:
-                        assert isinstance(await ingestor.submit(beside), Sent)
-                        assert len(sandbox.messages) == 1
-                    yield record
-
-            async with asyncio.timeout(30):
-                outcomes = [outcome async for outcome in ingestor.run(source())]
-            assert {outcome.key for outcome in outcomes} == {record.id for record in staged}
-            dates = [stored.date for stored in sandbox.messages[1:]]
-            assert dates == sorted(dates)
-            assert len(dates) == len(staged)
-
-    asyncio.run(scenario())
+        async with asyncio.timeout(30):
+            outcomes = [outcome async for outcome in ingestor.run(source())]
+        assert {outcome.key for outcome in outcomes} == {record.id for record in staged}
+        dates = [stored.date for stored in sandbox.messages[1:]]
+        assert dates == sorted(dates)
+        assert len(dates) == len(staged)
 
 
-def test_a_run_that_is_cancelled_as_it_begins_to_send_leaves_nothing_at_work(
+async def test_a_run_that_is_cancelled_as_it_begins_to_send_leaves_nothing_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor what a `submit` has begun beside it, of which nobody would know any more."""
     publish, calls = SqliteOutbox.publish, []
+    sends = asyncio.Event()
 
-    async def scenario() -> None:
-        sends = asyncio.Event()
+    async def hold(outbox: SqliteOutbox) -> None:
+        calls.append(outbox)
+        if len(calls) > 1:  # the first is of the staging
+            sends.set()
+            await asyncio.Event().wait()
+        await publish(outbox)
 
-        async def hold(outbox: SqliteOutbox) -> None:
-            calls.append(outbox)
-            if len(calls) > 1:  # the first is of the staging
-                sends.set()
-                await asyncio.Event().wait()
-            await publish(outbox)
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "outbox.db") as ingestor,
+    ):
 
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api, outbox=tmp_path / "outbox.db") as ingestor,
-        ):
+        async def source() -> AsyncIterator[Record]:
+            first, *rest = records(5)
+            assert isinstance(await ingestor.submit(first), Sent)
+            monkeypatch.setattr(SqliteOutbox, "publish", hold)
+            for record in rest:
+                yield record
 
-            async def source() -> AsyncIterator[Record]:
-                first, *rest = records(5)
-                assert isinstance(await ingestor.submit(first), Sent)
-                monkeypatch.setattr(SqliteOutbox, "publish", hold)
-                for record in rest:
-                    yield record
-
-            run = asyncio.create_task(anext(ingestor.run(source())))
-            async with asyncio.timeout(30):
-                await sends.wait()
-            run.cancel()
-            with suppress(asyncio.CancelledError):
-                await run
-            assert not [task for task in asyncio.all_tasks() if "Dispatcher.work" in repr(task)]
-
-    asyncio.run(scenario())
+        run = asyncio.create_task(anext(ingestor.run(source())))
+        async with asyncio.timeout(30):
+            await sends.wait()
+        run.cancel()
+        with suppress(asyncio.CancelledError):
+            await run
+        assert not [task for task in asyncio.all_tasks() if "Dispatcher.work" in repr(task)]
 
 
 @PLACES
-def test_the_error_of_a_location_does_not_grow(tmp_path: Path, *, durable: bool) -> None:
+async def test_the_error_of_a_location_does_not_grow(tmp_path: Path, *, durable: bool) -> None:
     """Whoever is told raises one of its own: a traceback holds all frames that it went through."""
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(SandboxConfig(tokens={"good": "here"}, closed=False)) as sandbox,
-            LeadConnector("bad", location_id="here", base_url=sandbox.url) as api,
-            Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
-        ):
-            depths = []
-            for record in records(4):
-                with pytest.raises(AccessError) as told:
-                    await ingestor.submit(record)
-                depths.append(len(told.traceback))
-            calls = [ingestor.submit(record) for record in records(8)[4:]]
-            for error in await asyncio.gather(*calls, return_exceptions=True):
-                assert isinstance(error, AccessError)
-                depths.append(len(list(walk_tb(error.__traceback__))))
-            assert max(depths[:4]) == min(depths[:4])
-            assert max(depths[4:]) == min(depths[4:])
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(SandboxConfig(tokens={"good": "here"}, closed=False)) as sandbox,
+        LeadConnector("bad", location_id="here", base_url=sandbox.url) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+    ):
+        depths = []
+        for record in records(4):
+            with pytest.raises(AccessError) as told:
+                await ingestor.submit(record)
+            depths.append(len(told.traceback))
+        calls = [ingestor.submit(record) for record in records(8)[4:]]
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(error, AccessError)
+            depths.append(len(list(walk_tb(error.__traceback__))))
+        assert max(depths[:4]) == min(depths[:4])
+        assert max(depths[4:]) == min(depths[4:])
 
 
-def test_in_a_database_pending_is_what_is_waited_for(postgres_place: str) -> None:
+async def test_in_a_database_pending_is_what_is_waited_for(postgres_place: str) -> None:
     """Not what this process holds for a location that has stopped, and nobody waits for."""
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(SandboxConfig(tokens={"good": "here"}, closed=False)) as sandbox,
-            LeadConnector("bad", location_id="here", base_url=sandbox.url) as api,
-            Ingestor(api, outbox=postgres_place) as ingestor,
-        ):
-            with pytest.raises(AccessError):
-                await ingestor.submit(records(1)[0])
-            assert ingestor.snapshot().pending == 0
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(SandboxConfig(tokens={"good": "here"}, closed=False)) as sandbox,
+        LeadConnector("bad", location_id="here", base_url=sandbox.url) as api,
+        Ingestor(api, outbox=postgres_place) as ingestor,
+    ):
+        with pytest.raises(AccessError):
+            await ingestor.submit(records(1)[0])
+        assert ingestor.snapshot().pending == 0
 
 
 @pytest.mark.slow
-def test_an_opening_that_is_cancelled_owns_nothing(tmp_path: Path) -> None:
+async def test_an_opening_that_is_cancelled_owns_nothing(tmp_path: Path) -> None:
     """The same ingestor, and any other, opens it at once, wherever the cancellation fell."""
-
-    async def scenario() -> None:
-        async with LeadConnector("t", location_id="here") as api:
-            for moment in range(30):
-                path = tmp_path / f"{moment}.db"
-                ingestor = Ingestor(api, outbox=path)
-                opening = asyncio.create_task(ingestor.__aenter__())
-                for _ in range(moment):
-                    await asyncio.sleep(0.0005)
-                opening.cancel()
-                await asyncio.wait([opening])
-                if opening.cancelled():
-                    async with ingestor:
-                        pass
-                else:
-                    await ingestor.__aexit__(None, None, None)
-                async with Ingestor(api, outbox=path):
+    async with LeadConnector("t", location_id="here") as api:
+        for moment in range(30):
+            path = tmp_path / f"{moment}.db"
+            ingestor = Ingestor(api, outbox=path)
+            opening = asyncio.create_task(ingestor.__aenter__())
+            for _ in range(moment):
+                await asyncio.sleep(0.0005)
+            opening.cancel()
+            await asyncio.wait([opening])
+            if opening.cancelled():
+                async with ingestor:
                     pass
-
-    asyncio.run(scenario())
+            else:
+                await ingestor.__aexit__(None, None, None)
+            async with Ingestor(api, outbox=path):
+                pass
 
 
 @PLACES
-def test_an_ingestor_is_opened_once_at_a_time(tmp_path: Path, *, durable: bool) -> None:
+async def test_an_ingestor_is_opened_once_at_a_time(tmp_path: Path, *, durable: bool) -> None:
     """The second opening says so, and the first goes on; after its end it is opened again."""
-
-    async def scenario() -> None:
-        async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
-            ingestor = Ingestor(api, outbox=tmp_path / "o.db" if durable else None)
-            for record in records(2):
-                async with ingestor:
-                    with pytest.raises(RuntimeError, match="is open already"):
-                        await ingestor.__aenter__()
-                    assert isinstance(await ingestor.submit(record), Sent)
-
-    asyncio.run(scenario())
+    async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
+        ingestor = Ingestor(api, outbox=tmp_path / "o.db" if durable else None)
+        for record in records(2):
+            async with ingestor:
+                with pytest.raises(RuntimeError, match="is open already"):
+                    await ingestor.__aenter__()
+                assert isinstance(await ingestor.submit(record), Sent)
 
 
 def test_before_it_is_open_an_ingestor_says_so() -> None:
@@ -429,7 +386,7 @@ def test_before_it_is_open_an_ingestor_says_so() -> None:
             ask()
 
 
-def test_another_loop_is_told_how_to_call() -> None:
+async def test_another_loop_is_told_how_to_call() -> None:
     """As of a thread of a pool: the message would be sent, and its caller told that it failed."""
 
     async def elsewhere(ingestor: Ingestor) -> None:
@@ -438,69 +395,58 @@ def test_another_loop_is_told_how_to_call() -> None:
         with pytest.raises(RuntimeError, match="run_coroutine_threadsafe"):
             await anext(ingestor.run(records(1)))
 
-    async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api) as ingestor,
-        ):
-            await loop.run_in_executor(None, lambda: asyncio.run(elsewhere(ingestor)))
-            assert sandbox.messages == []
-            call = partial(asyncio.run_coroutine_threadsafe, ingestor.submit(records(1)[0]), loop)
-            told = await loop.run_in_executor(None, lambda: call().result(30))
-            assert isinstance(told, Sent)
-
-    asyncio.run(scenario())
+    loop = asyncio.get_running_loop()
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api) as ingestor,
+    ):
+        await loop.run_in_executor(None, lambda: asyncio.run(elsewhere(ingestor)))
+        assert sandbox.messages == []
+        call = partial(asyncio.run_coroutine_threadsafe, ingestor.submit(records(1)[0]), loop)
+        told = await loop.run_in_executor(None, lambda: call().result(30))
+        assert isinstance(told, Sent)
 
 
-def test_a_run_that_is_left_early_is_told_how_to_end() -> None:
+async def test_a_run_that_is_left_early_is_told_how_to_end() -> None:
     """By a `break`: Python ends its generator in a later turn of the loop."""
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api) as ingestor,
-        ):
-            left = ingestor.run(records(5))
-            async for _ in left:
-                break
-            with pytest.raises(RuntimeError, match=r"contextlib\.aclosing"):
-                await anext(ingestor.run(records(5)))
-            await left.aclose()
-            assert len([outcome async for outcome in ingestor.run(records(5))]) == 5
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api) as ingestor,
+    ):
+        left = ingestor.run(records(5))
+        async for _ in left:
+            break
+        with pytest.raises(RuntimeError, match=r"contextlib\.aclosing"):
+            await anext(ingestor.run(records(5)))
+        await left.aclose()
+        assert len([outcome async for outcome in ingestor.run(records(5))]) == 5
 
 
 @pytest.mark.slow
 @PLACES
-def test_a_submission_ends_though_the_ingestor_is_closed_meanwhile(
+async def test_a_submission_ends_though_the_ingestor_is_closed_meanwhile(
     tmp_path: Path, complaints: list[dict[str, Any]], *, durable: bool
 ) -> None:
     """Sent, or told why not; also one that waits for room, whenever it is closed."""
-
-    async def scenario() -> None:
-        watch(complaints)
-        async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
-            for turns in range(25):
-                path = tmp_path / f"{turns}.db" if durable else None
-                async with Ingestor(api, outbox=path, buffer=3) as ingestor:
-                    calls = [asyncio.create_task(ingestor.submit(one)) for one in records(6)]
-                    for _ in range(turns):
-                        await asyncio.sleep(0.0002)
-                async with asyncio.timeout(30):
-                    ends = await asyncio.gather(*calls, return_exceptions=True)
-                assert all(isinstance(end, Sent | NotSentError | ClosedError) for end in ends), ends
-                assert ingestor.in_hand == 0
-
-    asyncio.run(scenario())
+    watch(complaints)
+    async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
+        for turns in range(25):
+            path = tmp_path / f"{turns}.db" if durable else None
+            async with Ingestor(api, outbox=path, buffer=3) as ingestor:
+                calls = [asyncio.create_task(ingestor.submit(one)) for one in records(6)]
+                for _ in range(turns):
+                    await asyncio.sleep(0.0002)
+            async with asyncio.timeout(30):
+                ends = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(end, Sent | NotSentError | ClosedError) for end in ends), ends
+            assert ingestor.in_hand == 0
 
 
 @pytest.mark.slow
 @PLACES
-def test_what_is_cancelled_leaves_no_complaint(
+async def test_what_is_cancelled_leaves_no_complaint(
     tmp_path: Path, complaints: list[dict[str, Any]], *, durable: bool
 ) -> None:
     """Neither of a caller who does not wait any more, nor of a run that sends."""
@@ -513,88 +459,73 @@ def test_what_is_cancelled_leaves_no_complaint(
                 async for _ in ingestor.run(records(12)):
                     pass
 
-    async def scenario() -> None:
-        watch(complaints)
-        async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
-            for turns in range(40):
-                path = tmp_path / f"{turns}.db" if durable else None
-                sending = asyncio.create_task(send(api, path, one_by_one=turns % 2 == 0))
-                await asyncio.sleep(0.001 * turns)
-                sending.cancel()
-                with suppress(asyncio.CancelledError):
-                    await sending
-
-    asyncio.run(scenario())
+    watch(complaints)
+    async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
+        for turns in range(40):
+            path = tmp_path / f"{turns}.db" if durable else None
+            sending = asyncio.create_task(send(api, path, one_by_one=turns % 2 == 0))
+            await asyncio.sleep(0.001 * turns)
+            sending.cancel()
+            with suppress(asyncio.CancelledError):
+                await sending
 
 
 @pytest.mark.slow
 @PLACES
-def test_a_submission_whose_closing_is_cancelled_may_be_stored(
+async def test_a_submission_whose_closing_is_cancelled_may_be_stored(
     tmp_path: Path, *, durable: bool
 ) -> None:
     """As by a service's time limit. Its caller is told so; submitted again, it is looked for."""
-
-    async def scenario() -> None:
-        hang = Fault("hang", when="after", nth=(1,), seconds=60.0)
-        (one,) = records(1)
-        path = tmp_path / "o.db" if durable else None
-        async with Sandbox(replace(OPEN, faults=(hang,))) as sandbox, client(sandbox) as api:
-            ingestor = Ingestor(api, outbox=path)
-            await ingestor.__aenter__()
-            call = asyncio.create_task(ingestor.submit(one))
-            while not sandbox.faults_fired["hang"]:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.001)
-            closing = asyncio.create_task(ingestor.__aexit__())
-            await asyncio.sleep(0)
-            closing.cancel()
-            with pytest.raises(FateUnknownError, match="is looked for first"):
-                await call
-            with pytest.raises(asyncio.CancelledError):
-                await closing
-            async with Ingestor(api, outbox=path) as again:
-                if durable:
-                    assert isinstance(await again.submit(one), Sent)
-            assert len(sandbox.messages) == 1
-
-    asyncio.run(scenario())
+    hang = Fault("hang", when="after", nth=(1,), seconds=60.0)
+    (one,) = records(1)
+    path = tmp_path / "o.db" if durable else None
+    async with Sandbox(replace(OPEN, faults=(hang,))) as sandbox, client(sandbox) as api:
+        ingestor = Ingestor(api, outbox=path)
+        await ingestor.__aenter__()
+        call = asyncio.create_task(ingestor.submit(one))
+        while not sandbox.faults_fired["hang"]:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+        closing = asyncio.create_task(ingestor.__aexit__())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(FateUnknownError, match="is looked for first"):
+            await call
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        async with Ingestor(api, outbox=path) as again:
+            if durable:
+                assert isinstance(await again.submit(one), Sent)
+        assert len(sandbox.messages) == 1
 
 
-def test_closing_a_client_closes_its_session_though_it_is_cancelled() -> None:
+async def test_closing_a_client_closes_its_session_though_it_is_cancelled() -> None:
     """Whenever that comes: nothing is left open, of which aiohttp would warn."""
-
-    async def scenario() -> None:
-        async with Sandbox(OPEN) as sandbox:
-            for turns in range(6):
-                api = client(sandbox)
-                await api.find_contact(number="+12125550100")
-                closing = asyncio.create_task(api.close())
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-                closing.cancel()
-                await asyncio.wait([closing])
-                if turns:
-                    del api
-                    gc.collect()
-                else:  # it had not begun
-                    await api.close()
-
-    asyncio.run(scenario())
+    async with Sandbox(OPEN) as sandbox:
+        for turns in range(6):
+            api = client(sandbox)
+            await api.find_contact(number="+12125550100")
+            closing = asyncio.create_task(api.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait([closing])
+            if turns:
+                del api
+                gc.collect()
+            else:  # it had not begun
+                await api.close()
 
 
-def test_a_session_that_was_closed_says_so(tmp_path: Path) -> None:
+async def test_a_session_that_was_closed_says_so(tmp_path: Path) -> None:
     """The application's own, which it has closed before the client: to whoever sends by it."""
-
-    async def scenario() -> None:
-        session = aiohttp.ClientSession()
-        async with LeadConnector("t", location_id="here", session=session) as api:
-            await session.close()
+    session = aiohttp.ClientSession()
+    async with LeadConnector("t", location_id="here", session=session) as api:
+        await session.close()
+        with pytest.raises(ClosedError, match="the session is closed"):
+            await api.mark_read("c")
+        async with Ingestor(api, outbox=tmp_path / "o.db") as ingestor:
             with pytest.raises(ClosedError, match="the session is closed"):
-                await api.mark_read("c")
-            async with Ingestor(api, outbox=tmp_path / "o.db") as ingestor:
-                with pytest.raises(ClosedError, match="the session is closed"):
-                    await ingestor.submit(records(1)[0])
-
-    asyncio.run(scenario())
+                await ingestor.submit(records(1)[0])
 
 
 @pytest.mark.parametrize("numbers", [{"buffer": 0}, {"buffer": -1}, {"concurrency": 0}])
@@ -656,24 +587,21 @@ def test_another_thread_is_told_by_the_loop_how_things_stand() -> None:
 
 
 @PLACES
-def test_a_source_that_is_cancelled_is_no_end_of_the_source(
+async def test_a_source_that_is_cancelled_is_no_end_of_the_source(
     tmp_path: Path, *, durable: bool
 ) -> None:
     """As any other error of it, it comes out of `run`: else the rest would be lost unsaid."""
 
-    async def scenario() -> None:
-        async def consumed() -> AsyncIterator[Record]:
-            for record in records(10):
-                yield record
-            raise asyncio.CancelledError  # what it reads from was cancelled, not this task
+    async def consumed() -> AsyncIterator[Record]:
+        for record in records(10):
+            yield record
+        raise asyncio.CancelledError  # what it reads from was cancelled, not this task
 
-        outbox = tmp_path / "o.db" if durable else None
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api, outbox=outbox) as ingestor,
-        ):
-            with pytest.raises(asyncio.CancelledError):
-                _ = [outcome async for outcome in ingestor.run(consumed())]
-
-    asyncio.run(scenario())
+    outbox = tmp_path / "o.db" if durable else None
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=outbox) as ingestor,
+    ):
+        with pytest.raises(asyncio.CancelledError):
+            _ = [outcome async for outcome in ingestor.run(consumed())]

@@ -83,123 +83,103 @@ def trusts(how: str, folder: Path) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["context", "file"])
-def test_an_authority_of_its_own_is_trusted(how: str, tmp_path: Path) -> None:
+async def test_an_authority_of_its_own_is_trusted(how: str, tmp_path: Path) -> None:
     """By a context, or by a file beside what the system trusts; without, nothing is sent."""
-
-    async def run() -> None:
-        async with Sandbox(config()) as sandbox, proxied(sandbox, AUTHORITY) as (_, url):
-            async with client(url, **trusts(how, tmp_path)) as api:
-                await message_and_import(api, sandbox, tmp_path)
-            async with client(url) as api:
-                with pytest.raises(NotSentError, match="not trusted"):
-                    await api.add_inbound_message(MESSAGE)
-
-    asyncio.run(run())
+    async with Sandbox(config()) as sandbox, proxied(sandbox, AUTHORITY) as (_, url):
+        async with client(url, **trusts(how, tmp_path)) as api:
+            await message_and_import(api, sandbox, tmp_path)
+        async with client(url) as api:
+            with pytest.raises(NotSentError, match="not trusted"):
+                await api.add_inbound_message(MESSAGE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["context", "file"])
 @pytest.mark.parametrize("told", ["proxy", "environment"])
-def test_a_proxy_is_gone_through(
+async def test_a_proxy_is_gone_through(
     how: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its password, and with TLS to the API within it: it sees neither token nor text."""
-
-    async def run() -> None:
-        async with (
-            Sandbox(config()) as sandbox,
-            proxied(sandbox, AUTHORITY, LOGIN.replace("%20", " ")) as (proxy, _),
-        ):
-            url = proxy.url.replace("//", f"//{LOGIN}@")
-            options = trusts(how, tmp_path)
-            if told == "environment":
-                monkeypatch.setenv("HTTPS_PROXY", url)
-            else:
-                options["proxy"] = url
-            async with client(API, **options) as api:
-                await message_and_import(api, sandbox, tmp_path)
-                assert PASSWORD not in repr(api) + repr(api.session) + repr(api.session.transport)
-                assert PASSWORD not in repr(api.session.network)
-            assert set(proxy.asked) == {f"CONNECT {HOST}:443 HTTP/1.1"}
-            assert b"Bearer" not in proxy.seen
-
-    asyncio.run(run())
+    async with (
+        Sandbox(config()) as sandbox,
+        proxied(sandbox, AUTHORITY, LOGIN.replace("%20", " ")) as (proxy, _),
+    ):
+        url = proxy.url.replace("//", f"//{LOGIN}@")
+        options = trusts(how, tmp_path)
+        if told == "environment":
+            monkeypatch.setenv("HTTPS_PROXY", url)
+        else:
+            options["proxy"] = url
+        async with client(API, **options) as api:
+            await message_and_import(api, sandbox, tmp_path)
+            assert PASSWORD not in repr(api) + repr(api.session) + repr(api.session.transport)
+            assert PASSWORD not in repr(api.session.network)
+        assert set(proxy.asked) == {f"CONNECT {HOST}:443 HTTP/1.1"}
+        assert b"Bearer" not in proxy.seen
 
 
-def test_tokens_and_attachments_go_through_the_proxy_too(
+async def test_tokens_and_attachments_go_through_the_proxy_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OAuth's requests, and files that are fetched; a private address is refused before."""
     monkeypatch.chdir(tmp_path)
-
-    async def run() -> None:
-        owner = OAuthInstallation(
-            refresh_token="r1",  # noqa: S106 - opens nothing but the sandbox
-            company_id="c",
+    owner = OAuthInstallation(
+        refresh_token="r1",  # noqa: S106 - opens nothing but the sandbox
+        company_id="c",
+        location_id="loc",
+    )
+    app = OAuthApp(client_id="id", client_secret="secret", installations=(owner,))  # noqa: S106
+    async with (
+        Sandbox(config(oauth=app)) as sandbox,
+        proxied(sandbox, AUTHORITY) as (proxy, _),
+        LeadConnector(
+            OAuth("id", "secret", store="tokens.db", refresh_tokens={"loc": "r1"}),
             location_id="loc",
-        )
-        app = OAuthApp(client_id="id", client_secret="secret", installations=(owner,))  # noqa: S106
-        async with (
-            Sandbox(config(oauth=app)) as sandbox,
-            proxied(sandbox, AUTHORITY) as (proxy, _),
-            LeadConnector(
-                OAuth("id", "secret", store="tokens.db", refresh_tokens={"loc": "r1"}),
-                location_id="loc",
-                base_url=API,
-                proxy=proxy.url,
-                ssl=AUTHORITY.client(),
-                policy=QUICK,
-            ) as api,
-        ):
-            picture = tmp_path / "photo.jpg"
-            picture.write_bytes(b"\xff\xd8\xff a picture")
-            kept = await api.upload_file(picture, contact_id="contact1")
-            url = kept.replace(sandbox.url, f"https://127.0.0.1:{proxy.target}")
-            for private in (True, False):
-                source = write_jsonl(
-                    tmp_path / "history.jsonl", [sms(1 + private, attachments=[url])]
-                )
-                options = SourceOptions(fetch_attachments=True, fetch_private=private)
-                outbox = tmp_path / f"{private}.db"
-                summary = await import_files(api, [source], outbox=outbox, options=options)
-                assert (summary.sent, summary.failed) == ((1, 0) if private else (0, 1))
-            assert f"CONNECT 127.0.0.1:{proxy.target} HTTP/1.1" in proxy.asked
-            assert set(proxy.asked) > {f"CONNECT {HOST}:443 HTTP/1.1"}
-
-    asyncio.run(run())
+            base_url=API,
+            proxy=proxy.url,
+            ssl=AUTHORITY.client(),
+            policy=QUICK,
+        ) as api,
+    ):
+        picture = tmp_path / "photo.jpg"
+        picture.write_bytes(b"\xff\xd8\xff a picture")
+        kept = await api.upload_file(picture, contact_id="contact1")
+        url = kept.replace(sandbox.url, f"https://127.0.0.1:{proxy.target}")
+        for private in (True, False):
+            source = write_jsonl(tmp_path / "history.jsonl", [sms(1 + private, attachments=[url])])
+            options = SourceOptions(fetch_attachments=True, fetch_private=private)
+            outbox = tmp_path / f"{private}.db"
+            summary = await import_files(api, [source], outbox=outbox, options=options)
+            assert (summary.sent, summary.failed) == ((1, 0) if private else (0, 1))
+        assert f"CONNECT 127.0.0.1:{proxy.target} HTTP/1.1" in proxy.asked
+        assert set(proxy.asked) > {f"CONNECT {HOST}:443 HTTP/1.1"}
 
 
-def test_no_proxy_names_hosts_that_are_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_names_hosts_that_are_reached_directly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The name is known to the proxy alone, and so is not found."""
-
-    async def run() -> None:
-        async with Sandbox(config()) as sandbox, proxied(sandbox, AUTHORITY) as (proxy, _):
-            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-            monkeypatch.setenv("NO_PROXY", HOST)
-            async with client(API, ssl=AUTHORITY.client()) as api:
-                with pytest.raises(NotSentError, match="no connection"):
-                    await api.add_inbound_message(MESSAGE)
-            assert proxy.asked == []
-
-    asyncio.run(run())
+    async with Sandbox(config()) as sandbox, proxied(sandbox, AUTHORITY) as (proxy, _):
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", HOST)
+        async with client(API, ssl=AUTHORITY.client()) as api:
+            with pytest.raises(NotSentError, match="no connection"):
+                await api.add_inbound_message(MESSAGE)
+        assert proxy.asked == []
 
 
-def test_a_proxy_that_wants_a_password_lets_nothing_through() -> None:
+async def test_a_proxy_that_wants_a_password_lets_nothing_through() -> None:
     """Nothing was sent, and neither the error nor its causes show the wrong one."""
-
-    async def run() -> None:
-        async with Sandbox(config()) as sandbox, proxied(sandbox, AUTHORITY, "a:b") as (proxy, _):
-            url = proxy.url.replace("//", f"//{LOGIN}@")
-            async with client(API, ssl=AUTHORITY.client(), proxy=url) as api:
-                with pytest.raises(NotSentError, match=r"the proxy refused \(407\)") as caught:
-                    await api.add_inbound_message(MESSAGE)
-            assert sandbox.messages == []
-            error: BaseException | None = caught.value
-            while error is not None:
-                assert PASSWORD not in repr(error)
-                error = error.__cause__ or error.__context__
-
-    asyncio.run(run())
+    async with Sandbox(config()) as sandbox, proxied(sandbox, AUTHORITY, "a:b") as (proxy, _):
+        url = proxy.url.replace("//", f"//{LOGIN}@")
+        async with client(API, ssl=AUTHORITY.client(), proxy=url) as api:
+            with pytest.raises(NotSentError, match=r"the proxy refused \(407\)") as caught:
+                await api.add_inbound_message(MESSAGE)
+        assert sandbox.messages == []
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert PASSWORD not in repr(error)
+            error = error.__cause__ or error.__context__
 
 
 @pytest.mark.parametrize("url", ["proxy:3128", "socks5://a:Grey@b", "http://", "http://a:Grey@b:x"])
@@ -221,53 +201,45 @@ def test_what_is_no_ca_file_is_refused_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_session_of_the_applications_own_goes_its_way(tmp_path: Path) -> None:
+async def test_a_session_of_the_applications_own_goes_its_way(tmp_path: Path) -> None:
     """With its own trust, and its own proxy. It stays open."""
-
-    async def run() -> None:
-        async with Sandbox(config()) as sandbox, proxied(sandbox, AUTHORITY) as (proxy, _):
-            connector = aiohttp.TCPConnector(ssl=AUTHORITY.client())
-            async with aiohttp.ClientSession(connector=connector, proxy=proxy.url) as session:
-                async with client(API, session=session) as api:
-                    await message_and_import(api, sandbox, tmp_path)
-                assert not session.closed
-            assert proxy.asked
-
-    asyncio.run(run())
+    async with Sandbox(config()) as sandbox, proxied(sandbox, AUTHORITY) as (proxy, _):
+        connector = aiohttp.TCPConnector(ssl=AUTHORITY.client())
+        async with aiohttp.ClientSession(connector=connector, proxy=proxy.url) as session:
+            async with client(API, session=session) as api:
+                await message_and_import(api, sandbox, tmp_path)
+            assert not session.closed
+        assert proxy.asked
 
 
 @pytest.mark.slow
-def test_time_limits_hold_over_tls_and_through_a_proxy() -> None:
+async def test_time_limits_hold_over_tls_and_through_a_proxy() -> None:
     """Before there is a connection nothing was sent; after that the fate is unknown."""
+    trust = AUTHORITY.client()
 
-    async def run() -> None:
-        trust = AUTHORITY.client()
+    async def add(url: str, limits: Timeouts, proxy: str | None = None) -> None:
+        async with client(url, ssl=trust, proxy=proxy, timeouts=limits) as api:
+            await api.add_inbound_message(MESSAGE)
 
-        async def add(url: str, limits: Timeouts, proxy: str | None = None) -> None:
-            async with client(url, ssl=trust, proxy=proxy, timeouts=limits) as api:
-                await api.add_inbound_message(MESSAGE)
-
-        hang = Fault("hang", seconds=60.0)
-        async with (
-            Sandbox(config(faults=(hang,))) as sandbox,
-            proxied(sandbox, AUTHORITY) as (proxy, url),
-        ):
-            limits = Timeouts(read=4.0)  # a busy machine may take seconds to connect
-            both = add(url, limits), add(API, limits, proxy.url)
-            for error in await asyncio.gather(*both, return_exceptions=True):
-                assert isinstance(error, FateUnknownError)
-                assert "timed out" in str(error)
-            with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes, and never speaks TLS
-                url = f"https://127.0.0.1:{silent.getsockname()[1]}"  # noqa: PLW2901 - another one
-                with pytest.raises(NotSentError, match="timed out"):
-                    await add(url, Timeouts(connect=0.2))
-
-    asyncio.run(run())
+    hang = Fault("hang", seconds=60.0)
+    async with (
+        Sandbox(config(faults=(hang,))) as sandbox,
+        proxied(sandbox, AUTHORITY) as (proxy, url),
+    ):
+        limits = Timeouts(read=4.0)  # a busy machine may take seconds to connect
+        both = add(url, limits), add(API, limits, proxy.url)
+        for error in await asyncio.gather(*both, return_exceptions=True):
+            assert isinstance(error, FateUnknownError)
+            assert "timed out" in str(error)
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes, and never speaks TLS
+            url = f"https://127.0.0.1:{silent.getsockname()[1]}"  # noqa: PLW2901 - another one
+            with pytest.raises(NotSentError, match="timed out"):
+                await add(url, Timeouts(connect=0.2))
 
 
 @pytest.mark.parametrize("own", [None, "my-app/1.2"])
 @pytest.mark.parametrize("way", ["direct", "proxy"])
-def test_the_user_agent_names_library_python_and_program(way: str, own: str | None) -> None:
+async def test_the_user_agent_names_library_python_and_program(way: str, own: str | None) -> None:
     """In writes and reads, by every way."""
 
     async def answer(peer: Peer) -> None:
@@ -275,19 +247,16 @@ def test_the_user_agent_names_library_python_and_program(way: str, own: str | No
             body = b'{"messageId":"m1","conversations":[]}'
             await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
-    async def run() -> None:
-        async with serving(answer) as server, proxied(server, AUTHORITY) as (proxy, url):
-            through = proxy.url if way == "proxy" else None
-            options = {"ssl": AUTHORITY.client(), "user_agent": own, "proxy": through}
-            async with client(API if through else url, **options) as api:
-                await api.add_inbound_message(MESSAGE)
-                await api.search_conversations()
-            name = OURS if own is None else f"{OURS} {own}"
-            assert len(server.requests) == 2
-            for request in server.requests:
-                assert f"\r\nUser-Agent: {name}\r\n".encode() in request
-
-    asyncio.run(run())
+    async with serving(answer) as server, proxied(server, AUTHORITY) as (proxy, url):
+        through = proxy.url if way == "proxy" else None
+        options = {"ssl": AUTHORITY.client(), "user_agent": own, "proxy": through}
+        async with client(API if through else url, **options) as api:
+            await api.add_inbound_message(MESSAGE)
+            await api.search_conversations()
+        name = OURS if own is None else f"{OURS} {own}"
+        assert len(server.requests) == 2
+        for request in server.requests:
+            assert f"\r\nUser-Agent: {name}\r\n".encode() in request
 
 
 @pytest.mark.parametrize("own", ["", " ", "a\r\nb", "ä"])

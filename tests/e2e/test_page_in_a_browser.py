@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import shutil
 import subprocess
@@ -100,27 +99,23 @@ async def browser(profile: Path) -> AsyncIterator[Tab]:
 
 
 @pytest.mark.slow
-def test_the_page_fits_its_window_and_asks_for_nothing(tmp_path: Path) -> None:
+async def test_the_page_fits_its_window_and_asks_for_nothing(tmp_path: Path) -> None:
     """Captions are whole, names of rows stay in view beside wide tables, and paper is white."""
     odd = [sms(n, type="Live_Chat", id=f"w{n}") for n in range(5)]
     history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(1), sms(2, message=""), *odd])
     leadconnector("import", history, "--sandbox", "--outbox", tmp_path / "o.db")
     html = tmp_path / "r.html"
     leadconnector("report", "--outbox", tmp_path / "o.db", "--html", html, "--title", "A client")
-
-    async def scenario() -> None:
-        async with browser(tmp_path / "profile") as tab:
-            await tab.open(html.as_uri())
-            for width in (400, 1200):
-                for scheme, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(18, 22, 29)")):
-                    assert await tab.measured(width, scheme) == {
-                        "wide": width,
-                        "captions": 0,
-                        "paper": paper,
-                        "names": True,
-                    }
-            printed = await tab.ask("Page.printToPDF", printBackground=True)
-            assert base64.b64decode(printed["data"]).startswith(b"%PDF")
-            assert tab.requested == [html.as_uri()]
-
-    asyncio.run(scenario())
+    async with browser(tmp_path / "profile") as tab:
+        await tab.open(html.as_uri())
+        for width in (400, 1200):
+            for scheme, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(18, 22, 29)")):
+                assert await tab.measured(width, scheme) == {
+                    "wide": width,
+                    "captions": 0,
+                    "paper": paper,
+                    "names": True,
+                }
+        printed = await tab.ask("Page.printToPDF", printBackground=True)
+        assert base64.b64decode(printed["data"]).startswith(b"%PDF")
+        assert tab.requested == [html.as_uri()]

@@ -27,42 +27,32 @@ async def ingested(api: LeadConnector) -> list[Outcome]:
 
 
 @pytest.mark.slow
-def test_an_ingestor_goes_on_when_its_clients_own_request_ends() -> None:
+async def test_an_ingestor_goes_on_when_its_clients_own_request_ends() -> None:
     """The first request of a location goes alone, and it may be a direct call that hangs."""
-
-    async def scenario() -> None:
-        async with Sandbox(SandboxConfig()) as sandbox:
-            sandbox.set_faults(Fault("hang", when="before", nth=(1,), seconds=2.0))
-            async with LeadConnector(
-                sandbox.token,
-                location_id=sandbox.location_id,
-                base_url=sandbox.url,
-                policy=QUICK,
-                timeouts=TIMEOUTS,
-            ) as api:
-                direct = asyncio.create_task(api.add_inbound_message(records(1)[0].message))
-                await asyncio.sleep(0.1)
-                assert len(await ingested(api)) == 6
-                with pytest.raises(FateUnknownError):
-                    await direct
-
-    asyncio.run(scenario())
+    async with Sandbox(SandboxConfig()) as sandbox:
+        sandbox.set_faults(Fault("hang", when="before", nth=(1,), seconds=2.0))
+        async with LeadConnector(
+            sandbox.token,
+            location_id=sandbox.location_id,
+            base_url=sandbox.url,
+            policy=QUICK,
+            timeouts=TIMEOUTS,
+        ) as api:
+            direct = asyncio.create_task(api.add_inbound_message(records(1)[0].message))
+            await asyncio.sleep(0.1)
+            assert len(await ingested(api)) == 6
+            with pytest.raises(FateUnknownError):
+                await direct
 
 
-def test_two_ingestors_share_a_client() -> None:
+async def test_two_ingestors_share_a_client() -> None:
     """Neither hears of the other's answers but by the quota."""
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(SandboxConfig()) as sandbox,
-            LeadConnector(
-                sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url
-            ) as api,
-        ):
-            one, other = await asyncio.gather(ingested(api), ingested(api))
-            assert (len(one), len(other)) == (6, 6)
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(SandboxConfig()) as sandbox,
+        LeadConnector(sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url) as api,
+    ):
+        one, other = await asyncio.gather(ingested(api), ingested(api))
+        assert (len(one), len(other)) == (6, 6)
 
 
 def test_a_probe_that_is_anothers_is_not_waited_for_without_end() -> None:

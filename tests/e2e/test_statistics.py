@@ -48,7 +48,7 @@ def client(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("durable", [True, False])
-def test_the_figures_are_those_of_the_outcomes(tmp_path: Path, *, durable: bool) -> None:
+async def test_the_figures_are_those_of_the_outcomes(tmp_path: Path, *, durable: bool) -> None:
     """By location and in all: ends, requests, 429s, looks, latencies, the quota."""
     faults = (
         Fault("422", nth=(3, 50, 90)),
@@ -56,122 +56,106 @@ def test_the_figures_are_those_of_the_outcomes(tmp_path: Path, *, durable: bool)
         Fault("drop", when="after", nth=(11, 40, 41, 120)),
     )
     config = replace(OPEN, faults=faults, limits=SHORT_PAUSES)
-
-    async def scenario() -> None:
-        async with Sandbox(config) as sandbox, client(sandbox) as api:
-            outcomes: list[Outcome] = []
-            async with Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor:
-                history = records(200)
-                bad = replace(history[0].message, date=None, type="Fax")
-                async for outcome in ingestor.run([*history, Record(message=bad, id="bad")]):
-                    outcomes.append(outcome)  # noqa: PERF401 - it is a generator
-                message = replace(history[0].message, message="alone")
-                outcomes.append(await ingestor.submit(message))
-                seen = ingestor.snapshot()
-            told = Counter(type(outcome).__name__ for outcome in outcomes)
-            place = seen.locations[sandbox.location_id]
-            assert (place.sent, place.unresolved) == (told["Sent"], told["Unresolved"])
-            assert (seen.sent, seen.failed) == (told["Sent"], told["Rejected"])
-            assert place.rejected == seen.failed - 1
-            assert (seen.read, seen.staged, seen.pending, place.pending) == (202, 202, 0, 0)
-            assert (seen.requests, seen.throttled) == (place.requests, place.throttled)
-            assert place.throttled == sandbox.faults_fired["429"] == place.pauses["throttled"] > 0
-            assert seen.requests == ingestor.stats.requests
-            assert sum(seen.reconciliations.values()) > 0
-            assert seen.reconciliations["found"] == ingestor.stats.found
-            assert seen.request_latency.count == seen.requests
-            assert seen.settle_latency.count == 201
-            assert seen.commit_latency.count > 0
-            assert 0 < (seen.request_latency.p50 or 0) <= (seen.request_latency.max or 0)
-            assert place.day_used == seen.requests
-            assert ingestor.snapshot().sent == seen.sent  # after the end too
-
-    asyncio.run(scenario())
+    async with Sandbox(config) as sandbox, client(sandbox) as api:
+        outcomes: list[Outcome] = []
+        async with Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor:
+            history = records(200)
+            bad = replace(history[0].message, date=None, type="Fax")
+            async for outcome in ingestor.run([*history, Record(message=bad, id="bad")]):
+                outcomes.append(outcome)  # noqa: PERF401 - it is a generator
+            message = replace(history[0].message, message="alone")
+            outcomes.append(await ingestor.submit(message))
+            seen = ingestor.snapshot()
+        told = Counter(type(outcome).__name__ for outcome in outcomes)
+        place = seen.locations[sandbox.location_id]
+        assert (place.sent, place.unresolved) == (told["Sent"], told["Unresolved"])
+        assert (seen.sent, seen.failed) == (told["Sent"], told["Rejected"])
+        assert place.rejected == seen.failed - 1
+        assert (seen.read, seen.staged, seen.pending, place.pending) == (202, 202, 0, 0)
+        assert (seen.requests, seen.throttled) == (place.requests, place.throttled)
+        assert place.throttled == sandbox.faults_fired["429"] == place.pauses["throttled"] > 0
+        assert seen.requests == ingestor.stats.requests
+        assert sum(seen.reconciliations.values()) > 0
+        assert seen.reconciliations["found"] == ingestor.stats.found
+        assert seen.request_latency.count == seen.requests
+        assert seen.settle_latency.count == 201
+        assert seen.commit_latency.count > 0
+        assert 0 < (seen.request_latency.p50 or 0) <= (seen.request_latency.max or 0)
+        assert place.day_used == seen.requests
+        assert ingestor.snapshot().sent == seen.sent  # after the end too
 
 
 @pytest.mark.slow
-def test_what_is_held_is_told_while_it_is_sent(tmp_path: Path) -> None:
+async def test_what_is_held_is_told_while_it_is_sent(tmp_path: Path) -> None:
     """Pending, in flight and lanes of a location whose answers take their time; and its quota."""
+    release = asyncio.Event()
+    async with Sandbox(OPEN) as sandbox, client(sandbox, limit=RateLimit(500, 10.0)) as api:
+        seen: list[Statistics] = []
 
-    async def scenario() -> None:
-        release = asyncio.Event()
-        async with Sandbox(OPEN) as sandbox, client(sandbox, limit=RateLimit(500, 10.0)) as api:
-            seen: list[Statistics] = []
+        async def watch(stats: Statistics) -> None:
+            seen.append(stats)
+            if stats.sent:
+                release.set()
 
-            async def watch(stats: Statistics) -> None:
-                seen.append(stats)
-                if stats.sent:
-                    release.set()
-
-            async with Ingestor(
-                api, outbox=tmp_path / "o.db", on_stats=watch, stats_every=0.001
-            ) as ingestor:
-                async for _ in ingestor.run(records(400)):
-                    await asyncio.sleep(0)
-                await release.wait()
-            busy = [one for one in seen if one.in_flight]
-            assert busy
-            for one in busy:
-                place = one.locations[sandbox.location_id]
-                assert place.in_flight <= place.claimed
-                assert 0 < place.lane_depth <= place.claimed
-                assert place.lanes <= 40
-            assert [one.pending for one in busy] == sorted((b.pending for b in busy), reverse=True)
-            assert all(one.sent + one.pending <= 400 for one in busy)
-            assert seen[-1].sent == 400
-
-    asyncio.run(scenario())
+        async with Ingestor(
+            api, outbox=tmp_path / "o.db", on_stats=watch, stats_every=0.001
+        ) as ingestor:
+            async for _ in ingestor.run(records(400)):
+                await asyncio.sleep(0)
+            await release.wait()
+        busy = [one for one in seen if one.in_flight]
+        assert busy
+        for one in busy:
+            place = one.locations[sandbox.location_id]
+            assert place.in_flight <= place.claimed
+            assert 0 < place.lane_depth <= place.claimed
+            assert place.lanes <= 40
+        assert [one.pending for one in busy] == sorted((b.pending for b in busy), reverse=True)
+        assert all(one.sent + one.pending <= 400 for one in busy)
+        assert seen[-1].sent == 400
 
 
 @pytest.mark.slow
-def test_a_quota_is_told(tmp_path: Path) -> None:
+async def test_a_quota_is_told(tmp_path: Path) -> None:
     """The limit that the API announces, what is used of it, and the seconds waited for it."""
     limits = Limits(window="fixed", max=20, interval=0.5, daily=1_000)
-
-    async def scenario() -> None:
-        config, loop = replace(OPEN, limits=limits), asyncio.get_running_loop()
-        async with Sandbox(config) as sandbox, client(sandbox, limit=None) as api:
-            began = loop.time()
-            async with Ingestor(api, outbox=tmp_path / "o.db") as ingestor:
-                async for _ in ingestor.run(records(50)):
-                    place = ingestor.snapshot().locations[sandbox.location_id]
-            assert (place.quota_limit, place.quota_interval) == (20, 0.5)
-            assert place.quota_left == max(20 - place.quota_used, 0)
-            assert (place.day_limit, place.day_used, place.day_left) == (1_000, 50, 950)
-            assert 0 < (place.day_ends_in or 0) <= 86_400
-            assert 0 < place.quota_wait < loop.time() - began
-
-    asyncio.run(scenario())
+    config, loop = replace(OPEN, limits=limits), asyncio.get_running_loop()
+    async with Sandbox(config) as sandbox, client(sandbox, limit=None) as api:
+        began = loop.time()
+        async with Ingestor(api, outbox=tmp_path / "o.db") as ingestor:
+            async for _ in ingestor.run(records(50)):
+                place = ingestor.snapshot().locations[sandbox.location_id]
+        assert (place.quota_limit, place.quota_interval) == (20, 0.5)
+        assert place.quota_left == max(20 - place.quota_used, 0)
+        assert (place.day_limit, place.day_used, place.day_left) == (1_000, 50, 950)
+        assert 0 < (place.day_ends_in or 0) <= 86_400
+        assert 0 < place.quota_wait < loop.time() - began
 
 
 @pytest.mark.parametrize("kind", ["no_access", "day_spent"])
-def test_a_location_that_cannot_go_on_says_why(tmp_path: Path, kind: str) -> None:
+async def test_a_location_that_cannot_go_on_says_why(tmp_path: Path, kind: str) -> None:
     """Its token, or its day."""
     day = kind == "day_spent"
     limits = Limits(window="off", max=10_000_000, interval=0.1, daily=5 if day else None)
     config = SandboxConfig(tokens={"good": "here"}, limits=limits, closed=False)
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(config) as sandbox,
-            LeadConnector(
-                "good" if day else "bad",
-                location_id="here",
-                base_url=sandbox.url,
-                policy=replace(QUICK, wait_for_day=False),
-                limit=None,
-            ) as api,
-            Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
-        ):
-            with pytest.raises(Exception, match="day's quota" if day else "401"):
-                async for _ in ingestor.run(records(20)):
-                    pass
-            place = ingestor.snapshot().locations["here"]
-            assert (place.paused, place.pauses[kind]) == (kind, 1)
-            assert (place.paused_for is not None) == day
-            assert place.pending == 20 - place.sent
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(config) as sandbox,
+        LeadConnector(
+            "good" if day else "bad",
+            location_id="here",
+            base_url=sandbox.url,
+            policy=replace(QUICK, wait_for_day=False),
+            limit=None,
+        ) as api,
+        Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
+    ):
+        with pytest.raises(Exception, match="day's quota" if day else "401"):
+            async for _ in ingestor.run(records(20)):
+                pass
+        place = ingestor.snapshot().locations["here"]
+        assert (place.paused, place.pauses[kind]) == (kind, 1)
+        assert (place.paused_for is not None) == day
+        assert place.pending == 20 - place.sent
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
@@ -200,7 +184,7 @@ def test_a_callback_that_raises_is_logged_once(
 
 
 @pytest.mark.slow
-def test_a_slow_callback_holds_nothing_up(tmp_path: Path) -> None:
+async def test_a_slow_callback_holds_nothing_up(tmp_path: Path) -> None:
     """Neither the run nor its end; and no second call is begun meanwhile."""
     began, over = threading.Semaphore(0), threading.Event()
 
@@ -208,17 +192,14 @@ def test_a_slow_callback_holds_nothing_up(tmp_path: Path) -> None:
         began.release()
         over.wait()
 
-    async def scenario() -> None:
-        async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
-            async with Ingestor(
-                api, outbox=tmp_path / "o.db", on_stats=hang, stats_every=0.001
-            ) as ingestor:
-                await asyncio.to_thread(began.acquire)
-                assert len([o async for o in ingestor.run(records(100))]) == 100
-            assert not began.acquire(blocking=False)
-            over.set()
-
-    asyncio.run(scenario())
+    async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
+        async with Ingestor(
+            api, outbox=tmp_path / "o.db", on_stats=hang, stats_every=0.001
+        ) as ingestor:
+            await asyncio.to_thread(began.acquire)
+            assert len([o async for o in ingestor.run(records(100))]) == 100
+        assert not began.acquire(blocking=False)
+        over.set()
 
 
 @pytest.mark.parametrize("kind", ["function", "object", "lambda"])
@@ -289,44 +270,36 @@ def test_without_a_run_there_are_none() -> None:
 
 
 @pytest.mark.slow
-def test_a_program_that_only_submits_tells_what_it_waits_for(postgres_place: str) -> None:
+async def test_a_program_that_only_submits_tells_what_it_waits_for(postgres_place: str) -> None:
     """Pending by location, and how long the others took; nothing is sent here."""
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api, outbox=postgres_place, role="submit") as ingestor,
-        ):
-            waiting = [asyncio.create_task(ingestor.submit(one)) for one in records(10)]
-            while ingestor.snapshot().pending < 10:  # noqa: ASYNC110 - nothing tells
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=postgres_place, role="submit") as ingestor,
+    ):
+        waiting = [asyncio.create_task(ingestor.submit(one)) for one in records(10)]
+        while ingestor.snapshot().pending < 10:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+        async with Ingestor(api, outbox=postgres_place) as sender:
+            await asyncio.gather(*waiting)
+            while sender.snapshot().sent < 10:  # noqa: ASYNC110 - it may hear of it later
                 await asyncio.sleep(0.01)
-            async with Ingestor(api, outbox=postgres_place) as sender:
-                await asyncio.gather(*waiting)
-                while sender.snapshot().sent < 10:  # noqa: ASYNC110 - it may hear of it later
-                    await asyncio.sleep(0.01)
-            seen = ingestor.snapshot()
-            assert (seen.pending, seen.sent, seen.settle_latency.count) == (0, 0, 10)
-
-    asyncio.run(scenario())
+        seen = ingestor.snapshot()
+        assert (seen.pending, seen.sent, seen.settle_latency.count) == (0, 0, 10)
 
 
 @pytest.mark.slow
-def test_in_a_database_each_end_is_counted_once(postgres_place: str) -> None:
+async def test_in_a_database_each_end_is_counted_once(postgres_place: str) -> None:
     """Before its outcome is there, though both the worker and the database tell of it."""
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api, outbox=postgres_place) as ingestor,
-        ):
-            history = records(200)
-            assert len([one async for one in ingestor.run(history[:100])]) == 100
-            seen = ingestor.snapshot()
-            assert (seen.sent, seen.pending, seen.settle_latency.count) == (100, 0, 100)
-            await asyncio.gather(*(ingestor.submit(one) for one in history[100:]))
-            seen = ingestor.snapshot()
-            assert (seen.sent, seen.pending, seen.settle_latency.count) == (200, 0, 200)
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=postgres_place) as ingestor,
+    ):
+        history = records(200)
+        assert len([one async for one in ingestor.run(history[:100])]) == 100
+        seen = ingestor.snapshot()
+        assert (seen.sent, seen.pending, seen.settle_latency.count) == (100, 0, 100)
+        await asyncio.gather(*(ingestor.submit(one) for one in history[100:]))
+        seen = ingestor.snapshot()
+        assert (seen.sent, seen.pending, seen.settle_latency.count) == (200, 0, 200)

@@ -74,42 +74,34 @@ def draft(message: InboundMessage | Record) -> Draft:
 
 
 @pytest.mark.slow
-def test_two_programs_submit_to_the_same_locations(postgres_place: str) -> None:
+async def test_two_programs_submit_to_the_same_locations(postgres_place: str) -> None:
     """Each call gets its outcome, one that both submit gets the same, and nothing is sent twice."""
-
-    async def scenario() -> None:
-        async with programs(postgres_place, "both", "both") as (sandbox, (first, second)):
-            mine = [first.submit(record(number)) for number in range(40)]
-            theirs = [second.submit(record(number)) for number in range(30, 70)]
-            outcomes = await asyncio.gather(*mine, *theirs)
-            assert all(isinstance(outcome, Sent) for outcome in outcomes)
-            assert len(set(outcomes)) == 70
-            assert set(Counter(how_often(sandbox)).values()) == {1}
-            assert first.stats.sent + second.stats.sent == 70
-            assert (first.in_hand, second.in_hand) == (0, 0)
-
-    asyncio.run(scenario())
+    async with programs(postgres_place, "both", "both") as (sandbox, (first, second)):
+        mine = [first.submit(record(number)) for number in range(40)]
+        theirs = [second.submit(record(number)) for number in range(30, 70)]
+        outcomes = await asyncio.gather(*mine, *theirs)
+        assert all(isinstance(outcome, Sent) for outcome in outcomes)
+        assert len(set(outcomes)) == 70
+        assert set(Counter(how_often(sandbox)).values()) == {1}
+        assert first.stats.sent + second.stats.sent == 70
+        assert (first.in_hand, second.in_hand) == (0, 0)
 
 
 @pytest.mark.slow
-def test_who_only_submits_owns_no_location(postgres_place: str) -> None:
+async def test_who_only_submits_owns_no_location(postgres_place: str) -> None:
     """It has two connections at most, and gets the outcomes of what another program sends."""
-
-    async def scenario() -> None:
-        async with programs(postgres_place, "submit") as (sandbox, (alone,)):
-            waiting = [asyncio.create_task(alone.submit(record(number))) for number in range(20)]
-            await until(lambda: are_staged(postgres_place, 20))
-            assert not sandbox.messages
-            assert (await counted(postgres_place, "tenure"))[0] == 0
-            assert (await counted(postgres_place, "record"))[1] <= 2
-            api = LeadConnector(sandbox.token, base_url=sandbox.url, limit=None)
-            async with api, Ingestor(api, outbox=postgres_place) as sender:
-                outcomes = await asyncio.gather(*waiting)
-                assert {type(outcome) for outcome in outcomes} == {Sent}
-                assert (alone.stats.sent, sender.stats.sent) == (0, 20)
-                assert alone.in_hand == 0
-
-    asyncio.run(scenario())
+    async with programs(postgres_place, "submit") as (sandbox, (alone,)):
+        waiting = [asyncio.create_task(alone.submit(record(number))) for number in range(20)]
+        await until(lambda: are_staged(postgres_place, 20))
+        assert not sandbox.messages
+        assert (await counted(postgres_place, "tenure"))[0] == 0
+        assert (await counted(postgres_place, "record"))[1] <= 2
+        api = LeadConnector(sandbox.token, base_url=sandbox.url, limit=None)
+        async with api, Ingestor(api, outbox=postgres_place) as sender:
+            outcomes = await asyncio.gather(*waiting)
+            assert {type(outcome) for outcome in outcomes} == {Sent}
+            assert (alone.stats.sent, sender.stats.sent) == (0, 20)
+            assert alone.in_hand == 0
 
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:
@@ -160,105 +152,83 @@ class Deaf(PostgresOutbox):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("told", [False, True])
-def test_an_end_is_told_or_else_looked_for(postgres_place: str, told: bool) -> None:  # noqa: FBT001 - pytest's
+async def test_an_end_is_told_or_else_looked_for(postgres_place: str, told: bool) -> None:  # noqa: FBT001 - pytest's
     """Either alone is enough; so what is lost of the one comes by the other."""
-
-    async def scenario() -> None:
-        async with programs(postgres_place, "both") as (sandbox, _):
-            store, look_s = (PostgresOutbox, 3600.0) if told else (Deaf, 0.05)
-            submitter = Submitter(
-                lambda: store.open(postgres_place), InFlightLimit(9), look_s=look_s
-            )
-            await submitter.open()
-            drafts = [draft(record(number)) for number in range(20)]
-            outcomes = await asyncio.gather(*map(submitter.submit, drafts))
-            assert {type(outcome) for outcome in outcomes} == {Sent}
-            again = await submitter.submit(drafts[0])
-            assert again == outcomes[0]
-            await submitter.close()
-            assert len(sandbox.messages) == 20
-
-    asyncio.run(scenario())
+    async with programs(postgres_place, "both") as (sandbox, _):
+        store, look_s = (PostgresOutbox, 3600.0) if told else (Deaf, 0.05)
+        submitter = Submitter(lambda: store.open(postgres_place), InFlightLimit(9), look_s=look_s)
+        await submitter.open()
+        drafts = [draft(record(number)) for number in range(20)]
+        outcomes = await asyncio.gather(*map(submitter.submit, drafts))
+        assert {type(outcome) for outcome in outcomes} == {Sent}
+        again = await submitter.submit(drafts[0])
+        assert again == outcomes[0]
+        await submitter.close()
+        assert len(sandbox.messages) == 20
 
 
 @pytest.mark.slow
-def test_connections_that_are_cut_are_made_again(postgres_place: str) -> None:
+async def test_connections_that_are_cut_are_made_again(postgres_place: str) -> None:
     """All of them, in the middle of everything: who waits gets its outcome, once."""
     slow = SandboxConfig(trusting=True, latency=Latency(up=0.02, down=0.02))
-
-    async def scenario() -> None:
-        roles = "both", "submit"
-        async with programs(postgres_place, *roles, config=slow) as (sandbox, (first, second)):
-            waiting = [
-                asyncio.create_task((first, second)[number % 2].submit(record(number)))
-                for number in range(200)
-            ]
-            for stored in (20, 60):
-                await until(lambda: are_stored(sandbox, stored))  # noqa: B023 - awaited here
-                await cut_off(postgres_place)
-            outcomes = await asyncio.gather(*waiting)
-            assert {type(outcome) for outcome in outcomes} == {Sent}
-            assert len(how_often(sandbox)) == 200
-            assert set(how_often(sandbox).values()) == {1}
-
-    asyncio.run(scenario())
+    roles = "both", "submit"
+    async with programs(postgres_place, *roles, config=slow) as (sandbox, (first, second)):
+        waiting = [
+            asyncio.create_task((first, second)[number % 2].submit(record(number)))
+            for number in range(200)
+        ]
+        for stored in (20, 60):
+            await until(lambda: are_stored(sandbox, stored))  # noqa: B023 - awaited here
+            await cut_off(postgres_place)
+        outcomes = await asyncio.gather(*waiting)
+        assert {type(outcome) for outcome in outcomes} == {Sent}
+        assert len(how_often(sandbox)) == 200
+        assert set(how_often(sandbox).values()) == {1}
 
 
 @pytest.mark.slow
-def test_a_call_that_is_cancelled_loses_nothing(postgres_place: str) -> None:
+async def test_a_call_that_is_cancelled_loses_nothing(postgres_place: str) -> None:
     """Its message is sent all the same, and its place in hand is free once it is."""
-
-    async def scenario() -> None:
-        async with programs(postgres_place, "submit", "both") as (sandbox, (first, second)):
-            calls = [asyncio.create_task(first.submit(record(number))) for number in range(30)]
-            await asyncio.sleep(0)
-            for call in calls:
-                call.cancel()
-            await asyncio.wait(calls)
-            outcomes = await asyncio.gather(*(second.submit(record(n)) for n in range(30)))
-            assert {type(outcome) for outcome in outcomes} == {Sent}
-            await until(lambda: has_none_in_hand(first))
-            assert len(sandbox.messages) == 30
-
-    asyncio.run(scenario())
+    async with programs(postgres_place, "submit", "both") as (sandbox, (first, second)):
+        calls = [asyncio.create_task(first.submit(record(number))) for number in range(30)]
+        await asyncio.sleep(0)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+        outcomes = await asyncio.gather(*(second.submit(record(n)) for n in range(30)))
+        assert {type(outcome) for outcome in outcomes} == {Sent}
+        await until(lambda: has_none_in_hand(first))
+        assert len(sandbox.messages) == 30
 
 
 @pytest.mark.slow
-def test_no_more_than_the_buffer_is_in_hand(postgres_place: str) -> None:
+async def test_no_more_than_the_buffer_is_in_hand(postgres_place: str) -> None:
     """Also of a program that does not send: what comes beyond waits, and is not staged."""
-
-    async def scenario() -> None:
-        async with programs(postgres_place, "submit", buffer=5) as (sandbox, (first,)):
-            calls = [asyncio.create_task(first.submit(record(number))) for number in range(12)]
-            await until(lambda: are_staged(postgres_place, 5))
-            await asyncio.sleep(0.1)
-            assert first.in_hand == (await counted(postgres_place, "record"))[0] == 5
-            api = LeadConnector(sandbox.token, base_url=sandbox.url, limit=None)
-            async with api, Ingestor(api, outbox=postgres_place):
-                await asyncio.gather(*calls)
-            assert first.in_hand == 0
-
-    asyncio.run(scenario())
+    async with programs(postgres_place, "submit", buffer=5) as (sandbox, (first,)):
+        calls = [asyncio.create_task(first.submit(record(number))) for number in range(12)]
+        await until(lambda: are_staged(postgres_place, 5))
+        await asyncio.sleep(0.1)
+        assert first.in_hand == (await counted(postgres_place, "record"))[0] == 5
+        api = LeadConnector(sandbox.token, base_url=sandbox.url, limit=None)
+        async with api, Ingestor(api, outbox=postgres_place):
+            await asyncio.gather(*calls)
+        assert first.in_hand == 0
 
 
 @pytest.mark.slow
-def test_a_run_yields_the_outcomes_of_its_own_messages(postgres_place: str) -> None:
+async def test_a_run_yields_the_outcomes_of_its_own_messages(postgres_place: str) -> None:
     """Wherever they are settled; what another program gives at the same time is not among them."""
-
-    async def scenario() -> None:
-        roles = "submit", "both", "both"
-        async with programs(postgres_place, *roles) as (sandbox, ingestors):
-            numbers = range(60), range(50, 120), range(110, 200)
-            found = await asyncio.gather(*map(ran, ingestors, numbers))
-            for keys, given in zip(found, numbers, strict=True):
-                assert len(keys) == len(set(keys))
-                assert set(keys) <= {f"r{number}" for number in given}
-            assert {key for keys in found for key in keys} == {f"r{n}" for n in range(200)}
-            assert set(how_often(sandbox).values()) == {1}
-            assert len(sandbox.messages) == 200
-            assert await ran(ingestors[0], range(200)) == []
-
-    asyncio.run(scenario())
+    roles = "submit", "both", "both"
+    async with programs(postgres_place, *roles) as (sandbox, ingestors):
+        numbers = range(60), range(50, 120), range(110, 200)
+        found = await asyncio.gather(*map(ran, ingestors, numbers))
+        for keys, given in zip(found, numbers, strict=True):
+            assert len(keys) == len(set(keys))
+            assert set(keys) <= {f"r{number}" for number in given}
+        assert {key for keys in found for key in keys} == {f"r{n}" for n in range(200)}
+        assert set(how_often(sandbox).values()) == {1}
+        assert len(sandbox.messages) == 200
+        assert await ran(ingestors[0], range(200)) == []
 
 
 class Tokens:
@@ -277,43 +247,37 @@ class Tokens:
 
 
 @pytest.mark.full
-def test_a_run_goes_on_after_its_connections_were_cut(postgres_place: str) -> None:
+async def test_a_run_goes_on_after_its_connections_were_cut(postgres_place: str) -> None:
     """Those that have died meanwhile are made again before it stages."""
-
-    async def scenario() -> None:
-        async with programs(postgres_place, "both", "submit") as (sandbox, ingestors):
-            for first, ingestor in enumerate((*ingestors, *ingestors)):
-                numbers = range(10 * first, 10 * first + 10)
-                assert len(await ran(ingestor, numbers)) == 10
-                await cut_off(postgres_place)
-                await asyncio.sleep(0)
-            assert len(sandbox.messages) == 40
-
-    asyncio.run(scenario())
+    async with programs(postgres_place, "both", "submit") as (sandbox, ingestors):
+        for first, ingestor in enumerate((*ingestors, *ingestors)):
+            numbers = range(10 * first, 10 * first + 10)
+            assert len(await ran(ingestor, numbers)) == 10
+            await cut_off(postgres_place)
+            await asyncio.sleep(0)
+        assert len(sandbox.messages) == 40
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_where_its_connections_are_cut_while_it_stages(postgres_place: str) -> None:
+async def test_a_run_goes_on_where_its_connections_are_cut_while_it_stages(
+    postgres_place: str,
+) -> None:
     """It yields what others have sent meanwhile too; equal messages stay as many as they were."""
     count = STAGE_BATCH + 20
+    async with programs(postgres_place, "both") as (sandbox, _):
 
-    async def scenario() -> None:
-        async with programs(postgres_place, "both") as (sandbox, _):
+        async def given() -> AsyncIterator[InboundMessage]:
+            for number in range(count):
+                if number == STAGE_BATCH + 10:
+                    assert await cut_off(postgres_place)
+                    await until(lambda: are_stored(sandbox, STAGE_BATCH))
+                yield record(number % 100).message
 
-            async def given() -> AsyncIterator[InboundMessage]:
-                for number in range(count):
-                    if number == STAGE_BATCH + 10:
-                        assert await cut_off(postgres_place)
-                        await until(lambda: are_stored(sandbox, STAGE_BATCH))
-                    yield record(number % 100).message
-
-            api = LeadConnector(sandbox.token, location_id="l1", base_url=sandbox.url, limit=None)
-            async with api, Ingestor(api, outbox=postgres_place, role="submit") as ingestor:
-                found = [outcome.key async for outcome in ingestor.run(given())]
-            assert len(found) == len(set(found)) == count
-            assert len(sandbox.messages) == count
-
-    asyncio.run(scenario())
+        api = LeadConnector(sandbox.token, location_id="l1", base_url=sandbox.url, limit=None)
+        async with api, Ingestor(api, outbox=postgres_place, role="submit") as ingestor:
+            found = [outcome.key async for outcome in ingestor.run(given())]
+        assert len(found) == len(set(found)) == count
+        assert len(sandbox.messages) == count
 
 
 async def ran(ingestor: Ingestor, numbers: range) -> list[str]:
@@ -322,84 +286,76 @@ async def ran(ingestor: Ingestor, numbers: range) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_location_that_stops_ends_its_calls_and_its_part_of_a_run(postgres_place: str) -> None:
+async def test_a_location_that_stops_ends_its_calls_and_its_part_of_a_run(
+    postgres_place: str,
+) -> None:
     """With its error, also where it had stopped before; the records of others are sent."""
-
-    async def scenario() -> None:
-        config = SandboxConfig(trusting=True, tokens={"good": f"location{1:012}"})
-        async with Sandbox(config) as sandbox:
-            tokens = Tokens("good", f"location{1:012}")
-            async with (
-                LeadConnector(tokens, base_url=sandbox.url, limit=None) as api,
-                Ingestor(api, outbox=postgres_place) as ingestor,
-            ):
-                assert isinstance(await ingestor.submit(record(1)), Sent)
-                for _ in range(2):
-                    with pytest.raises(AccessError):
-                        await ingestor.submit(record(2))
-                outcomes = []
-
-                async def run() -> None:
-                    async for outcome in ingestor.run(list(map(record, range(2 * LOCATIONS)))):
-                        outcomes.append(outcome.key)  # noqa: PERF401 - it raises amid
-
-                with pytest.raises(AccessError):
-                    await run()
-                assert outcomes == ["r9"]
-                assert ingestor.in_hand == 0
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.slow
-def test_one_token_of_one_location_is_tried_for_no_other(postgres_place: str) -> None:
-    """What others submit is left to who can send it, unless it is for that location."""
-
-    async def scenario() -> None:
-        config = SandboxConfig(trusting=True, tokens={"good": f"location{1:012}"})
-        async with AsyncExitStack() as stack:
-            sandbox = await stack.enter_async_context(Sandbox(config))
-            ingestors = []
-            for location in None, f"location{1:012}":
-                client = LeadConnector("good", location_id=location, base_url=sandbox.url)
-                api = await stack.enter_async_context(client)
-                role: Literal["both", "submit"] = "both" if location else "submit"
-                made = Ingestor(api, outbox=postgres_place, role=role)
-                ingestors.append(await stack.enter_async_context(made))
-            first, second = ingestors
-            waiting = asyncio.create_task(first.submit(record(2)))
-            assert isinstance(await first.submit(record(1)), Sent)
-            assert isinstance(await second.submit(record(9)), Sent)
-            assert not waiting.done()
-            assert {status for _, status in sandbox.requests} == {200}
-            waiting.cancel()
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.slow
-def test_a_location_that_stops_elsewhere_ends_calls_and_runs_here(postgres_place: str) -> None:
-    """With the error that its owner has written down; what had stopped before is tried first."""
-
-    async def scenario() -> None:
+    config = SandboxConfig(trusting=True, tokens={"good": f"location{1:012}"})
+    async with Sandbox(config) as sandbox:
+        tokens = Tokens("good", f"location{1:012}")
         async with (
-            programs(postgres_place, "submit") as (_, (first,)),
-            await PostgresOutbox.open(postgres_place) as owner,
+            LeadConnector(tokens, base_url=sandbox.url, limit=None) as api,
+            Ingestor(api, outbox=postgres_place) as ingestor,
         ):
-            lease, *_ = await owner.acquire(record(1).location_id or "")
-            refusal = Refusal(status=429, message="nothing but 429")
-            await owner.stop(lease, ThrottledError(refusal))
-            with pytest.raises(ThrottledError, match="nothing but 429"):
-                await first.submit(record(1))
-            with pytest.raises(ThrottledError, match="nothing but 429"):
-                await ran(first, range(1, 2))
-            await owner.stop(lease, None)
-            waiting = asyncio.create_task(first.submit(record(1)))
-            (claim,) = await claim_all(owner, lease)
-            await owner.settle([fate(claim)], ())
-            assert isinstance(await waiting, Sent)
+            assert isinstance(await ingestor.submit(record(1)), Sent)
+            for _ in range(2):
+                with pytest.raises(AccessError):
+                    await ingestor.submit(record(2))
+            outcomes = []
 
-    asyncio.run(scenario())
+            async def run() -> None:
+                async for outcome in ingestor.run(list(map(record, range(2 * LOCATIONS)))):
+                    outcomes.append(outcome.key)  # noqa: PERF401 - it raises amid
+
+            with pytest.raises(AccessError):
+                await run()
+            assert outcomes == ["r9"]
+            assert ingestor.in_hand == 0
+
+
+@pytest.mark.slow
+async def test_one_token_of_one_location_is_tried_for_no_other(postgres_place: str) -> None:
+    """What others submit is left to who can send it, unless it is for that location."""
+    config = SandboxConfig(trusting=True, tokens={"good": f"location{1:012}"})
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(Sandbox(config))
+        ingestors = []
+        for location in None, f"location{1:012}":
+            client = LeadConnector("good", location_id=location, base_url=sandbox.url)
+            api = await stack.enter_async_context(client)
+            role: Literal["both", "submit"] = "both" if location else "submit"
+            made = Ingestor(api, outbox=postgres_place, role=role)
+            ingestors.append(await stack.enter_async_context(made))
+        first, second = ingestors
+        waiting = asyncio.create_task(first.submit(record(2)))
+        assert isinstance(await first.submit(record(1)), Sent)
+        assert isinstance(await second.submit(record(9)), Sent)
+        assert not waiting.done()
+        assert {status for _, status in sandbox.requests} == {200}
+        waiting.cancel()
+
+
+@pytest.mark.slow
+async def test_a_location_that_stops_elsewhere_ends_calls_and_runs_here(
+    postgres_place: str,
+) -> None:
+    """With the error that its owner has written down; what had stopped before is tried first."""
+    async with (
+        programs(postgres_place, "submit") as (_, (first,)),
+        await PostgresOutbox.open(postgres_place) as owner,
+    ):
+        lease, *_ = await owner.acquire(record(1).location_id or "")
+        refusal = Refusal(status=429, message="nothing but 429")
+        await owner.stop(lease, ThrottledError(refusal))
+        with pytest.raises(ThrottledError, match="nothing but 429"):
+            await first.submit(record(1))
+        with pytest.raises(ThrottledError, match="nothing but 429"):
+            await ran(first, range(1, 2))
+        await owner.stop(lease, None)
+        waiting = asyncio.create_task(first.submit(record(1)))
+        (claim,) = await claim_all(owner, lease)
+        await owner.settle([fate(claim)], ())
+        assert isinstance(await waiting, Sent)
 
 
 async def claim_all(owner: PostgresOutbox, lease: Lease) -> list[Claim]:
@@ -409,60 +365,48 @@ async def claim_all(owner: PostgresOutbox, lease: Lease) -> list[Claim]:
 
 
 @pytest.mark.slow
-def test_who_waits_when_it_is_closed_is_told(postgres_place: str) -> None:
+async def test_who_waits_when_it_is_closed_is_told(postgres_place: str) -> None:
     """Its record stays, and is sent later."""
-
-    async def scenario() -> None:
-        async with programs(postgres_place, "submit") as (_, (first,)):
-            call = asyncio.create_task(first.submit(record(1)))
-            await until(lambda: are_staged(postgres_place, 1))
-        with pytest.raises(NotSentError, match="closed"):
-            await call
-        assert (await counted(postgres_place, "queue"))[0] == 1
-
-    asyncio.run(scenario())
+    async with programs(postgres_place, "submit") as (_, (first,)):
+        call = asyncio.create_task(first.submit(record(1)))
+        await until(lambda: are_staged(postgres_place, 1))
+    with pytest.raises(NotSentError, match="closed"):
+        await call
+    assert (await counted(postgres_place, "queue"))[0] == 1
 
 
 @pytest.mark.slow
-def test_what_is_opened_again_as_all_ends_is_closed(postgres_place: str) -> None:
+async def test_what_is_opened_again_as_all_ends_is_closed(postgres_place: str) -> None:
     """A connection was lost a moment before: nobody else would end the next one."""
+    opened: list[PostgresOutbox] = []
+    again, go_on = asyncio.Event(), asyncio.Event()
 
-    async def scenario() -> None:
-        opened: list[PostgresOutbox] = []
-        again, go_on = asyncio.Event(), asyncio.Event()
+    async def open_outbox() -> PostgresOutbox:
+        if opened:
+            again.set()
+            await go_on.wait()
+        opened.append(await PostgresOutbox.open(postgres_place))
+        return opened[-1]
 
-        async def open_outbox() -> PostgresOutbox:
-            if opened:
-                again.set()
-                await go_on.wait()
-            opened.append(await PostgresOutbox.open(postgres_place))
-            return opened[-1]
-
-        submitter = Submitter(open_outbox, InFlightLimit(9))
-        await submitter.open()
-        opened[0].cut_off()
-        call = asyncio.create_task(submitter.submit(draft(record(1))))
-        await again.wait()
-        await submitter.close()
-        go_on.set()
-        with pytest.raises(ClosedError, match="closed"):
-            await call
-        assert [repr(outbox).split()[-1] for outbox in opened] == ["closed>"] * 2
-
-    asyncio.run(scenario())
+    submitter = Submitter(open_outbox, InFlightLimit(9))
+    await submitter.open()
+    opened[0].cut_off()
+    call = asyncio.create_task(submitter.submit(draft(record(1))))
+    await again.wait()
+    await submitter.close()
+    go_on.set()
+    with pytest.raises(ClosedError, match="closed"):
+        await call
+    assert [repr(outbox).split()[-1] for outbox in opened] == ["closed>"] * 2
 
 
 @pytest.mark.slow
-def test_a_message_with_the_id_of_another_is_rejected(postgres_place: str) -> None:
+async def test_a_message_with_the_id_of_another_is_rejected(postgres_place: str) -> None:
     """Whoever submitted that one."""
-
-    async def scenario() -> None:
-        async with programs(postgres_place, "both", "submit") as (_, (first, second)):
-            await first.submit(record(1))
-            other = replace(record(1), message=record(2).message)
-            assert isinstance(await second.submit(other), Rejected)
-
-    asyncio.run(scenario())
+    async with programs(postgres_place, "both", "submit") as (_, (first, second)):
+        await first.submit(record(1))
+        other = replace(record(1), message=record(2).message)
+        assert isinstance(await second.submit(other), Rejected)
 
 
 @pytest.mark.parametrize("wrong", [{"role": "submit"}, {"role": "send", "outbox": "postgresql://"}])

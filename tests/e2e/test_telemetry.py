@@ -206,36 +206,32 @@ def test_a_path_keeps_the_words_of_the_api_alone() -> None:
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_submitted_record_is_sent_in_the_trace_of_its_caller(
+async def test_a_submitted_record_is_sent_in_the_trace_of_its_caller(
     tmp_path: Path, *, durable: bool
 ) -> None:
     """Each in its own, its look-ups too, though one task sends all; one without a trace in none."""
     telling = Telling()
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox, telling.telemetry) as api,
-            Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
-        ):
-            ids = []
-            for number, one in enumerate(records(3)):
-                with telling.tracer.start_as_current_span("caller") as span:
-                    ids.append(trace_id(span))
-                    named = replace(one.message, contact_id=None)
-                    contact = Contact(phone=f"+1201555010{number}")
-                    await ingestor.submit(Record(message=named, contact=contact))
-            await ingestor.submit(records(1)[0])
-            *own, without = telling.spans
-            assert {trace_id(span) for span in own} == set(ids)
-            assert trace_id(without) not in ids
-            assert without.parent is None
-            for one_id in ids:
-                names = [span.name for span in own if trace_id(span) == one_id]
-                assert names[-1] == "POST /conversations/messages/inbound"
-                assert len(names) > 1
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox, telling.telemetry) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+    ):
+        ids = []
+        for number, one in enumerate(records(3)):
+            with telling.tracer.start_as_current_span("caller") as span:
+                ids.append(trace_id(span))
+                named = replace(one.message, contact_id=None)
+                contact = Contact(phone=f"+1201555010{number}")
+                await ingestor.submit(Record(message=named, contact=contact))
+        await ingestor.submit(records(1)[0])
+        *own, without = telling.spans
+        assert {trace_id(span) for span in own} == set(ids)
+        assert trace_id(without) not in ids
+        assert without.parent is None
+        for one_id in ids:
+            names = [span.name for span in own if trace_id(span) == one_id]
+            assert names[-1] == "POST /conversations/messages/inbound"
+            assert len(names) > 1
 
 
 def test_a_trace_outlives_its_process(tmp_path: Path) -> None:
@@ -275,38 +271,30 @@ def traces(outbox: Path) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_a_trace_goes_to_another_process(postgres_place: str) -> None:
+async def test_a_trace_goes_to_another_process(postgres_place: str) -> None:
     """Who only submits is in another process than who sends: the database has it between."""
     caller, sender = Telling(), Telling()
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox, caller.telemetry) as theirs,
-            client(sandbox, sender.telemetry) as ours,
-            Ingestor(theirs, outbox=postgres_place, role="submit") as submitting,
-            Ingestor(ours, outbox=postgres_place),
-        ):
-            with caller.tracer.start_as_current_span("caller") as span:
-                assert isinstance(await submitting.submit(records(1)[0]), Sent)
-            assert [trace_id(one) for one in sender.spans] == [trace_id(span)]
-            assert caller.spans == []
-            assert await asked(postgres_place, "SELECT count(*) FROM trace") == 0
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox, caller.telemetry) as theirs,
+        client(sandbox, sender.telemetry) as ours,
+        Ingestor(theirs, outbox=postgres_place, role="submit") as submitting,
+        Ingestor(ours, outbox=postgres_place),
+    ):
+        with caller.tracer.start_as_current_span("caller") as span:
+            assert isinstance(await submitting.submit(records(1)[0]), Sent)
+        assert [trace_id(one) for one in sender.spans] == [trace_id(span)]
+        assert caller.spans == []
+        assert await asked(postgres_place, "SELECT count(*) FROM trace") == 0
 
 
-def test_one_message_is_in_the_trace_of_who_awaits_it() -> None:
+async def test_one_message_is_in_the_trace_of_who_awaits_it() -> None:
     """Without any ingestor."""
     telling = Telling()
-
-    async def scenario() -> None:
-        async with Sandbox(OPEN) as sandbox, client(sandbox, telling.telemetry) as api:
-            with telling.tracer.start_as_current_span("caller") as span:
-                await api.add_inbound_message(records(1)[0].message)
-            assert [trace_id(one) for one in telling.spans] == [trace_id(span)]
-
-    asyncio.run(scenario())
+    async with Sandbox(OPEN) as sandbox, client(sandbox, telling.telemetry) as api:
+        with telling.tracer.start_as_current_span("caller") as span:
+            await api.add_inbound_message(records(1)[0].message)
+        assert [trace_id(one) for one in telling.spans] == [trace_id(span)]
 
 
 def test_gauges_are_of_all_locations_unless_they_are_asked_for(tmp_path: Path) -> None:
@@ -335,7 +323,7 @@ def test_gauges_are_of_all_locations_unless_they_are_asked_for(tmp_path: Path) -
     }
 
 
-def test_gauges_are_of_what_is_open(tmp_path: Path) -> None:
+async def test_gauges_are_of_what_is_open(tmp_path: Path) -> None:
     """Not of an ingestor that has ended, though the program has it still, once another is there."""
     telling = Telling()
 
@@ -343,19 +331,16 @@ def test_gauges_are_of_what_is_open(tmp_path: Path) -> None:
         name = "leadconnector.outbox.pending"
         return next(int(point.value) for of, _, point in telling.points() if of == name)
 
-    async def scenario() -> None:
-        async with (
-            Sandbox(SandboxConfig(tokens={"good": "here"})) as sandbox,
-            LeadConnector(
-                "bad", location_id="here", base_url=sandbox.url, telemetry=telling.telemetry
-            ) as api,
-        ):
-            first, second = (Ingestor(api, outbox=tmp_path / "o.db") for _ in range(2))
-            async with first:
-                with pytest.raises(AccessError):
-                    await first.submit(records(1)[0])
+    async with (
+        Sandbox(SandboxConfig(tokens={"good": "here"})) as sandbox,
+        LeadConnector(
+            "bad", location_id="here", base_url=sandbox.url, telemetry=telling.telemetry
+        ) as api,
+    ):
+        first, second = (Ingestor(api, outbox=tmp_path / "o.db") for _ in range(2))
+        async with first:
+            with pytest.raises(AccessError):
+                await first.submit(records(1)[0])
+        assert pending() == 1
+        async with second:
             assert pending() == 1
-            async with second:
-                assert pending() == 1
-
-    asyncio.run(scenario())

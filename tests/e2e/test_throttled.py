@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -58,73 +57,61 @@ CONFIG = SandboxConfig(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [ALWAYS, replace(ALWAYS, seconds=600.0)])
-def test_a_location_that_is_only_throttled_stops_alone(fault: Fault, tmp_path: Path) -> None:
+async def test_a_location_that_is_only_throttled_stops_alone(fault: Fault, tmp_path: Path) -> None:
     """After the patience, also where it asks to wait for longer; the others go on to the end."""
-
-    async def scenario() -> None:
-        async with Sandbox(replace(CONFIG, faults=(fault,))) as sandbox:
-            outcomes: list[Outcome] = []
-            began = time.monotonic()
-            async with (
-                client(sandbox, 0.5) as api,
-                Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
-            ):
-                with pytest.raises(  # noqa: PT012 - the loop raises
-                    ThrottledError, match=r"location busy answers 429 to everything since 20\d\d-"
-                ):
-                    async for outcome in ingestor.run(both(20)):
-                        outcomes.append(outcome)  # noqa: PERF401 - an error must keep them
-            assert time.monotonic() - began > 0.5
-            assert {outcome.location_id for outcome in outcomes} == {"quiet"}
-            assert len(outcomes) == len(sandbox.messages) == 20
-            assert sandbox.faults_fired["429"] < 60
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.slow
-def test_any_success_begins_the_patience_anew(tmp_path: Path) -> None:
-    """A location that is throttled now and then goes on, for as long as it takes."""
-
-    async def scenario() -> None:
-        faults = (replace(ALWAYS, nth=(1, 2, 3)),)
+    async with Sandbox(replace(CONFIG, faults=(fault,))) as sandbox:
+        outcomes: list[Outcome] = []
+        began = time.monotonic()
         async with (
-            Sandbox(replace(CONFIG, faults=faults)) as sandbox,
-            client(sandbox, 60.0) as api,
+            client(sandbox, 0.5) as api,
             Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
         ):
-            quota = api.session.quota("busy")
-            outcomes = [outcome async for outcome in ingestor.run(both(20))]
-            assert ingestor.stats.throttled == 3
-            assert all(isinstance(outcome, Sent) for outcome in outcomes)
-            assert len(outcomes) == 40
-            assert quota.throttled_since == inf
-
-    asyncio.run(scenario())
+            with pytest.raises(  # noqa: PT012 - the loop raises
+                ThrottledError, match=r"location busy answers 429 to everything since 20\d\d-"
+            ):
+                async for outcome in ingestor.run(both(20)):
+                    outcomes.append(outcome)  # noqa: PERF401 - an error must keep them
+        assert time.monotonic() - began > 0.5
+        assert {outcome.location_id for outcome in outcomes} == {"quiet"}
+        assert len(outcomes) == len(sandbox.messages) == 20
+        assert sandbox.faults_fired["429"] < 60
 
 
 @pytest.mark.slow
-def test_a_worker_tries_again_with_the_next_message(tmp_path: Path) -> None:
+async def test_any_success_begins_the_patience_anew(tmp_path: Path) -> None:
+    """A location that is throttled now and then goes on, for as long as it takes."""
+    faults = (replace(ALWAYS, nth=(1, 2, 3)),)
+    async with (
+        Sandbox(replace(CONFIG, faults=faults)) as sandbox,
+        client(sandbox, 60.0) as api,
+        Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
+    ):
+        quota = api.session.quota("busy")
+        outcomes = [outcome async for outcome in ingestor.run(both(20))]
+        assert ingestor.stats.throttled == 3
+        assert all(isinstance(outcome, Sent) for outcome in outcomes)
+        assert len(outcomes) == 40
+        assert quota.throttled_since == inf
+
+
+@pytest.mark.slow
+async def test_a_worker_tries_again_with_the_next_message(tmp_path: Path) -> None:
     """A location that was given up is not lost to a process that lives on."""
-
-    async def scenario() -> None:
-        async with Sandbox(CONFIG) as sandbox:
-            first, *rest = [record for record in both(4) if record.location_id == "busy"]
-            async with (
-                client(sandbox, 0.15) as api,
-                Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
-            ):
-                with pytest.raises(ThrottledError):
-                    await ingestor.submit(first)
-                with pytest.raises(ThrottledError):
-                    await ingestor.submit(rest[0])
-                sandbox.set_faults()
-                assert isinstance(await ingestor.submit(rest[1]), Sent)
-                for record in (first, rest[0]):
-                    assert isinstance(await ingestor.submit(record), Sent)
-            assert len(sandbox.messages) == 3
-
-    asyncio.run(scenario())
+    async with Sandbox(CONFIG) as sandbox:
+        first, *rest = [record for record in both(4) if record.location_id == "busy"]
+        async with (
+            client(sandbox, 0.15) as api,
+            Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
+        ):
+            with pytest.raises(ThrottledError):
+                await ingestor.submit(first)
+            with pytest.raises(ThrottledError):
+                await ingestor.submit(rest[0])
+            sandbox.set_faults()
+            assert isinstance(await ingestor.submit(rest[1]), Sent)
+            for record in (first, rest[0]):
+                assert isinstance(await ingestor.submit(record), Sent)
+        assert len(sandbox.messages) == 3
 
 
 @pytest.mark.slow

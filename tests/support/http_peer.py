@@ -8,7 +8,7 @@ import struct
 import traceback
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import aiohttp
 import pytest
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Handler = Callable[["Peer"], Awaitable[None]]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 TOKEN = "pit-4e1c9f-Blue-Heron"
 POST = Request("POST", "/conversations/messages/inbound", "2021-04-15", b'{"type":"SMS"}')
 GET = Request("GET", "/conversations/v1/messages?limit=100", "2021-04-15")
@@ -33,7 +34,7 @@ WAY = ContextVar("WAY", default="direct")
 """How transports send: by the direct way, or through a session that was handed in."""
 
 
-def either_way(test: Callable[P, None]) -> Callable[P, None]:
+def either_way(test: Callable[P, T]) -> Callable[P, T]:
     """Run a test both ways."""
     twice = pytest.mark.parametrize("way", ["direct", "session"], indirect=True)
     return pytest.mark.usefixtures("way")(twice(test))

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from postgres_server import PostgresServer, binaries_found, start
 
 from leadconnector_async.outbox.postgres.connection import connect
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 _QUICK: Final = [
     "-F",
@@ -53,6 +58,15 @@ def running_server() -> PostgresServer:
     if os.environ.get("CI") or os.environ.get("LEADCONNECTOR_TEST_NO_SKIP"):
         pytest.fail(server)
     pytest.skip(server)
+
+
+@asynccontextmanager
+async def opened(url: str, number: int = 2) -> AsyncIterator[list[PostgresOutbox]]:
+    """One outbox, open several times."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(await PostgresOutbox.open(url)) for _ in range(number)
+        ]
 
 
 _CUT: Final = """SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity

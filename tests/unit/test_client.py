@@ -69,39 +69,35 @@ def full(kind: MessageType) -> InboundMessage:
 
 
 @pytest.mark.parametrize("kind", MESSAGE_TYPES)
-def test_every_field_of_every_type_arrives_as_it_was_given(kind: MessageType) -> None:
+async def test_every_field_of_every_type_arrives_as_it_was_given(kind: MessageType) -> None:
     """Compared field by field with what the server received."""
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox, client(sandbox) as api:
-            message = full(kind)
-            receipt = await api.add_inbound_message(message)
-            (stored,) = sandbox.messages
-            expected: dict[str, Any] = {
-                "type": kind,
-                "contactId": message.contact_id,
-                "conversationId": message.conversation_id,
-                "conversationProviderId": message.conversation_provider_id,
-                "direction": "inbound",
-                "date": "2024-05-01T09:30:00Z",
-                "message": message.message,
-                "subject": message.subject,
-                "html": message.html,
-                "emailFrom": message.email_from,
-                "emailTo": message.email_to,
-                "emailCc": message.email_cc,
-                "emailBcc": message.email_bcc,
-                "emailMessageId": message.email_message_id,
-                "altId": message.alt_id,
-                "attachments": message.attachments,
-                "call": message.call
-                and {"to": "+15037081210", "from": "+15037081211", "status": "completed"},
-            }
-            assert stored.fields == {name: v for name, v in expected.items() if v is not None}
-            assert receipt.message_id == stored.id
-            assert receipt.conversation_id == stored.conversation_id
-
-    asyncio.run(scenario())
+    async with Sandbox() as sandbox, client(sandbox) as api:
+        message = full(kind)
+        receipt = await api.add_inbound_message(message)
+        (stored,) = sandbox.messages
+        expected: dict[str, Any] = {
+            "type": kind,
+            "contactId": message.contact_id,
+            "conversationId": message.conversation_id,
+            "conversationProviderId": message.conversation_provider_id,
+            "direction": "inbound",
+            "date": "2024-05-01T09:30:00Z",
+            "message": message.message,
+            "subject": message.subject,
+            "html": message.html,
+            "emailFrom": message.email_from,
+            "emailTo": message.email_to,
+            "emailCc": message.email_cc,
+            "emailBcc": message.email_bcc,
+            "emailMessageId": message.email_message_id,
+            "altId": message.alt_id,
+            "attachments": message.attachments,
+            "call": message.call
+            and {"to": "+15037081210", "from": "+15037081211", "status": "completed"},
+        }
+        assert stored.fields == {name: v for name, v in expected.items() if v is not None}
+        assert receipt.message_id == stored.id
+        assert receipt.conversation_id == stored.conversation_id
 
 
 def text() -> InboundMessage:
@@ -111,269 +107,210 @@ def text() -> InboundMessage:
     )
 
 
-def test_a_date_of_any_zone_is_sent_in_utc_and_empty_lists_are_left_out() -> None:
+async def test_a_date_of_any_zone_is_sent_in_utc_and_empty_lists_are_left_out() -> None:
     """The API answers 422 to an empty list of attachments."""
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox, client(sandbox) as api:
-            message = InboundMessage(
-                type="SMS",
-                contact_id="c1",
-                direction="outbound",
-                date=datetime.fromisoformat("2024-05-01T11:30:00+02:00"),
-                message="x",
-                attachments=[],
-            )
-            await api.add_inbound_message(message)
-            assert sandbox.messages[0].fields["date"] == "2024-05-01T09:30:00Z"
-            assert "attachments" not in sandbox.messages[0].fields
-
-    asyncio.run(scenario())
+    async with Sandbox() as sandbox, client(sandbox) as api:
+        message = InboundMessage(
+            type="SMS",
+            contact_id="c1",
+            direction="outbound",
+            date=datetime.fromisoformat("2024-05-01T11:30:00+02:00"),
+            message="x",
+            attachments=[],
+        )
+        await api.add_inbound_message(message)
+        assert sandbox.messages[0].fields["date"] == "2024-05-01T09:30:00Z"
+        assert "attachments" not in sandbox.messages[0].fields
 
 
-def test_a_receipt_tells_what_is_left_of_the_quota() -> None:
+async def test_a_receipt_tells_what_is_left_of_the_quota() -> None:
     """By the headers of its answer; nothing, where they are silent."""
-
-    async def scenario() -> None:
-        limits = Limits(max=10, interval=5.0, daily=100)
-        async with Sandbox(SandboxConfig(limits=limits)) as sandbox, client(sandbox) as api:
-            receipt = await api.add_inbound_message(text())
-            assert receipt.success
-            assert receipt.contact_id == text().contact_id
-            assert receipt.quota is not None
-            assert (receipt.quota.max, receipt.quota.remaining) == (10, 9)
-            assert receipt.quota.daily_remaining == 99
-            assert receipt.message
-            assert receipt.message not in repr(receipt)
-        silent = SandboxConfig(limits=Limits(headers=False))
-        async with Sandbox(silent) as sandbox, client(sandbox) as api:
-            assert (await api.add_inbound_message(text())).quota is None
-
-    asyncio.run(scenario())
+    limits = Limits(max=10, interval=5.0, daily=100)
+    async with Sandbox(SandboxConfig(limits=limits)) as sandbox, client(sandbox) as api:
+        receipt = await api.add_inbound_message(text())
+        assert receipt.success
+        assert receipt.contact_id == text().contact_id
+        assert receipt.quota is not None
+        assert (receipt.quota.max, receipt.quota.remaining) == (10, 9)
+        assert receipt.quota.daily_remaining == 99
+        assert receipt.message
+        assert receipt.message not in repr(receipt)
+    silent = SandboxConfig(limits=Limits(headers=False))
+    async with Sandbox(silent) as sandbox, client(sandbox) as api:
+        assert (await api.add_inbound_message(text())).quota is None
 
 
-def test_an_invalid_message_is_refused_before_any_request() -> None:
+async def test_an_invalid_message_is_refused_before_any_request() -> None:
     """All problems are told at once."""
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox, client(sandbox) as api:
-            with pytest.raises(
-                InvalidMessageError, match=r"contactId is missing.*direction is missing"
-            ):
-                await api.add_inbound_message(InboundMessage(type="SMS", message="x"))
-            assert not sandbox.requests
-
-    asyncio.run(scenario())
+    async with Sandbox() as sandbox, client(sandbox) as api:
+        with pytest.raises(
+            InvalidMessageError, match=r"contactId is missing.*direction is missing"
+        ):
+            await api.add_inbound_message(InboundMessage(type="SMS", message="x"))
+        assert not sandbox.requests
 
 
-def test_a_2xx_without_a_message_id_is_a_refusal() -> None:
+async def test_a_2xx_without_a_message_id_is_a_refusal() -> None:
     """The API drops messages with a 201 and an empty body."""
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(SandboxConfig(faults=(Fault("no_id"),))) as sandbox,
-            client(sandbox) as api,
-        ):
-            with pytest.raises(RefusedError, match="nothing was stored") as caught:
-                await api.add_inbound_message(text())
-            assert caught.value.status == 200
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(SandboxConfig(faults=(Fault("no_id"),))) as sandbox,
+        client(sandbox) as api,
+    ):
+        with pytest.raises(RefusedError, match="nothing was stored") as caught:
+            await api.add_inbound_message(text())
+        assert caught.value.status == 200
 
 
-def test_a_refusal_carries_the_apis_words_and_never_the_token() -> None:
+async def test_a_refusal_carries_the_apis_words_and_never_the_token() -> None:
     """Status, message, canonical code; the bearer token appears nowhere."""
-
-    async def scenario() -> None:
-        config = SandboxConfig(tokens={"another-token": "L"})
-        async with Sandbox(config) as sandbox, client(sandbox) as api:
-            with pytest.raises(AccessError, match="Invalid token") as caught:
-                await api.add_inbound_message(text())
-            assert caught.value.status == 401
-            chain: BaseException | None = caught.value
-            while chain is not None:
-                assert TOKEN not in f"{chain!s} {chain!r}"
-                assert "secret words" not in f"{chain!s} {chain!r}"
-                chain = chain.__cause__ or chain.__context__
-            assert TOKEN not in repr(api)
-
-    asyncio.run(scenario())
+    config = SandboxConfig(tokens={"another-token": "L"})
+    async with Sandbox(config) as sandbox, client(sandbox) as api:
+        with pytest.raises(AccessError, match="Invalid token") as caught:
+            await api.add_inbound_message(text())
+        assert caught.value.status == 401
+        chain: BaseException | None = caught.value
+        while chain is not None:
+            assert TOKEN not in f"{chain!s} {chain!r}"
+            assert "secret words" not in f"{chain!s} {chain!r}"
+            chain = chain.__cause__ or chain.__context__
+        assert TOKEN not in repr(api)
 
 
-def test_a_429_is_waited_out() -> None:
+async def test_a_429_is_waited_out() -> None:
     """The request is sent again after the pause, and stored once."""
-
-    async def scenario() -> None:
-        config = SandboxConfig(
-            faults=(Fault("429", nth=(1,), seconds=0.0),),
-            limits=Limits(window="off", headers=False),
-        )
-        quick = RateLimit(100, 0.1, None)
-        async with Sandbox(config) as sandbox, client(sandbox, limit=quick) as api:
-            await api.add_inbound_message(text())
-            assert len(sandbox.messages) == 1
-
-    asyncio.run(scenario())
+    config = SandboxConfig(
+        faults=(Fault("429", nth=(1,), seconds=0.0),),
+        limits=Limits(window="off", headers=False),
+    )
+    quick = RateLimit(100, 0.1, None)
+    async with Sandbox(config) as sandbox, client(sandbox, limit=quick) as api:
+        await api.add_inbound_message(text())
+        assert len(sandbox.messages) == 1
 
 
 @pytest.mark.slow
-def test_a_429_without_end_is_told() -> None:
+async def test_a_429_without_end_is_told() -> None:
     """After the policy's attempts the caller hears of it."""
-
-    async def scenario() -> None:
-        config = SandboxConfig(
-            faults=(Fault("429", seconds=0.0),), limits=Limits(window="off", headers=False)
-        )
-        quick = RateLimit(100, 0.1, None)
-        async with Sandbox(config) as sandbox, client(sandbox, limit=quick) as api:
-            with pytest.raises(ThrottledError):
-                await api.add_inbound_message(text())
-
-    asyncio.run(scenario())
-
-
-def test_a_spent_day_is_told_without_a_request() -> None:
-    """The headers of the last answer said that nothing is left."""
-
-    async def scenario() -> None:
-        config = SandboxConfig(limits=Limits(daily=1))
-        async with Sandbox(config) as sandbox, client(sandbox) as api:
+    config = SandboxConfig(
+        faults=(Fault("429", seconds=0.0),), limits=Limits(window="off", headers=False)
+    )
+    quick = RateLimit(100, 0.1, None)
+    async with Sandbox(config) as sandbox, client(sandbox, limit=quick) as api:
+        with pytest.raises(ThrottledError):
             await api.add_inbound_message(text())
-            with pytest.raises(DailyQuotaSpentError):
-                await api.add_inbound_message(text())
-            assert sum(sandbox.requests.values()) == 1
-
-    asyncio.run(scenario())
 
 
-def test_a_lost_answer_is_told_as_unknown_and_not_sent_again() -> None:
+async def test_a_spent_day_is_told_without_a_request() -> None:
+    """The headers of the last answer said that nothing is left."""
+    config = SandboxConfig(limits=Limits(daily=1))
+    async with Sandbox(config) as sandbox, client(sandbox) as api:
+        await api.add_inbound_message(text())
+        with pytest.raises(DailyQuotaSpentError):
+            await api.add_inbound_message(text())
+        assert sum(sandbox.requests.values()) == 1
+
+
+async def test_a_lost_answer_is_told_as_unknown_and_not_sent_again() -> None:
     """One message, one request: only an ingestor looks."""
-
-    async def scenario() -> None:
-        fault = Fault("drop", when="after")
-        async with Sandbox(SandboxConfig(faults=(fault,))) as sandbox, client(sandbox) as api:
-            with pytest.raises(FateUnknownError):
-                await api.add_inbound_message(text())
-            assert len(sandbox.messages) == 1
-
-    asyncio.run(scenario())
+    fault = Fault("drop", when="after")
+    async with Sandbox(SandboxConfig(faults=(fault,))) as sandbox, client(sandbox) as api:
+        with pytest.raises(FateUnknownError):
+            await api.add_inbound_message(text())
+        assert len(sandbox.messages) == 1
 
 
-def test_a_refused_connection_is_told_as_not_sent() -> None:
+async def test_a_refused_connection_is_told_as_not_sent() -> None:
     """Nothing listens: after the attempts the caller knows that nothing was stored."""
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox:
-            url = sandbox.url
-        async with LeadConnector(TOKEN, location_id="L", base_url=url, policy=QUICK) as api:
-            with pytest.raises(NotSentError, match="no connection"):
-                await api.add_inbound_message(text())
-
-    asyncio.run(scenario())
+    async with Sandbox() as sandbox:
+        url = sandbox.url
+    async with LeadConnector(TOKEN, location_id="L", base_url=url, policy=QUICK) as api:
+        with pytest.raises(NotSentError, match="no connection"):
+            await api.add_inbound_message(text())
 
 
-def test_a_session_of_the_applications_own_is_used_and_left_open() -> None:
+async def test_a_session_of_the_applications_own_is_used_and_left_open() -> None:
     """Whoever opens a session closes it."""
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
-            async with client(sandbox, session=session) as api:
-                await api.add_inbound_message(text())
-            assert not session.closed
-
-    asyncio.run(scenario())
+    async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
+        async with client(sandbox, session=session) as api:
+            await api.add_inbound_message(text())
+        assert not session.closed
 
 
-def test_a_renewed_token_is_used_and_asked_for_once() -> None:
+async def test_a_renewed_token_is_used_and_asked_for_once() -> None:
     """However many requests wait, the provider renews once."""
+    config = SandboxConfig(tokens={"new-token": "L"})
+    renewals = 0
 
-    async def scenario() -> None:
-        config = SandboxConfig(tokens={"new-token": "L"})
-        renewals = 0
+    class Tokens:
+        current = "old-token"
 
-        class Tokens:
-            current = "old-token"
+        async def token(self, location_id: str) -> str:
+            assert location_id == "L"
+            return self.current
 
-            async def token(self, location_id: str) -> str:
-                assert location_id == "L"
-                return self.current
+        async def renew(self, location_id: str, refused: str) -> str | None:
+            nonlocal renewals
+            assert (location_id, refused) == ("L", "old-token")
+            renewals += 1
+            await asyncio.sleep(0)
+            self.current = "new-token"
+            return self.current
 
-            async def renew(self, location_id: str, refused: str) -> str | None:
-                nonlocal renewals
-                assert (location_id, refused) == ("L", "old-token")
-                renewals += 1
-                await asyncio.sleep(0)
-                self.current = "new-token"
-                return self.current
-
-        async with (
-            Sandbox(config) as sandbox,
-            LeadConnector(Tokens(), location_id="L", base_url=sandbox.url, policy=QUICK) as api,
-        ):
-            await asyncio.gather(*(api.add_inbound_message(text()) for _ in range(10)))
-            assert renewals == 1
-            assert len(sandbox.messages) == 10
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(config) as sandbox,
+        LeadConnector(Tokens(), location_id="L", base_url=sandbox.url, policy=QUICK) as api,
+    ):
+        await asyncio.gather(*(api.add_inbound_message(text()) for _ in range(10)))
+        assert renewals == 1
+        assert len(sandbox.messages) == 10
 
 
-def test_without_a_location_there_is_a_clear_error() -> None:
+async def test_without_a_location_there_is_a_clear_error() -> None:
     """A message has to belong somewhere."""
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox, client(sandbox, location_id=None) as api:
-            with pytest.raises(ValueError, match="location_id"):
-                await api.add_inbound_message(text())
-            with pytest.raises(TypeError, match="a int: give its id as text"):
-                await api.add_inbound_message(text(), location_id=17)  # type: ignore[arg-type]
-            for none in ("a\0", "\udfff", "a\nb"):
-                with pytest.raises(ValueError, match="characters that no id has"):
-                    await api.add_inbound_message(text(), location_id=none)
-
-    asyncio.run(scenario())
+    async with Sandbox() as sandbox, client(sandbox, location_id=None) as api:
+        with pytest.raises(ValueError, match="location_id"):
+            await api.add_inbound_message(text())
+        with pytest.raises(TypeError, match="a int: give its id as text"):
+            await api.add_inbound_message(text(), location_id=17)  # type: ignore[arg-type]
+        for none in ("a\0", "\udfff", "a\nb"):
+            with pytest.raises(ValueError, match="characters that no id has"):
+                await api.add_inbound_message(text(), location_id=none)
 
 
 @pytest.mark.slow
-def test_a_quota_is_shared_by_all_calls_of_a_client() -> None:
+async def test_a_quota_is_shared_by_all_calls_of_a_client() -> None:
     """Thirty calls at once under a limit of ten per fifth of a second cause no 429."""
-
-    async def scenario() -> None:
-        limits = Limits(window="sliding", max=10, interval=0.2)
-        async with (
-            Sandbox(SandboxConfig(limits=limits)) as sandbox,
-            client(sandbox, limit=RateLimit(10, 0.2, None)) as api,
-        ):
-            await asyncio.gather(*(api.add_inbound_message(text()) for _ in range(30)))
-            assert sandbox.requests == {("inbound", 200): 30}
-
-    asyncio.run(scenario())
+    limits = Limits(window="sliding", max=10, interval=0.2)
+    async with (
+        Sandbox(SandboxConfig(limits=limits)) as sandbox,
+        client(sandbox, limit=RateLimit(10, 0.2, None)) as api,
+    ):
+        await asyncio.gather(*(api.add_inbound_message(text()) for _ in range(30)))
+        assert sandbox.requests == {("inbound", 200): 30}
 
 
-def test_a_renewal_costs_no_attempt() -> None:
+async def test_a_renewal_costs_no_attempt() -> None:
     """One attempt, whose token had expired, is one attempt with a token that is good."""
 
-    async def scenario() -> None:
-        class Tokens:
-            current = "old-token"
+    class Tokens:
+        current = "old-token"
 
-            async def token(self, location_id: str) -> str:
-                del location_id
-                return self.current
+        async def token(self, location_id: str) -> str:
+            del location_id
+            return self.current
 
-            async def renew(self, location_id: str, refused: str) -> str | None:
-                del location_id, refused
-                self.current = "new-token"
-                return self.current
+        async def renew(self, location_id: str, refused: str) -> str | None:
+            del location_id, refused
+            self.current = "new-token"
+            return self.current
 
-        policy = replace(QUICK, attempts=1)
-        async with (
-            Sandbox(SandboxConfig(tokens={"new-token": "L"})) as sandbox,
-            LeadConnector(Tokens(), location_id="L", base_url=sandbox.url, policy=policy) as api,
-        ):
-            await api.add_inbound_message(text())
-            assert len(sandbox.messages) == 1
-
-    asyncio.run(scenario())
+    policy = replace(QUICK, attempts=1)
+    async with (
+        Sandbox(SandboxConfig(tokens={"new-token": "L"})) as sandbox,
+        LeadConnector(Tokens(), location_id="L", base_url=sandbox.url, policy=policy) as api,
+    ):
+        await api.add_inbound_message(text())
+        assert len(sandbox.messages) == 1
 
 
 @pytest.mark.parametrize(("token", "error"), [(None, TypeError), (7, TypeError), ("", ValueError)])
@@ -391,20 +328,16 @@ def test_an_option_of_another_kind_is_refused_at_once(name: str, wanted: str) ->
             LeadConnector(TOKEN, **{name: given})  # type: ignore[arg-type] # as untyped programs do
 
 
-def test_a_closed_client_sends_nothing() -> None:
+async def test_a_closed_client_sends_nothing() -> None:
     """Neither by itself nor through an ingestor, and it opens no connection that nobody closes."""
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox:
-            async with client(sandbox) as api:
-                pass
-            with pytest.raises(ClosedError, match="make a new LeadConnector"):
-                await api.add_inbound_message(full("SMS"))
-            with pytest.raises(ClosedError, match="make a new LeadConnector"):
-                await Ingestor(api).__aenter__()
-            assert sandbox.messages == []
-
-    asyncio.run(scenario())
+    async with Sandbox() as sandbox:
+        async with client(sandbox) as api:
+            pass
+        with pytest.raises(ClosedError, match="make a new LeadConnector"):
+            await api.add_inbound_message(full("SMS"))
+        with pytest.raises(ClosedError, match="make a new LeadConnector"):
+            await Ingestor(api).__aenter__()
+        assert sandbox.messages == []
 
 
 def test_a_client_of_another_loop_says_so(sandbox: SandboxThread) -> None:

@@ -109,42 +109,34 @@ def test_two_equal_records_are_two_and_stay_two(tmp_path: Path) -> None:
     assert (again.skipped, again.sent, len(sandbox.messages)) == (3, 0, 0)
 
 
-def test_an_id_that_is_given_to_two_records_fails_the_second(tmp_path: Path) -> None:
+async def test_an_id_that_is_given_to_two_records_fails_the_second(tmp_path: Path) -> None:
     """Its text would be lost without a word."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(1, message="another"), sms(2)])
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox:
-            importer = await imported(sandbox, [history], tmp_path / "o.db")
-            assert importer.stats.sent == 2
-            assert importer.stats.refused == 1
-
-    asyncio.run(scenario())
+    async with Sandbox() as sandbox:
+        importer = await imported(sandbox, [history], tmp_path / "o.db")
+        assert importer.stats.sent == 2
+        assert importer.stats.refused == 1
 
 
-def test_a_stop_while_sending_settles_what_is_in_flight(tmp_path: Path) -> None:
+async def test_a_stop_while_sending_settles_what_is_in_flight(tmp_path: Path) -> None:
     """``left`` counts down to what is still to be sent, and agrees with the outbox."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(300)])
+    config = SandboxConfig(latency=Latency(up=0.005, down=0.005))
+    async with Sandbox(config) as sandbox:
 
-    async def scenario() -> None:
-        config = SandboxConfig(latency=Latency(up=0.005, down=0.005))
-        async with Sandbox(config) as sandbox:
+        def stop_soon(importer: Importer) -> None:
+            def look() -> None:
+                if len(sandbox.messages) > 30:
+                    importer.stop()
+                else:
+                    asyncio.get_running_loop().call_later(0.002, look)
 
-            def stop_soon(importer: Importer) -> None:
-                def look() -> None:
-                    if len(sandbox.messages) > 30:
-                        importer.stop()
-                    else:
-                        asyncio.get_running_loop().call_later(0.002, look)
+            look()
 
-                look()
-
-            importer = await imported(sandbox, [history], tmp_path / "o.db", meanwhile=stop_soon)
-            left = sum(importer.left.values())
-            assert 0 < left == 300 - len(sandbox.messages)
-            assert run_apart(read_outbox(tmp_path / "o.db", status_of)).pending == left
-
-    asyncio.run(scenario())
+        importer = await imported(sandbox, [history], tmp_path / "o.db", meanwhile=stop_soon)
+        left = sum(importer.left.values())
+        assert 0 < left == 300 - len(sandbox.messages)
+        assert run_apart(read_outbox(tmp_path / "o.db", status_of)).pending == left
 
 
 def test_a_stop_while_reading_sends_nothing(tmp_path: Path) -> None:
@@ -156,34 +148,30 @@ def test_a_stop_while_reading_sends_nothing(tmp_path: Path) -> None:
     assert stats.sent == 10
 
 
-def test_a_location_that_cannot_go_on_stops_alone(tmp_path: Path) -> None:
+async def test_a_location_that_cannot_go_on_stops_alone(tmp_path: Path) -> None:
     """Its error is kept, and the others are sent."""
     records = [sms(n, locationId=where) for n in range(20) for where in ("good", "bad")]
     history = write_jsonl(tmp_path / "h.jsonl", records)
+    async with Sandbox(SandboxConfig(tokens={"t": "good", "other": "bad"})) as sandbox:
 
-    async def scenario() -> None:
-        async with Sandbox(SandboxConfig(tokens={"t": "good", "other": "bad"})) as sandbox:
+        class Tokens:
+            async def token(self, location_id: str) -> str:
+                return "t" if location_id == "good" else "wrong"
 
-            class Tokens:
-                async def token(self, location_id: str) -> str:
-                    return "t" if location_id == "good" else "wrong"
+            async def renew(self, location_id: str, refused: str) -> str | None:
+                del location_id, refused
+                return None
 
-                async def renew(self, location_id: str, refused: str) -> str | None:
-                    del location_id, refused
-                    return None
-
-            reader = SourceReader([str(history)], SourceOptions())
-            async with (
-                LeadConnector(Tokens(), base_url=sandbox.url, limit=None) as api,
-                await SqliteOutbox.open(tmp_path / "o.db") as store,
-            ):
-                importer = Importer(api.session, store, reader)
-                await importer.run()
-            assert importer.stats.sent == 20
-            assert importer.errors.keys() == {"bad"}
-            assert isinstance(importer.errors["bad"], AccessError)
-
-    asyncio.run(scenario())
+        reader = SourceReader([str(history)], SourceOptions())
+        async with (
+            LeadConnector(Tokens(), base_url=sandbox.url, limit=None) as api,
+            await SqliteOutbox.open(tmp_path / "o.db") as store,
+        ):
+            importer = Importer(api.session, store, reader)
+            await importer.run()
+        assert importer.stats.sent == 20
+        assert importer.errors.keys() == {"bad"}
+        assert isinstance(importer.errors["bad"], AccessError)
 
 
 def test_a_source_that_breaks_off_stops_the_import_before_it_sends(tmp_path: Path) -> None:
@@ -198,21 +186,17 @@ def test_a_source_that_breaks_off_stops_the_import_before_it_sends(tmp_path: Pat
     assert (stats.staged, stats.skipped, stats.sent) == (1, 1, 2)
 
 
-def test_an_outbox_that_fails_stops_the_import(tmp_path: Path) -> None:
+async def test_an_outbox_that_fails_stops_the_import(tmp_path: Path) -> None:
     """Nothing is sent without its claim on disk."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox, LeadConnector("t", base_url=sandbox.url) as api:
-            store = await SqliteOutbox.open(tmp_path / "o.db")
-            reader = SourceReader([str(history)], SourceOptions())
-            importer = Importer(api.session, store, reader, location="here")
-            await store.close()
-            with pytest.raises(OutboxError):
-                await importer.run()
-            assert not sandbox.messages
-
-    asyncio.run(scenario())
+    async with Sandbox() as sandbox, LeadConnector("t", base_url=sandbox.url) as api:
+        store = await SqliteOutbox.open(tmp_path / "o.db")
+        reader = SourceReader([str(history)], SourceOptions())
+        importer = Importer(api.session, store, reader, location="here")
+        await store.close()
+        with pytest.raises(OutboxError):
+            await importer.run()
+        assert not sandbox.messages
 
 
 def test_a_grown_file_adds_what_is_new(tmp_path: Path) -> None:

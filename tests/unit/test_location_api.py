@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from leadconnector_async import (
 from leadconnector_async.sandbox import Fault, Limits, Reads, Sandbox, SandboxConfig, SandboxContact
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 JANE = SandboxContact(
@@ -41,18 +41,15 @@ PROVIDER = "61d6d1f9cdac7612faf80753"
 WHEN = datetime(2024, 5, 1, 9, 30, tzinfo=UTC)
 
 
-def run(scenario: Callable[[Sandbox, LeadConnector], Awaitable[None]], **config: Any) -> None:  # noqa: ANN401
-    """Run a scenario against a sandbox that knows two contacts."""
-
-    async def main() -> None:
-        known = {"location_id": "loc", "contacts": (JANE, JOHN), "providers": {PROVIDER: "Call"}}
-        async with (
-            Sandbox(SandboxConfig(**known | config)) as sandbox,
-            LeadConnector("t", location_id="loc", base_url=sandbox.url, policy=QUICK) as api,
-        ):
-            await scenario(sandbox, api)
-
-    asyncio.run(main())
+@asynccontextmanager
+async def served(**config: Any) -> AsyncIterator[tuple[Sandbox, LeadConnector]]:  # noqa: ANN401
+    """A sandbox that knows two contacts, and its client."""
+    known = {"location_id": "loc", "contacts": (JANE, JOHN), "providers": {PROVIDER: "Call"}}
+    async with (
+        Sandbox(SandboxConfig(**known | config)) as sandbox,
+        LeadConnector("t", location_id="loc", base_url=sandbox.url, policy=QUICK) as api,
+    ):
+        yield sandbox, api
 
 
 def message(n: int, type_: Any = "SMS", contact: str = "jane") -> InboundMessage:  # noqa: ANN401
@@ -66,10 +63,9 @@ def message(n: int, type_: Any = "SMS", contact: str = "jane") -> InboundMessage
     )
 
 
-def test_a_contact_is_found_by_number_or_else_by_address() -> None:
+async def test_a_contact_is_found_by_number_or_else_by_address() -> None:
     """As the API gives it back; nobody is None. A plus arrives as one."""
-
-    async def scenario(sandbox: Sandbox, api: LeadConnector) -> None:
+    async with served() as (sandbox, api):
         found = await api.find_contact(number="+1 (212) 555-0100")
         assert found == FoundContact(
             id="jane",
@@ -86,13 +82,10 @@ def test_a_contact_is_found_by_number_or_else_by_address() -> None:
         with pytest.raises(InvalidMessageError, match="no number and no address"):
             await api.find_contact()
 
-    run(scenario)
 
-
-def test_an_upsert_tells_what_it_made_and_what_was_dropped() -> None:
+async def test_an_upsert_tells_what_it_made_and_what_was_dropped() -> None:
     """Number and address of two contacts: the API drops one, which no answer says."""
-
-    async def scenario(sandbox: Sandbox, api: LeadConnector) -> None:
+    async with served() as (sandbox, api):
         made = await api.upsert_contact(Contact("+12125550105", name="Jim"))
         assert (made.new, made.dropped, made.contact.name) == (True, (), "Jim")
         again = await api.upsert_contact(Contact("+12125550105", name="James"))
@@ -101,13 +94,10 @@ def test_an_upsert_tells_what_it_made_and_what_was_dropped() -> None:
         assert (both.new, both.contact.id, both.dropped) == (False, "jane", ("phone",))
         assert sandbox.requests["upsert_contact", 200] == 3
 
-    run(scenario)
 
-
-def test_conversations_are_searched_and_marked_as_read() -> None:
+async def test_conversations_are_searched_and_marked_as_read() -> None:
     """By contact or by text, newest first, page by page."""
-
-    async def scenario(_: Sandbox, api: LeadConnector) -> None:
+    async with served() as (_, api):
         for n, contact in enumerate(("jane", "jane", "john")):
             await api.add_inbound_message(message(n, contact=contact))
         first, second = await api.search_conversations()
@@ -127,14 +117,11 @@ def test_conversations_are_searched_and_marked_as_read() -> None:
         with pytest.raises(ValueError, match="from 1 to 100"):
             await api.search_conversations(limit=101)
 
-    run(scenario)
-
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_the_export_has_the_mails_too(flat: bool) -> None:  # noqa: FBT001
+async def test_the_export_has_the_mails_too(flat: bool) -> None:  # noqa: FBT001
     """Which the export without a channel leaves out. It can be narrowed down."""
-
-    async def scenario(sandbox: Sandbox, api: LeadConnector) -> None:
+    async with served(reads=Reads(flat=flat)) as (sandbox, api):
         for n in range(6):
             contact = "john" if n == 5 else "jane"
             await api.add_inbound_message(message(n, "Email" if n == 3 else "SMS", contact))
@@ -148,13 +135,10 @@ def test_the_export_has_the_mails_too(flat: bool) -> None:  # noqa: FBT001
         alone = api.export_messages(conversation_id=of_john[0].conversation_id)
         assert [one.id async for one in alone] == [of_john[0].id]
 
-    run(scenario, reads=Reads(flat=flat))
 
-
-def test_the_export_can_be_narrowed_down_by_date() -> None:
+async def test_the_export_can_be_narrowed_down_by_date() -> None:
     """Both ends belong to it."""
-
-    async def scenario(_: Sandbox, api: LeadConnector) -> None:
+    async with served(reads=Reads(export_by="date")) as (_, api):
         for n in range(4):
             await api.add_inbound_message(message(n))
         export = api.export_messages(
@@ -162,14 +146,11 @@ def test_the_export_can_be_narrowed_down_by_date() -> None:
         )
         assert {one.body async for one in export} == {"text 1", "text 2"}
 
-    run(scenario, reads=Reads(export_by="date"))
-
 
 @pytest.mark.parametrize("old", [True, False])
-def test_a_file_gets_its_url(tmp_path: Path, old: bool) -> None:  # noqa: FBT001
+async def test_a_file_gets_its_url(tmp_path: Path, old: bool) -> None:  # noqa: FBT001
     """Also where a conversation has to be opened for that, and by a conversation alone."""
-
-    async def scenario(sandbox: Sandbox, api: LeadConnector) -> None:
+    async with served(conversation_first=old) as (sandbox, api):
         photo = tmp_path / "photo.jpg"
         photo.write_bytes(b"a picture")
         url = await api.upload_file(photo, contact_id="jane")
@@ -187,14 +168,13 @@ def test_a_file_gets_its_url(tmp_path: Path, old: bool) -> None:  # noqa: FBT001
         with pytest.raises(ValueError, match="needs a contact_id"):
             await api.upload_file(photo)
 
-    run(scenario, conversation_first=old)
-
 
 @pytest.mark.parametrize("old", [True, False])
-def test_a_call_that_was_made_elsewhere_is_logged(old: bool) -> None:  # noqa: FBT001
+async def test_a_call_that_was_made_elsewhere_is_logged(old: bool) -> None:  # noqa: FBT001
     """By the endpoint of its own, never by the one that really sends."""
-
-    async def scenario(sandbox: Sandbox, api: LeadConnector) -> None:
+    providers = {PROVIDER: "Call", "other": "SMS"}
+    limits = Limits(max=100)
+    async with served(conversation_first=old, limits=limits, providers=providers) as (sandbox, api):
         call = Call(to="+12125550100", from_="+12125550199", status="completed")
         receipt = await api.add_outbound_call(
             call, contact_id="jane", conversation_provider_id=PROVIDER, date=WHEN, alt_id="7"
@@ -208,21 +188,12 @@ def test_a_call_that_was_made_elsewhere_is_logged(old: bool) -> None:  # noqa: F
         with pytest.raises(RefusedError):
             await api.add_outbound_call(call, contact_id="jane", conversation_provider_id="other")
 
-    limits = Limits(max=100)
-    run(
-        scenario,
-        conversation_first=old,
-        limits=limits,
-        providers={PROVIDER: "Call", "other": "SMS"},
-    )
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["500", "garbage", "drop", "429"])
-def test_a_read_is_asked_for_again(kind: Any) -> None:  # noqa: ANN401
+async def test_a_read_is_asked_for_again(kind: Any) -> None:  # noqa: ANN401
     """Whatever became of it; and in the end it says how it failed."""
-
-    async def scenario(sandbox: Sandbox, api: LeadConnector) -> None:
+    async with served(limits=SHORT_PAUSES) as (sandbox, api):
         sandbox.set_faults(Fault(kind, endpoint="find_contact", times=QUICK.attempts - 1))
         found = await api.find_contact(number="+12125550100")
         assert found is not None
@@ -231,14 +202,11 @@ def test_a_read_is_asked_for_again(kind: Any) -> None:  # noqa: ANN401
             await api.find_contact(number="+12125550100")
         assert sandbox.faults_fired[kind] >= 2 * QUICK.attempts - 1
 
-    run(scenario, limits=SHORT_PAUSES)
-
 
 @pytest.mark.parametrize("kind", ["500", "garbage", "drop"])
-def test_a_write_is_not_sent_again_where_it_may_have_been_done(kind: Any) -> None:  # noqa: ANN401
+async def test_a_write_is_not_sent_again_where_it_may_have_been_done(kind: Any) -> None:  # noqa: ANN401
     """An upsert, a call: once, and the caller is told."""
-
-    async def scenario(sandbox: Sandbox, api: LeadConnector) -> None:
+    async with served() as (sandbox, api):
         sandbox.set_faults(Fault(kind, endpoint="*"))
         with pytest.raises(FateUnknownError):
             await api.upsert_contact(Contact("+12125550100"))
@@ -249,24 +217,18 @@ def test_a_write_is_not_sent_again_where_it_may_have_been_done(kind: Any) -> Non
             )
         assert sandbox.faults_fired[kind] == 2
 
-    run(scenario)
 
-
-def test_a_missing_scope_is_named() -> None:
+async def test_a_missing_scope_is_named() -> None:
     """The API does not say which it is."""
-
-    async def scenario(_: Sandbox, api: LeadConnector) -> None:
+    async with served(denied_scopes=frozenset({"contacts.readonly"})) as (_, api):
         with pytest.raises(AccessError, match=r"contacts\.readonly"):
             await api.find_contact(number="+12125550100")
 
-    run(scenario, denied_scopes=frozenset({"contacts.readonly"}))
 
-
-def test_a_date_without_an_offset_is_none() -> None:
+async def test_a_date_without_an_offset_is_none() -> None:
     """Which moment it means would be a guess: the machine's zone is nobody's."""
     naive = WHEN.replace(tzinfo=None)
-
-    async def scenario(sandbox: Sandbox, api: LeadConnector) -> None:
+    async with served() as (sandbox, api):
         with pytest.raises(ValueError, match="has no offset"):
             await api.search_conversations(before=naive)
         with pytest.raises(ValueError, match="has no offset"):
@@ -274,5 +236,3 @@ def test_a_date_without_an_offset_is_none() -> None:
         with pytest.raises(ValueError, match="has no offset"):
             api.export_messages(until=naive)
         assert not sandbox.requests
-
-    run(scenario)

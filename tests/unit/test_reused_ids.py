@@ -63,23 +63,17 @@ def test_the_second_message_of_an_id_is_rejected(
     assert rejected.reason.startswith(REUSED)
 
 
-def test_a_message_that_is_submitted_again_has_its_outcome(tmp_path: Path) -> None:
+async def test_a_message_that_is_submitted_again_has_its_outcome(tmp_path: Path) -> None:
     """The same content is the same message; another one is rejected each time."""
     one, other = pair()
-
-    async def scenario() -> None:
-        async with Sandbox() as sandbox:
+    async with Sandbox() as sandbox:
+        api = LeadConnector(sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url)
+        for _ in range(2):
+            async with api, Ingestor(api, outbox=tmp_path / "o.db") as ingestor:
+                assert isinstance(await ingestor.submit(one), Sent)
+                assert isinstance(await ingestor.submit(other), Rejected)
+                assert isinstance(await ingestor.submit(one), Sent)
             api = LeadConnector(
                 sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url
             )
-            for _ in range(2):
-                async with api, Ingestor(api, outbox=tmp_path / "o.db") as ingestor:
-                    assert isinstance(await ingestor.submit(one), Sent)
-                    assert isinstance(await ingestor.submit(other), Rejected)
-                    assert isinstance(await ingestor.submit(one), Sent)
-                api = LeadConnector(
-                    sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url
-                )
-            assert len(sandbox.messages) == 1
-
-    asyncio.run(scenario())
+        assert len(sandbox.messages) == 1

@@ -140,7 +140,7 @@ def test_a_provider_whose_own_work_is_cancelled_is_asked_again(
     assert asyncio.run(scenario()) == 1
 
 
-def test_a_call_that_is_cancelled_while_its_provider_works_ends_so() -> None:
+async def test_a_call_that_is_cancelled_while_its_provider_works_ends_so() -> None:
     """It is not taken for the provider's own failure, and not asked again."""
 
     class Slow(Moody):
@@ -154,20 +154,17 @@ def test_a_call_that_is_cancelled_while_its_provider_works_ends_so() -> None:
             await asyncio.Event().wait()
             return location_id
 
-    async def scenario() -> None:
-        tokens = Slow()
-        async with LeadConnector(tokens, location_id="L", base_url="http://127.0.0.1:1") as api:
-            call = asyncio.create_task(api.add_inbound_message(MESSAGE))
-            await tokens.asked.wait()
-            call.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await call
-
-    asyncio.run(scenario())
+    tokens = Slow()
+    async with LeadConnector(tokens, location_id="L", base_url="http://127.0.0.1:1") as api:
+        call = asyncio.create_task(api.add_inbound_message(MESSAGE))
+        await tokens.asked.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
 
 
 @pytest.mark.parametrize("renewing", [False, True])
-def test_any_other_error_of_a_provider_stops_its_location_alone(*, renewing: bool) -> None:
+async def test_any_other_error_of_a_provider_stops_its_location_alone(*, renewing: bool) -> None:
     """Such as of a table without the location. It is the cause, and its words are not repeated."""
 
     class Table(Moody):
@@ -178,22 +175,19 @@ def test_any_other_error_of_a_provider_stops_its_location_alone(*, renewing: boo
             del location_id, refused
             raise KeyError("pit-secret")
 
-    async def scenario() -> None:
-        wrong = "M" if renewing else "?"
-        records = [Record(message=MESSAGE, location_id=name) for name in (wrong, "L", "L")]
-        async with (
-            Sandbox(SandboxConfig(tokens={"good": "L"})) as sandbox,
-            LeadConnector(Table(), base_url=sandbox.url, policy=QUICK) as api,
-            Ingestor(api) as ingestor,
-        ):
-            ends = await asyncio.gather(*map(ingestor.submit, records), return_exceptions=True)
-            assert isinstance(ends[0], AccessError)
-            assert str(ends[0]) == "401 no token: its provider raised KeyError"
-            assert ends[0].__cause__ is not None
-            assert isinstance(ends[0].__cause__.__cause__, KeyError)
-            assert [type(end) for end in ends[1:]] == [Sent, Sent]
-
-    asyncio.run(scenario())
+    wrong = "M" if renewing else "?"
+    records = [Record(message=MESSAGE, location_id=name) for name in (wrong, "L", "L")]
+    async with (
+        Sandbox(SandboxConfig(tokens={"good": "L"})) as sandbox,
+        LeadConnector(Table(), base_url=sandbox.url, policy=QUICK) as api,
+        Ingestor(api) as ingestor,
+    ):
+        ends = await asyncio.gather(*map(ingestor.submit, records), return_exceptions=True)
+        assert isinstance(ends[0], AccessError)
+        assert str(ends[0]) == "401 no token: its provider raised KeyError"
+        assert ends[0].__cause__ is not None
+        assert isinstance(ends[0].__cause__.__cause__, KeyError)
+        assert [type(end) for end in ends[1:]] == [Sent, Sent]
 
 
 @pytest.mark.parametrize("given", [None, b"good"])
@@ -232,24 +226,20 @@ def test_a_token_that_is_refused_each_time_is_renewed_twice_and_no_more() -> Non
     assert tokens.renewals == 2
 
 
-def test_without_a_token_no_slot_is_used() -> None:
+async def test_without_a_token_no_slot_is_used() -> None:
     """Nothing left."""
-
-    async def scenario() -> None:
-        tokens = Moody()
-        session = ApiSession(direct(), tokens, policy=QUICK, limit=RateLimit(1, 60.0))
-        quota = session.quota("L")
-        now = asyncio.get_running_loop().time
-        for error in (refusal("no"), NotSentError("down")):
-            tokens.on_token = [error]
-            assert quota.ready_at(now()) <= now()
-            slot = quota.take(now())
-            request = Request("POST", "/", "v")
-            with pytest.raises(type(error)):
-                await session.exchange("L", quota, slot, request)
-            assert "0 of 1 in 60 s, 0 in flight, 0 of" in repr(quota)
-
-    asyncio.run(scenario())
+    tokens = Moody()
+    session = ApiSession(direct(), tokens, policy=QUICK, limit=RateLimit(1, 60.0))
+    quota = session.quota("L")
+    now = asyncio.get_running_loop().time
+    for error in (refusal("no"), NotSentError("down")):
+        tokens.on_token = [error]
+        assert quota.ready_at(now()) <= now()
+        slot = quota.take(now())
+        request = Request("POST", "/", "v")
+        with pytest.raises(type(error)):
+            await session.exchange("L", quota, slot, request)
+        assert "0 of 1 in 60 s, 0 in flight, 0 of" in repr(quota)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +251,7 @@ def test_without_a_token_no_slot_is_used() -> None:
         ("PUT", "/conversations/c1", False),
     ],
 )
-def test_only_what_no_record_gets_on_without_stops_where_nobody_serves_it(
+async def test_only_what_no_record_gets_on_without_stops_where_nobody_serves_it(
     method: str,
     path: str,
     stops: bool,  # noqa: FBT001
@@ -272,21 +262,18 @@ def test_only_what_no_record_gets_on_without_stops_where_nobody_serves_it(
         async def send(self, *_: object) -> Response:
             return Response(404, {}, b"404: Not Found")
 
-    async def scenario() -> None:
-        session = ApiSession(cast("Transport", Nobody()), Moody(), policy=QUICK, limit=None)
-        quota = session.quota("L")
-        slot = await session.acquire_slot("L", quota)
-        exchange = session.exchange("L", quota, slot, Request(method, path, "v"))
-        if stops:
-            with pytest.raises(AccessError, match="check the base URL"):
-                await exchange
-        else:
-            assert (await exchange).status == 404
-
-    asyncio.run(scenario())
+    session = ApiSession(cast("Transport", Nobody()), Moody(), policy=QUICK, limit=None)
+    quota = session.quota("L")
+    slot = await session.acquire_slot("L", quota)
+    exchange = session.exchange("L", quota, slot, Request(method, path, "v"))
+    if stops:
+        with pytest.raises(AccessError, match="check the base URL"):
+            await exchange
+    else:
+        assert (await exchange).status == 404
 
 
-def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
+async def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
     """Not when the clock has merely moved on since the quota was asked."""
 
     class Soon:
@@ -302,14 +289,11 @@ def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
         def take(self, now: float) -> None:
             assert now == self.free_at
 
-    async def scenario() -> None:
-        session = ApiSession(direct(), Moody(), policy=QUICK, limit=None)
-        await session.acquire_slot("L", cast("Quota", Soon()))
-
-    asyncio.run(scenario())
+    session = ApiSession(direct(), Moody(), policy=QUICK, limit=None)
+    await session.acquire_slot("L", cast("Quota", Soon()))
 
 
-def test_whoever_comes_later_does_not_overtake_those_who_wait_for_a_slot() -> None:
+async def test_whoever_comes_later_does_not_overtake_those_who_wait_for_a_slot() -> None:
     """First come, first served: not even where a slot is free before the first in line asks."""
 
     class Full:
@@ -322,67 +306,56 @@ def test_whoever_comes_later_does_not_overtake_those_who_wait_for_a_slot() -> No
         def take(self, now: float) -> None:
             pass
 
-    async def scenario() -> None:
-        session, quota = ApiSession(direct(), Moody(), policy=QUICK, limit=None), Full()
-        served: list[int] = []
+    session, quota = ApiSession(direct(), Moody(), policy=QUICK, limit=None), Full()
+    served: list[int] = []
 
-        async def ask(number: int) -> None:
-            await session.acquire_slot("L", cast("Quota", quota))
-            served.append(number)
+    async def ask(number: int) -> None:
+        await session.acquire_slot("L", cast("Quota", quota))
+        served.append(number)
 
-        calls = [asyncio.create_task(ask(number)) for number in range(2)]
-        await asyncio.sleep(0)
-        quota.free = True
-        calls.append(asyncio.create_task(ask(2)))
-        await asyncio.gather(*calls)
-        assert served == [0, 1, 2]
-        assert not session._in_line
-
-    asyncio.run(scenario())
+    calls = [asyncio.create_task(ask(number)) for number in range(2)]
+    await asyncio.sleep(0)
+    quota.free = True
+    calls.append(asyncio.create_task(ask(2)))
+    await asyncio.gather(*calls)
+    assert served == [0, 1, 2]
+    assert not session._in_line
 
 
-def test_a_location_may_have_its_own_limit() -> None:
+async def test_a_location_may_have_its_own_limit() -> None:
     """The others have the one for all."""
-
-    async def scenario() -> None:
-        low = RateLimit(25, 10.0, 10_000)
-        async with LeadConnector("t", limits={"low": low, "free": None}) as api:
-            assert api.session.limits == {"low": low, "free": None}
-            assert repr(api.session.quota("low")) != repr(api.session.quota("usual"))
-
-    asyncio.run(scenario())
+    low = RateLimit(25, 10.0, 10_000)
+    async with LeadConnector("t", limits={"low": low, "free": None}) as api:
+        assert api.session.limits == {"low": low, "free": None}
+        assert repr(api.session.quota("low")) != repr(api.session.quota("usual"))
 
 
 @pytest.mark.slow
-def test_two_hundred_requests_with_an_ended_token_cause_one_refresh(tmp_path: Path) -> None:
+async def test_two_hundred_requests_with_an_ended_token_cause_one_refresh(tmp_path: Path) -> None:
     """In two locations of one agency; and each message is stored once."""
-
-    async def scenario() -> None:
-        clock = Clock()
-        sandbox = Sandbox(SandboxConfig(oauth=APP), clock=clock)
-        tokens = OAuth(
-            "app",
-            APP.client_secret,
-            store=tmp_path / "tokens.db",
-            refresh_tokens={"co": FIRST_COMPANY},
-            company_of=lambda _: "co",
-            clock=Clock(),
+    clock = Clock()
+    sandbox = Sandbox(SandboxConfig(oauth=APP), clock=clock)
+    tokens = OAuth(
+        "app",
+        APP.client_secret,
+        store=tmp_path / "tokens.db",
+        refresh_tokens={"co": FIRST_COMPANY},
+        company_of=lambda _: "co",
+        clock=Clock(),
+    )
+    async with (
+        sandbox,
+        LeadConnector(tokens, base_url=sandbox.url, policy=QUICK, limit=None) as api,
+    ):
+        places = ("loc-1", "loc-2")
+        for place in places:
+            await api.add_inbound_message(MESSAGE, location_id=place)
+        clock.now += 5000
+        assert sandbox.requests["token", 200] == 1
+        await asyncio.gather(
+            *(api.add_inbound_message(MESSAGE, location_id=place) for place in places * 100)
         )
-        async with (
-            sandbox,
-            LeadConnector(tokens, base_url=sandbox.url, policy=QUICK, limit=None) as api,
-        ):
-            places = ("loc-1", "loc-2")
-            for place in places:
-                await api.add_inbound_message(MESSAGE, location_id=place)
-            clock.now += 5000
-            assert sandbox.requests["token", 200] == 1
-            await asyncio.gather(
-                *(api.add_inbound_message(MESSAGE, location_id=place) for place in places * 100)
-            )
-            assert sandbox.requests["token", 200] == 2
-            assert sandbox.requests["token", 400] == 0
-            assert sandbox.requests["location_token", 200] == 4
-            assert len(sandbox.messages) == 202
-
-    asyncio.run(scenario())
+        assert sandbox.requests["token", 200] == 2
+        assert sandbox.requests["token", 400] == 0
+        assert sandbox.requests["location_token", 200] == 4
+        assert len(sandbox.messages) == 202

@@ -26,26 +26,22 @@ REFRESH, DERIVE = "/oauth/token", "/oauth/locationToken"
 NEWER_DERIVE = "/oauth/location-token"
 
 
-def test_tokens_are_cached_and_renewed_ahead_of_their_end(tmp_path: Path) -> None:
+async def test_tokens_are_cached_and_renewed_ahead_of_their_end(tmp_path: Path) -> None:
     """An installation's own, and an agency's for two locations: one refresh for both."""
-
-    async def scenario() -> None:
-        clock = Clock()
-        transport = direct(clock)
-        tokens = oauth(tmp_path, transport, clock=clock)
-        for _ in range(3):
-            for location in ("own", "loc-1", "loc-2"):
-                assert transport.accepts(await tokens.token(location), location)
-        assert transport.sent == {REFRESH: 2, DERIVE: 2}
-        clock.now += 899
-        await asyncio.gather(*(tokens.token(where) for where in ("own", "loc-1", "loc-2")))
-        assert transport.sent == {REFRESH: 2, DERIVE: 2}
-        clock.now += 2
+    clock = Clock()
+    transport = direct(clock)
+    tokens = oauth(tmp_path, transport, clock=clock)
+    for _ in range(3):
         for location in ("own", "loc-1", "loc-2"):
             assert transport.accepts(await tokens.token(location), location)
-        assert transport.sent == {REFRESH: 4, DERIVE: 4}
-
-    asyncio.run(scenario())
+    assert transport.sent == {REFRESH: 2, DERIVE: 2}
+    clock.now += 899
+    await asyncio.gather(*(tokens.token(where) for where in ("own", "loc-1", "loc-2")))
+    assert transport.sent == {REFRESH: 2, DERIVE: 2}
+    clock.now += 2
+    for location in ("own", "loc-1", "loc-2"):
+        assert transport.accepts(await tokens.token(location), location)
+    assert transport.sent == {REFRESH: 4, DERIVE: 4}
 
 
 def test_the_newer_version_has_its_own_path_body_and_spelling(tmp_path: Path) -> None:
@@ -81,7 +77,7 @@ def test_the_newer_version_has_its_own_path_body_and_spelling(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("version", [None, "v3"])
-def test_an_answer_of_the_other_spelling_is_kept_all_the_same(
+async def test_an_answer_of_the_other_spelling_is_kept_all_the_same(
     tmp_path: Path, version: str | None
 ) -> None:
     """Thrown away, its refresh token would be lost, and it works once."""
@@ -95,38 +91,31 @@ def test_an_answer_of_the_other_spelling_is_kept_all_the_same(
             fields = {names.get(name, name): value for name, value in found}
             return Response(response.status, {}, json.dumps(fields).encode())
 
-    async def scenario() -> None:
-        transport = Respelled(direct().state, version)
-        tokens = oauth(tmp_path, transport)
-        assert transport.accepts(await tokens.token("own"), "own")
-        kept = await TokenStore(tmp_path / "tokens.db").read(NAME)
-        assert kept.refresh in transport.state.refresh_tokens
-
-    asyncio.run(scenario())
+    transport = Respelled(direct().state, version)
+    tokens = oauth(tmp_path, transport)
+    assert transport.accepts(await tokens.token("own"), "own")
+    kept = await TokenStore(tmp_path / "tokens.db").read(NAME)
+    assert kept.refresh in transport.state.refresh_tokens
 
 
-def test_a_refused_token_is_renewed_once_for_all_locations(tmp_path: Path) -> None:
+async def test_a_refused_token_is_renewed_once_for_all_locations(tmp_path: Path) -> None:
     """The agency's and its locations' have ended before their time: one refresh, two derivations.
 
     Two hundred requests in two locations wait for it.
     """
-
-    async def scenario() -> None:
-        clock, ours = Clock(), Clock()
-        transport = direct(clock)
-        tokens = oauth(tmp_path, transport, clock=ours)
-        old = {location: await tokens.token(location) for location in ("loc-1", "loc-2")}
-        clock.now += 1001
-        transport.sent.clear()
-        asked = [*old] * 100
-        renewed = await asyncio.gather(*(tokens.renew(where, old[where]) for where in asked))
-        for location, token in zip(asked, renewed, strict=True):
-            assert token
-            assert transport.accepts(token, location)
-        assert transport.sent[REFRESH] == 1
-        assert transport.sent[DERIVE] <= 4  # each with the agency's old token, and with the new one
-
-    asyncio.run(scenario())
+    clock, ours = Clock(), Clock()
+    transport = direct(clock)
+    tokens = oauth(tmp_path, transport, clock=ours)
+    old = {location: await tokens.token(location) for location in ("loc-1", "loc-2")}
+    clock.now += 1001
+    transport.sent.clear()
+    asked = [*old] * 100
+    renewed = await asyncio.gather(*(tokens.renew(where, old[where]) for where in asked))
+    for location, token in zip(asked, renewed, strict=True):
+        assert token
+        assert transport.accepts(token, location)
+    assert transport.sent[REFRESH] == 1
+    assert transport.sent[DERIVE] <= 4  # each with the agency's old token, and with the new one
 
 
 def test_a_pair_is_in_the_store_before_it_is_used(tmp_path: Path) -> None:
@@ -156,21 +145,17 @@ def test_a_pair_is_in_the_store_before_it_is_used(tmp_path: Path) -> None:
     assert seen == [REFRESH, DERIVE]
 
 
-def test_the_next_process_uses_what_is_stored(tmp_path: Path) -> None:
+async def test_the_next_process_uses_what_is_stored(tmp_path: Path) -> None:
     """Without a request while the token lives; then with the stored successor, not the first."""
-
-    async def scenario() -> None:
-        clock = Clock()
-        transport = direct(clock)
-        first = await oauth(tmp_path, transport, clock=clock).token("own")
-        assert await oauth(tmp_path, transport, clock=clock, first={}).token("own") == first
-        assert transport.sent == {REFRESH: 1}
-        clock.now += 5000
-        again = await oauth(tmp_path, transport, clock=clock).token("own")
-        assert transport.accepts(again, "own")
-        assert transport.sent == {REFRESH: 2}
-
-    asyncio.run(scenario())
+    clock = Clock()
+    transport = direct(clock)
+    first = await oauth(tmp_path, transport, clock=clock).token("own")
+    assert await oauth(tmp_path, transport, clock=clock, first={}).token("own") == first
+    assert transport.sent == {REFRESH: 1}
+    clock.now += 5000
+    again = await oauth(tmp_path, transport, clock=clock).token("own")
+    assert transport.accepts(again, "own")
+    assert transport.sent == {REFRESH: 2}
 
 
 def test_two_providers_on_one_store_refresh_once(tmp_path: Path) -> None:
@@ -221,150 +206,114 @@ def test_two_processes_on_one_store_refresh_once(tmp_path: Path) -> None:
         assert sandbox.requests == {("token", 200): 1}
 
 
-def test_a_refused_refresh_token_says_what_to_do(tmp_path: Path) -> None:
+async def test_a_refused_refresh_token_says_what_to_do(tmp_path: Path) -> None:
     """And is not tried again for each request."""
-
-    async def scenario() -> None:
-        transport = direct()
-        tokens = oauth(tmp_path, transport, first={"own": "used-up"})
-        for _ in range(3):
-            with pytest.raises(AccessError) as caught:
-                await tokens.token("own")
-            said = str(caught.value)
-            assert "the refresh token of location own is refused (400 invalid_grant): " in said
-            assert "install the app there again" in said
-            assert "used-up" not in said
-        assert transport.sent == {REFRESH: 1}
-        with pytest.raises(AccessError, match="there is no refresh token of company co"):
-            await tokens.token("loc-1")
-
-    asyncio.run(scenario())
+    transport = direct()
+    tokens = oauth(tmp_path, transport, first={"own": "used-up"})
+    for _ in range(3):
+        with pytest.raises(AccessError) as caught:
+            await tokens.token("own")
+        said = str(caught.value)
+        assert "the refresh token of location own is refused (400 invalid_grant): " in said
+        assert "install the app there again" in said
+        assert "used-up" not in said
+    assert transport.sent == {REFRESH: 1}
+    with pytest.raises(AccessError, match="there is no refresh token of company co"):
+        await tokens.token("loc-1")
 
 
-def test_a_new_refresh_token_from_outside_is_tried_when_the_stored_one_is_refused(
+async def test_a_new_refresh_token_from_outside_is_tried_when_the_stored_one_is_refused(
     tmp_path: Path,
 ) -> None:
     """As after the app was installed again; the stored one goes first while it works."""
-
-    async def scenario() -> None:
-        clock = Clock()
-        transport = direct(clock)
-        await oauth(tmp_path, transport, clock=clock).token("own")
-        clock.now += 5000
-        await oauth(tmp_path, transport, clock=clock, first={"own": "again-own"}).token("own")
-        assert "again-own" in transport.state.refresh_tokens
-        stored = await TokenStore(tmp_path / "tokens.db").read(NAME)
-        del transport.state.refresh_tokens[stored.refresh or ""]
-        clock.now += 5000
-        tokens = oauth(tmp_path, transport, clock=clock, first={"own": "again-own"})
-        assert transport.accepts(await tokens.token("own"), "own")
-        assert "again-own" not in transport.state.refresh_tokens
-
-    asyncio.run(scenario())
+    clock = Clock()
+    transport = direct(clock)
+    await oauth(tmp_path, transport, clock=clock).token("own")
+    clock.now += 5000
+    await oauth(tmp_path, transport, clock=clock, first={"own": "again-own"}).token("own")
+    assert "again-own" in transport.state.refresh_tokens
+    stored = await TokenStore(tmp_path / "tokens.db").read(NAME)
+    del transport.state.refresh_tokens[stored.refresh or ""]
+    clock.now += 5000
+    tokens = oauth(tmp_path, transport, clock=clock, first={"own": "again-own"})
+    assert transport.accepts(await tokens.token("own"), "own")
+    assert "again-own" not in transport.state.refresh_tokens
 
 
-def test_an_answer_that_was_lost_is_told_when_its_token_is_refused(tmp_path: Path) -> None:
+async def test_an_answer_that_was_lost_is_told_when_its_token_is_refused(tmp_path: Path) -> None:
     """The refresh was done, its pair never came: no silent loss."""
+    transport = direct()
 
-    async def scenario() -> None:
-        transport = direct()
+    def lose(request: Request, response: Response) -> None:
+        raise FateUnknownError(f"{request.path} {response.status}")
 
-        def lose(request: Request, response: Response) -> None:
-            raise FateUnknownError(f"{request.path} {response.status}")
-
-        transport.on_answer = lose
-        with pytest.raises(NotSentError, match="cannot be renewed now"):
+    transport.on_answer = lose
+    with pytest.raises(NotSentError, match="cannot be renewed now"):
+        await oauth(tmp_path, transport).token("own")
+    transport.on_answer = lambda _request, _response: None
+    for _ in range(2):
+        with pytest.raises(AccessError, match="since an earlier refresh was cut off before"):
             await oauth(tmp_path, transport).token("own")
-        transport.on_answer = lambda _request, _response: None
-        for _ in range(2):
-            with pytest.raises(AccessError, match="since an earlier refresh was cut off before"):
-                await oauth(tmp_path, transport).token("own")
-
-    asyncio.run(scenario())
 
 
-def test_a_refresh_that_was_not_sent_leaves_no_mark(tmp_path: Path) -> None:
+async def test_a_refresh_that_was_not_sent_leaves_no_mark(tmp_path: Path) -> None:
     """The next one goes through."""
+    transport = direct()
 
-    async def scenario() -> None:
-        transport = direct()
+    def refuse(request: Request, _token: str) -> None:
+        raise NotSentError(request.path)
 
-        def refuse(request: Request, _token: str) -> None:
-            raise NotSentError(request.path)
-
-        transport.on_send = refuse
-        tokens = oauth(tmp_path, transport)
-        with pytest.raises(NotSentError):
-            await tokens.token("own")
-        assert await TokenStore(tmp_path / "tokens.db").read(NAME) == NOTHING
-        transport.on_send = lambda _request, _token: None
-        assert transport.accepts(await tokens.token("own"), "own")
-
-    asyncio.run(scenario())
+    transport.on_send = refuse
+    tokens = oauth(tmp_path, transport)
+    with pytest.raises(NotSentError):
+        await tokens.token("own")
+    assert await TokenStore(tmp_path / "tokens.db").read(NAME) == NOTHING
+    transport.on_send = lambda _request, _token: None
+    assert transport.accepts(await tokens.token("own"), "own")
 
 
-def test_wrong_credentials_of_the_app_are_told_as_such(tmp_path: Path) -> None:
+async def test_wrong_credentials_of_the_app_are_told_as_such(tmp_path: Path) -> None:
     """They say nothing of the refresh token."""
-
-    async def scenario() -> None:
-        tokens = oauth(tmp_path, direct(), secret="wrong-secret")  # noqa: S106 - opens nothing
-        with pytest.raises(AccessError, match=r"the OAuth app was refused \(401\)") as caught:
-            await tokens.token("own")
-        assert "wrong-secret" not in str(caught.value)
-
-    asyncio.run(scenario())
+    tokens = oauth(tmp_path, direct(), secret="wrong-secret")  # noqa: S106 - opens nothing
+    with pytest.raises(AccessError, match=r"the OAuth app was refused \(401\)") as caught:
+        await tokens.token("own")
+    assert "wrong-secret" not in str(caught.value)
 
 
-def test_a_location_that_the_company_has_not_is_told(tmp_path: Path) -> None:
+async def test_a_location_that_the_company_has_not_is_told(tmp_path: Path) -> None:
     """The agency's own token is good, and the others are served."""
-
-    async def scenario() -> None:
-        tokens = oauth(tmp_path, direct())
-        with pytest.raises(AccessError, match="company co gives no token for location elsewhere"):
-            await tokens.token("elsewhere")
-        assert await tokens.token("loc-1")
-
-    asyncio.run(scenario())
+    tokens = oauth(tmp_path, direct())
+    with pytest.raises(AccessError, match="company co gives no token for location elsewhere"):
+        await tokens.token("elsewhere")
+    assert await tokens.token("loc-1")
 
 
-def test_an_api_that_is_busy_or_broken_is_asked_later(tmp_path: Path) -> None:
+async def test_an_api_that_is_busy_or_broken_is_asked_later(tmp_path: Path) -> None:
     """It costs the location nothing but time."""
-
-    async def scenario() -> None:
-        transport = direct()
-        tokens = oauth(tmp_path, transport)
-        for endpoint in ("token", "location_token"):
-            transport.state.faults.set((Fault("500", endpoint=endpoint, nth=(1,)),))
-            with pytest.raises(NotSentError, match="the API answered 500"):
-                await tokens.token("loc-1")
-        assert await tokens.token("loc-1")
-
-    asyncio.run(scenario())
+    transport = direct()
+    tokens = oauth(tmp_path, transport)
+    for endpoint in ("token", "location_token"):
+        transport.state.faults.set((Fault("500", endpoint=endpoint, nth=(1,)),))
+        with pytest.raises(NotSentError, match="the API answered 500"):
+            await tokens.token("loc-1")
+    assert await tokens.token("loc-1")
 
 
-def test_one_client_has_a_provider_at_a_time(tmp_path: Path) -> None:
+async def test_one_client_has_a_provider_at_a_time(tmp_path: Path) -> None:
     """And without one it says so."""
-
-    async def scenario() -> None:
-        transport = direct()
-        tokens = oauth(tmp_path, transport)
-        with pytest.raises(RuntimeError, match="has this OAuth already"):
-            tokens.attach_transport(transport)
-        await tokens.detach_transport()
-        with pytest.raises(RuntimeError, match="give it to LeadConnector"):
-            await tokens.token("own")
-
-    asyncio.run(scenario())
+    transport = direct()
+    tokens = oauth(tmp_path, transport)
+    with pytest.raises(RuntimeError, match="has this OAuth already"):
+        tokens.attach_transport(transport)
+    await tokens.detach_transport()
+    with pytest.raises(RuntimeError, match="give it to LeadConnector"):
+        await tokens.token("own")
 
 
-def test_nothing_that_is_shown_holds_a_secret(tmp_path: Path) -> None:
+async def test_nothing_that_is_shown_holds_a_secret(tmp_path: Path) -> None:
     """Neither the app's nor a token."""
-
-    async def scenario() -> None:
-        tokens = oauth(tmp_path, direct())
-        token = await tokens.token("own")
-        shown = repr([tokens, *vars(tokens).values(), *tokens._caches.values()])
-        for secret in (token, SECRET):
-            assert secret not in shown.replace("{'own': 'first-own', 'co': 'first-co'}", "")
-
-    asyncio.run(scenario())
+    tokens = oauth(tmp_path, direct())
+    token = await tokens.token("own")
+    shown = repr([tokens, *vars(tokens).values(), *tokens._caches.values()])
+    for secret in (token, SECRET):
+        assert secret not in shown.replace("{'own': 'first-own', 'co': 'first-co'}", "")

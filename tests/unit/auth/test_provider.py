@@ -75,106 +75,82 @@ class Source:
         return lasting(f"t{len(self.refusals)}", self.now, 100.0)
 
 
-def test_a_token_is_renewed_ahead_of_its_end() -> None:
+async def test_a_token_is_renewed_ahead_of_its_end() -> None:
     """A tenth of its life, or ten minutes."""
     assert lasting("t", 1000.0, 100.0) == AccessToken("t", 1090.0, 1100.0)
     assert lasting("t", 0.0, 86_400.0) == AccessToken("t", 85_800.0, 86_400.0)
-
-    async def scenario() -> None:
-        source = Source()
-        cache = TokenCache(source.fetch, source.clock)
-        assert [await cache.token(), await cache.token()] == ["t1", "t1"]
-        source.now += 89
-        assert await cache.token() == "t1"
-        source.now += 1
-        assert await cache.token() == "t2"
-
-    asyncio.run(scenario())
+    source = Source()
+    cache = TokenCache(source.fetch, source.clock)
+    assert [await cache.token(), await cache.token()] == ["t1", "t1"]
+    source.now += 89
+    assert await cache.token() == "t1"
+    source.now += 1
+    assert await cache.token() == "t2"
 
 
-def test_many_who_ask_cause_one_fetch() -> None:
+async def test_many_who_ask_cause_one_fetch() -> None:
     """Whether they have no token, or one that was refused."""
-
-    async def scenario() -> None:
-        source = Source()
-        cache = TokenCache(source.fetch, source.clock)
-        assert set(await asyncio.gather(*(cache.token() for _ in range(200)))) == {"t1"}
-        renewed = await asyncio.gather(*(cache.renew("t1") for _ in range(200)))
-        assert set(renewed) == {"t2"}
-        assert await cache.renew("t1") == "t2"
-        assert source.refusals == [None, "t1"]
-
-    asyncio.run(scenario())
+    source = Source()
+    cache = TokenCache(source.fetch, source.clock)
+    assert set(await asyncio.gather(*(cache.token() for _ in range(200)))) == {"t1"}
+    renewed = await asyncio.gather(*(cache.renew("t1") for _ in range(200)))
+    assert set(renewed) == {"t2"}
+    assert await cache.renew("t1") == "t2"
+    assert source.refusals == [None, "t1"]
 
 
-def test_a_caller_that_is_cancelled_cuts_nothing_off() -> None:
+async def test_a_caller_that_is_cancelled_cuts_nothing_off() -> None:
     """The fetch goes on; `settle` waits for it."""
-
-    async def scenario() -> None:
-        source = Source()
-        source.gate.clear()
-        cache = TokenCache(source.fetch, source.clock)
-        caller = asyncio.create_task(cache.token())
-        await asyncio.sleep(0)
-        caller.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await caller
-        source.gate.set()
-        await cache.settle()
-        assert await cache.token() == "t1"
-        assert len(source.refusals) == 1
-
-    asyncio.run(scenario())
+    source = Source()
+    source.gate.clear()
+    cache = TokenCache(source.fetch, source.clock)
+    caller = asyncio.create_task(cache.token())
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    source.gate.set()
+    await cache.settle()
+    assert await cache.token() == "t1"
+    assert len(source.refusals) == 1
 
 
 @pytest.mark.parametrize(
     "error", [NotSentError("down"), AccessError(Refusal(status=400, message="used up"))]
 )
-def test_while_there_is_no_new_token_the_old_one_serves_to_its_end(error: Exception) -> None:
+async def test_while_there_is_no_new_token_the_old_one_serves_to_its_end(error: Exception) -> None:
     """It is asked again after a while, not for each request."""
-
-    async def scenario() -> None:
-        source = Source()
-        cache = TokenCache(source.fetch, source.clock)
+    source = Source()
+    cache = TokenCache(source.fetch, source.clock)
+    await cache.token()
+    source.now, source.error = 1095.0, error
+    assert [await cache.token() for _ in range(5)] == ["t1"] * 5
+    assert len(source.refusals) == 2
+    source.now = 1100.0
+    with pytest.raises(type(error)):
         await cache.token()
-        source.now, source.error = 1095.0, error
-        assert [await cache.token() for _ in range(5)] == ["t1"] * 5
-        assert len(source.refusals) == 2
-        source.now = 1100.0
-        with pytest.raises(type(error)):
-            await cache.token()
-        source.error = None
-        assert await cache.token() == "t4"
-
-    asyncio.run(scenario())
+    source.error = None
+    assert await cache.token() == "t4"
 
 
-def test_a_refusal_reaches_all_who_wait() -> None:
+async def test_a_refusal_reaches_all_who_wait() -> None:
     """And the next to ask has the source asked again."""
-
-    async def scenario() -> None:
-        source = Source()
-        source.error = AccessError(Refusal(status=401, message="no"))
-        cache = TokenCache(source.fetch, source.clock)
-        results = await asyncio.gather(*(cache.token() for _ in range(3)), return_exceptions=True)
-        assert results == [source.error] * 3
-        source.error = None
-        assert await cache.token() == "t2"
-
-    asyncio.run(scenario())
+    source = Source()
+    source.error = AccessError(Refusal(status=401, message="no"))
+    cache = TokenCache(source.fetch, source.clock)
+    results = await asyncio.gather(*(cache.token() for _ in range(3)), return_exceptions=True)
+    assert results == [source.error] * 3
+    source.error = None
+    assert await cache.token() == "t2"
 
 
-def test_a_keeper_shows_no_token() -> None:
+async def test_a_keeper_shows_no_token() -> None:
     """Nor does what it holds."""
-
-    async def scenario() -> None:
-        source = Source()
-        cache = TokenCache(source.fetch, source.clock)
-        token = await cache.token()
-        assert f"'{token}'" not in repr(cache) + repr(AccessToken(token))
-        assert "t1" not in repr(cache)
-
-    asyncio.run(scenario())
+    source = Source()
+    cache = TokenCache(source.fetch, source.clock)
+    token = await cache.token()
+    assert f"'{token}'" not in repr(cache) + repr(AccessToken(token))
+    assert "t1" not in repr(cache)
 
 
 def python(code: str, *, seconds: float = 60.0) -> CommandToken:
@@ -207,37 +183,25 @@ def test_the_first_line_is_the_token_and_the_command_runs_once(tmp_path: Path) -
         ("print('secret words')", "printed no token in its first line"),
     ],
 )
-def test_a_command_that_fails_is_told_without_its_output(code: str, said: str) -> None:
+async def test_a_command_that_fails_is_told_without_its_output(code: str, said: str) -> None:
     """With the location and what to do; it is not run again for the next request."""
-
-    async def scenario() -> None:
-        tokens = python(code)
-        for _ in range(2):
-            with pytest.raises(AccessError) as caught:
-                await tokens.token("L")
-            assert f"the token_command of location L {said}: run it by hand" in str(caught.value)
-            assert "secret" not in str(caught.value)
-
-    asyncio.run(scenario())
+    tokens = python(code)
+    for _ in range(2):
+        with pytest.raises(AccessError) as caught:
+            await tokens.token("L")
+        assert f"the token_command of location L {said}: run it by hand" in str(caught.value)
+        assert "secret" not in str(caught.value)
 
 
-def test_a_command_that_does_not_end_is_ended() -> None:
+async def test_a_command_that_does_not_end_is_ended() -> None:
     """After its time."""
-
-    async def scenario() -> None:
-        tokens = python("import time; print('secret', flush=True); time.sleep(600)", seconds=0.05)
-        with pytest.raises(AccessError, match=r"has not ended in 0\.05 s"):
-            await tokens.token("L")
-
-    asyncio.run(scenario())
+    tokens = python("import time; print('secret', flush=True); time.sleep(600)", seconds=0.05)
+    with pytest.raises(AccessError, match=r"has not ended in 0\.05 s"):
+        await tokens.token("L")
 
 
-def test_a_program_that_is_not_there_is_told() -> None:
+async def test_a_program_that_is_not_there_is_told() -> None:
     """And no shell is asked for it."""
-
-    async def scenario() -> None:
-        tokens = CommandToken(["no-such-program; echo x"], "location L", asyncio.Semaphore(1))
-        with pytest.raises(AccessError, match=r"cannot be run \(No such file"):
-            await tokens.token("L")
-
-    asyncio.run(scenario())
+    tokens = CommandToken(["no-such-program; echo x"], "location L", asyncio.Semaphore(1))
+    with pytest.raises(AccessError, match=r"cannot be run \(No such file"):
+        await tokens.token("L")

@@ -24,25 +24,21 @@ PAIR = StoredTokens(access="a", renew_at=1.5, ends_at=2.5, refresh="r", seed=b"s
 
 
 @pytest.mark.slow
-def test_what_is_kept_is_there_for_the_next(postgres_place: str) -> None:
+async def test_what_is_kept_is_there_for_the_next(postgres_place: str) -> None:
     """A pair takes away the note that a refresh token was being sent."""
-
-    async def scenario() -> None:
-        store, other = TokenDatabase(postgres_place), TokenDatabase(postgres_place)
-        assert await store.read("one") == NOTHING
-        async with store.alone("one"):
-            await store.ask("one", b"asked", 3.5)
-            asked = await other.read("one")
-            assert (asked.asked, asked.asked_at, asked.refresh) == (b"asked", 3.5, None)
-            await store.keep("one", PAIR)
-        assert await other.read("one") == PAIR
-        await store.close()
-        assert await store.read("one") == PAIR
-        assert await store.read("two") == NOTHING
-        await store.close()
-        await other.close()
-
-    asyncio.run(scenario())
+    store, other = TokenDatabase(postgres_place), TokenDatabase(postgres_place)
+    assert await store.read("one") == NOTHING
+    async with store.alone("one"):
+        await store.ask("one", b"asked", 3.5)
+        asked = await other.read("one")
+        assert (asked.asked, asked.asked_at, asked.refresh) == (b"asked", 3.5, None)
+        await store.keep("one", PAIR)
+    assert await other.read("one") == PAIR
+    await store.close()
+    assert await store.read("one") == PAIR
+    assert await store.read("two") == NOTHING
+    await store.close()
+    await other.close()
 
 
 @pytest.mark.slow
@@ -70,51 +66,43 @@ def test_one_installation_is_refreshed_by_one_at_a_time(postgres_place: str) -> 
 
 
 @pytest.mark.slow
-def test_who_has_lost_its_lock_sends_no_refresh_token(postgres_place: str) -> None:
+async def test_who_has_lost_its_lock_sends_no_refresh_token(postgres_place: str) -> None:
     """Another one may have sent it; but what has come is kept all the same."""
-
-    async def scenario() -> None:
-        store = TokenDatabase(postgres_place)
-        async with store.alone("one"):
-            await store.ask("one", b"asked", 3.5)
-            assert await cut_off(postgres_place) == 1
-            with pytest.raises(NotSentError, match="lost"):
-                await store.ask("one", b"other", 4.5)
-            await store.keep("one", PAIR)
-        assert await store.read("one") == PAIR
-        async with store.alone("one"):
-            await store.ask("one", b"asked", 3.5)
-        await store.close()
-
-    asyncio.run(scenario())
+    store = TokenDatabase(postgres_place)
+    async with store.alone("one"):
+        await store.ask("one", b"asked", 3.5)
+        assert await cut_off(postgres_place) == 1
+        with pytest.raises(NotSentError, match="lost"):
+            await store.ask("one", b"other", 4.5)
+        await store.keep("one", PAIR)
+    assert await store.read("one") == PAIR
+    async with store.alone("one"):
+        await store.ask("one", b"asked", 3.5)
+    await store.close()
 
 
-def test_providers_on_one_database_refresh_once(postgres_place: str) -> None:
+async def test_providers_on_one_database_refresh_once(postgres_place: str) -> None:
     """The pair is there before it is used, and comes back for the next program."""
+    transport, kept = direct(Clock()), TokenDatabase(postgres_place)
+    seen = []
 
-    async def scenario() -> None:
-        transport, kept = direct(Clock()), TokenDatabase(postgres_place)
-        seen = []
+    def note(request: Request, response: Response) -> None:
+        if request.path == "/oauth/token" and response.status == 200:
+            seen.append(request.body)
 
-        def note(request: Request, response: Response) -> None:
-            if request.path == "/oauth/token" and response.status == 200:
-                seen.append(request.body)
-
-        transport.on_answer = note
-        providers = [provider(postgres_place, transport) for _ in range(3)]
-        tokens = set(await asyncio.gather(*(one.token("own") for one in providers)))
-        assert len(tokens) == len(seen) == 1
-        stored = await kept.read("app/Location/own")
-        assert {stored.access} == tokens
-        assert (stored.seed, stored.asked) == (digest(FIRST_OWN), None)
-        renewed = await providers[0].renew("own", tokens.pop())
-        assert renewed == (await kept.read("app/Location/own")).access
-        assert len(seen) == 2
-        for one in providers:
-            await one.detach_transport()
-        await kept.close()
-
-    asyncio.run(scenario())
+    transport.on_answer = note
+    providers = [provider(postgres_place, transport) for _ in range(3)]
+    tokens = set(await asyncio.gather(*(one.token("own") for one in providers)))
+    assert len(tokens) == len(seen) == 1
+    stored = await kept.read("app/Location/own")
+    assert {stored.access} == tokens
+    assert (stored.seed, stored.asked) == (digest(FIRST_OWN), None)
+    renewed = await providers[0].renew("own", tokens.pop())
+    assert renewed == (await kept.read("app/Location/own")).access
+    assert len(seen) == 2
+    for one in providers:
+        await one.detach_transport()
+    await kept.close()
 
 
 def provider(store: str, transport: Direct) -> OAuth:
@@ -137,13 +125,9 @@ def test_processes_that_start_together_refresh_once(postgres_place: str) -> None
         assert sandbox.requests == {("token", 200): 1}
 
 
-def test_a_store_that_cannot_be_used_says_why() -> None:
+async def test_a_store_that_cannot_be_used_says_why() -> None:
     """As an outbox does, and without a password."""
     nowhere = "postgresql://postgres:secret@/postgres?host=/nowhere"
-
-    async def scenario() -> None:
-        with pytest.raises(TokenStoreError, match="cannot be reached") as raised:
-            await TokenDatabase(nowhere).read("one")
-        assert "secret" not in str(raised.value)
-
-    asyncio.run(scenario())
+    with pytest.raises(TokenStoreError, match="cannot be reached") as raised:
+        await TokenDatabase(nowhere).read("one")
+    assert "secret" not in str(raised.value)

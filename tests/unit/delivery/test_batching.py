@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from virtual_time import in_virtual_time
 
 from leadconnector_async.delivery.batching import GATHER_S, GATHERED, WAITED_S, OutboxBatcher
 from leadconnector_async.delivery.scheduler import LocationState
@@ -14,7 +14,7 @@ from leadconnector_async.outbox.base import NO_BOUND, Claim, Lease, Settlement, 
 from leadconnector_async.outbox.memory import MemoryOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.quota.quota import Quota
@@ -73,27 +73,22 @@ def batcher_of(store: Noting, *, awaited: bool = False) -> OutboxBatcher:
     )
 
 
-def run(
-    scenario: Callable[[OutboxBatcher, Noting], Awaitable[None]], *, awaited: bool = False
-) -> None:
-    """Let a scenario use a batcher that works since an hour."""
-
-    async def main() -> None:
-        store = Noting()
-        batcher = batcher_of(store, awaited=awaited)
-        async with asyncio.TaskGroup() as tasks:
-            batcher.start(tasks)
-            await asyncio.sleep(3600)
-            await scenario(batcher, store)
-            batcher.finish()
-
-    in_virtual_time(main())
+@asynccontextmanager
+async def working(*, awaited: bool = False) -> AsyncIterator[tuple[OutboxBatcher, Noting]]:
+    """A batcher that works since an hour, and its store."""
+    store = Noting()
+    batcher = batcher_of(store, awaited=awaited)
+    async with asyncio.TaskGroup() as tasks:
+        batcher.start(tasks)
+        await asyncio.sleep(3600)
+        yield batcher, store
+        batcher.finish()
 
 
-def test_fates_that_nobody_waits_for_are_gathered_for_a_bounded_time() -> None:
+@pytest.mark.virtual_time
+async def test_fates_that_nobody_waits_for_are_gathered_for_a_bounded_time() -> None:
     """After a crash no more is in doubt besides what is in flight than came in so long."""
-
-    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+    async with working() as (batcher, store):
         began = asyncio.get_running_loop().time()
         for number in range(10):
             batcher.settle(fate(number))
@@ -104,13 +99,11 @@ def test_fates_that_nobody_waits_for_are_gathered_for_a_bounded_time() -> None:
         assert count == 10
         assert when - began <= GATHER_S + 0.01
 
-    run(scenario)
 
-
-def test_no_more_fates_are_gathered_than_so_many() -> None:
+@pytest.mark.virtual_time
+async def test_no_more_fates_are_gathered_than_so_many() -> None:
     """However fast they come: so many can be in doubt after a crash, and not more."""
-
-    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+    async with working() as (batcher, store):
         for number in range(GATHERED - 1):
             batcher.settle(fate(number))
         await asyncio.sleep(0)
@@ -120,13 +113,11 @@ def test_no_more_fates_are_gathered_than_so_many() -> None:
             await asyncio.sleep(0)
         assert [count for _, count in store.settled] == [GATHERED]
 
-    run(scenario)
 
-
-def test_a_fate_that_is_waited_for_is_written_at_once_where_nothing_else_comes() -> None:
+@pytest.mark.virtual_time
+async def test_a_fate_that_is_waited_for_is_written_at_once_where_nothing_else_comes() -> None:
     """While requests are in flight it waits for theirs, three milliseconds at most."""
-
-    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+    async with working(awaited=True) as (batcher, store):
         now = asyncio.get_running_loop().time
         began = now()
         batcher.settle(fate(1))
@@ -138,26 +129,22 @@ def test_a_fate_that_is_waited_for_is_written_at_once_where_nothing_else_comes()
         await asyncio.sleep(GATHER_S)
         assert store.settled[1][0] - began < 0.001
 
-    run(scenario, awaited=True)
 
-
-def test_what_has_to_be_written_before_something_else_does_not_wait() -> None:
+@pytest.mark.virtual_time
+async def test_what_has_to_be_written_before_something_else_does_not_wait() -> None:
     """A look, or a mail that needs the thread of the one before it, waits for one commit alone."""
-
-    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+    async with working() as (batcher, store):
         batcher.settle(fate(1))
         began = asyncio.get_running_loop().time()
         await batcher.flushed()
         assert asyncio.get_running_loop().time() - began < 0.001
         assert len(store.settled) == 1
 
-    run(scenario)
 
-
-def test_claims_are_gathered_until_a_location_runs_dry() -> None:
+@pytest.mark.virtual_time
+async def test_claims_are_gathered_until_a_location_runs_dry() -> None:
     """With half of it left its claims can wait for those of others; with a quarter they cannot."""
-
-    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+    async with working() as (batcher, store):
         state = LocationState(LEASE, cast("Quota", StandInQuota()))
         state.take_in([Claim(LEASE, lane, 0, lane, b"k", b"{}", 0) for lane in range(10)])
         batcher.wants_claims(state)
@@ -174,8 +161,6 @@ def test_claims_are_gathered_until_a_location_runs_dry() -> None:
         batcher.wants_claims(state)
         await asyncio.sleep(GATHER_S)
         assert store.claimed[1] - began < 0.001
-
-    run(scenario)
 
 
 def test_what_is_due_at_once_is_gathered_on_uvloop_too() -> None:

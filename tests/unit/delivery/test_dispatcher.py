@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from oauth_kit import Direct
-from virtual_time import in_virtual_time
 
 from leadconnector_async import InboundMessage, LeadConnector, LeaseLostError, Policy
 from leadconnector_async.auth.provider import StaticToken
@@ -89,36 +88,32 @@ def texts(state: SandboxState) -> Counter[str]:
 
 
 @pytest.mark.slow
-def test_a_location_that_is_let_go_of_goes_on_elsewhere() -> None:
+async def test_a_location_that_is_let_go_of_goes_on_elsewhere() -> None:
     """Nothing of it is lost, twice, or left in doubt; the others are not disturbed."""
-
-    async def scenario() -> None:
-        outbox = MemoryOutbox()
-        await staged(outbox)
-        async with (
-            Sandbox(SLOW) as sandbox,
-            LeadConnector(sandbox.token, base_url=sandbox.url) as api,
-            LeadConnector(sandbox.token, base_url=sandbox.url) as other,
-        ):
-            one = Watched(api.session, outbox)
-            for place in ("here", "there"):
-                await one.open(place)
-            work = asyncio.create_task(one.work())
-            await one.some_of_here.wait()
-            await one.release("here")
-            sent = sent_of(sandbox.state, "here")
-            assert 5 <= sent < EACH
-            assert "here" not in one.locations
-            assert (await outbox.acquire("here")).unknown == []
-            second = Watched(other.session, outbox)
-            await second.open("here")
-            await second.work()
-            await work
-            assert one.stats.sent == sent + EACH
-            assert set(texts(sandbox.state).values()) == {1}
-            assert len(sandbox.messages) == 2 * EACH
-
-    asyncio.run(scenario())
+    outbox = MemoryOutbox()
+    await staged(outbox)
+    async with (
+        Sandbox(SLOW) as sandbox,
+        LeadConnector(sandbox.token, base_url=sandbox.url) as api,
+        LeadConnector(sandbox.token, base_url=sandbox.url) as other,
+    ):
+        one = Watched(api.session, outbox)
+        for place in ("here", "there"):
+            await one.open(place)
+        work = asyncio.create_task(one.work())
+        await one.some_of_here.wait()
+        await one.release("here")
+        sent = sent_of(sandbox.state, "here")
+        assert 5 <= sent < EACH
+        assert "here" not in one.locations
+        assert (await outbox.acquire("here")).unknown == []
+        second = Watched(other.session, outbox)
+        await second.open("here")
+        await second.work()
+        await work
+        assert one.stats.sent == sent + EACH
+        assert set(texts(sandbox.state).values()) == {1}
+        assert len(sandbox.messages) == 2 * EACH
 
 
 class Taken(MemoryOutbox):
@@ -132,62 +127,54 @@ class Taken(MemoryOutbox):
 
 
 @pytest.mark.slow
-def test_nothing_leaves_under_a_lease_that_has_ended() -> None:
+async def test_nothing_leaves_under_a_lease_that_has_ended() -> None:
     """Not a byte, whatever was about to leave; no record is charged, and the location stops."""
-
-    async def scenario() -> None:
-        outbox = Taken()
-        await staged(outbox)
-        async with (
-            Sandbox(SLOW) as sandbox,
-            LeadConnector(sandbox.token, base_url=sandbox.url) as api,
-        ):
-            one = Watched(api.session, outbox)
-            for place in ("here", "there"):
-                await one.open(place)
-            work = asyncio.create_task(one.work())
-            await one.some_of_here.wait()
-            outbox.ended = True
-            before = sent_of(sandbox.state, "here")
-            await work
-            stored = sent_of(sandbox.state, "here")
-            assert stored <= before + 4 < EACH  # four may have left already
-            assert isinstance(one.locations["here"].error, LeaseLostError)
-            assert one.stats.sent == stored + EACH
-            assert one.breaker.is_open is False
-            assert one.stats.rejected == one.stats.unresolved == 0
-
-    asyncio.run(scenario())
+    outbox = Taken()
+    await staged(outbox)
+    async with (
+        Sandbox(SLOW) as sandbox,
+        LeadConnector(sandbox.token, base_url=sandbox.url) as api,
+    ):
+        one = Watched(api.session, outbox)
+        for place in ("here", "there"):
+            await one.open(place)
+        work = asyncio.create_task(one.work())
+        await one.some_of_here.wait()
+        outbox.ended = True
+        before = sent_of(sandbox.state, "here")
+        await work
+        stored = sent_of(sandbox.state, "here")
+        assert stored <= before + 4 < EACH  # four may have left already
+        assert isinstance(one.locations["here"].error, LeaseLostError)
+        assert one.stats.sent == stored + EACH
+        assert one.breaker.is_open is False
+        assert one.stats.rejected == one.stats.unresolved == 0
 
 
 @pytest.mark.slow
-def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
+async def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
     """A clock that was set, or a pause that was short enough, stops nothing for ever."""
-
-    async def scenario() -> None:
-        outbox = Taken()
-        await staged(outbox)
-        async with (
-            Sandbox(SLOW) as sandbox,
-            LeadConnector(sandbox.token, base_url=sandbox.url) as api,
-        ):
-            one = Watched(api.session, outbox)
-            here = await one.open("here")
-            work = asyncio.create_task(one.work(forever=True))
-            await one.some_of_here.wait()
-            outbox.ended = True
-            while here.error is None:  # noqa: ASYNC110 - a state has no event
-                await asyncio.sleep(0.01)
-            one.feed(here)
-            assert isinstance(here.error, LeaseLostError)
-            outbox.ended = False
-            one.feed(here)
-            one.finish()
-            await work
-            assert here.error is None
-            assert sent_of(sandbox.state, "here") == EACH
-
-    asyncio.run(scenario())
+    outbox = Taken()
+    await staged(outbox)
+    async with (
+        Sandbox(SLOW) as sandbox,
+        LeadConnector(sandbox.token, base_url=sandbox.url) as api,
+    ):
+        one = Watched(api.session, outbox)
+        here = await one.open("here")
+        work = asyncio.create_task(one.work(forever=True))
+        await one.some_of_here.wait()
+        outbox.ended = True
+        while here.error is None:  # noqa: ASYNC110 - a state has no event
+            await asyncio.sleep(0.01)
+        one.feed(here)
+        assert isinstance(here.error, LeaseLostError)
+        outbox.ended = False
+        one.feed(here)
+        one.finish()
+        await work
+        assert here.error is None
+        assert sent_of(sandbox.state, "here") == EACH
 
 
 class AnswersLate(Direct):
@@ -206,65 +193,58 @@ class AnswersLate(Direct):
         return response
 
 
-def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody() -> None:
+async def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody() -> None:
     """The next owner looks for its record: nothing is written under the lease that has ended."""
-
-    async def scenario() -> None:
-        outbox, transport = MemoryOutbox(), AnswersLate()
-        await staged(outbox)
-        session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=None)
-        one = Watched(session, outbox)
-        for place in ("here", "there"):
-            await one.open(place)
-        work = asyncio.create_task(one.work())
-        await transport.stored.wait()
-        await one.release("here", within=0.0)
-        assert (await outbox.acquire("here")).unknown
-        transport.go_on.set()
-        await work
-        assert sent_of(transport.state, "there") == EACH
-
-    asyncio.run(scenario())
+    outbox, transport = MemoryOutbox(), AnswersLate()
+    await staged(outbox)
+    session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=None)
+    one = Watched(session, outbox)
+    for place in ("here", "there"):
+        await one.open(place)
+    work = asyncio.create_task(one.work())
+    await transport.stored.wait()
+    await one.release("here", within=0.0)
+    assert (await outbox.acquire("here")).unknown
+    transport.go_on.set()
+    await work
+    assert sent_of(transport.state, "there") == EACH
 
 
 @pytest.mark.parametrize(
     ("status", "seconds"), [(403, AGAIN_AFTER_S), (429, DAY_S)], ids=["refused", "spent"]
 )
-def test_a_location_that_stopped_goes_on_when_its_cause_may_be_over(
+@pytest.mark.virtual_time
+async def test_a_location_that_stopped_goes_on_when_its_cause_may_be_over(
     status: int, seconds: float
 ) -> None:
     """Not at once, and without being opened anew: who submits to it lives for months."""
+    outbox, transport = MemoryOutbox(), Direct(SandboxState(SandboxConfig(trusting=True)))
+    await staged(outbox)
+    answers = transport.send
 
-    async def scenario() -> None:
-        outbox, transport = MemoryOutbox(), Direct(SandboxState(SandboxConfig(trusting=True)))
-        await staged(outbox)
-        answers = transport.send
+    async def refuse(request: Request, token: str, may_send: object = None) -> Response:
+        spent = {"X-RateLimit-Limit-Daily": "900", "X-RateLimit-Daily-Remaining": "0"}
+        del request, token, may_send
+        await asyncio.sleep(0.1)
+        return Response(status, spent if status == 429 else {}, b"{}")
 
-        async def refuse(request: Request, token: str, may_send: object = None) -> Response:
-            spent = {"X-RateLimit-Limit-Daily": "900", "X-RateLimit-Daily-Remaining": "0"}
-            del request, token, may_send
-            await asyncio.sleep(0.1)
-            return Response(status, spent if status == 429 else {}, b"{}")
-
-        transport.send = refuse  # type: ignore[method-assign]
-        session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=None)
-        one = Watched(session, outbox)
-        here = await one.open("here")
-        work = asyncio.create_task(one.work(forever=True))
-        while here.error is None:  # noqa: ASYNC110 - a state has no event
-            await asyncio.sleep(1.0)
-        transport.send = answers  # type: ignore[method-assign]
-        one.feed(here)
-        assert here.error is not None
-        await asyncio.sleep(seconds)
-        one.feed(here)
-        await one.some_of_here.wait()
-        one.finish()
-        await work
-        assert here.error is None
-        assert sent_of(transport.state, "here") == EACH
-
-    in_virtual_time(scenario())
+    transport.send = refuse  # type: ignore[method-assign]
+    session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=None)
+    one = Watched(session, outbox)
+    here = await one.open("here")
+    work = asyncio.create_task(one.work(forever=True))
+    while here.error is None:  # noqa: ASYNC110 - a state has no event
+        await asyncio.sleep(1.0)
+    transport.send = answers  # type: ignore[method-assign]
+    one.feed(here)
+    assert here.error is not None
+    await asyncio.sleep(seconds)
+    one.feed(here)
+    await one.some_of_here.wait()
+    one.finish()
+    await work
+    assert here.error is None
+    assert sent_of(transport.state, "here") == EACH
 
 
 class Refusing(MemoryOutbox):
@@ -285,36 +265,32 @@ class Refusing(MemoryOutbox):
         raise LeaseLostError(f"{len(wants)} taken over")
 
 
-def test_what_is_known_is_written_down_though_a_claim_failed() -> None:
+async def test_what_is_known_is_written_down_though_a_claim_failed() -> None:
     """Its answer came: nobody has to look for it."""
-
-    async def scenario() -> None:
-        outbox = Refusing()
-        await staged(outbox)
-        lease = (await outbox.acquire("here")).lease
-        [[claim]] = await MemoryOutbox.claim(outbox, [(lease, 1)])
-        written: list[Settlement] = []
-        async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
-            state = LocationState(lease, api.session.quota("here", None))
-            batcher = OutboxBatcher(
-                outbox,
-                deliver=written.extend,
-                moved=lambda _: None,
-                idle=lambda: None,
-                awaited=lambda: False,
-            )
-            loops = asyncio.create_task(_loops(batcher))
-            batcher.wants_claims(state)
-            await outbox.asked.wait()
-            loops.cancel()
-            await asyncio.wait([loops])
-            batcher.settle(Settlement(claim, State.SENT, 0, 1))
-            outbox.refuse.set()
-            with pytest.raises(LeaseLostError):
-                await batcher.wind_up([state])
-        assert [fate.claim for fate in written] == [claim]
-
-    asyncio.run(scenario())
+    outbox = Refusing()
+    await staged(outbox)
+    lease = (await outbox.acquire("here")).lease
+    [[claim]] = await MemoryOutbox.claim(outbox, [(lease, 1)])
+    written: list[Settlement] = []
+    async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
+        state = LocationState(lease, api.session.quota("here", None))
+        batcher = OutboxBatcher(
+            outbox,
+            deliver=written.extend,
+            moved=lambda _: None,
+            idle=lambda: None,
+            awaited=lambda: False,
+        )
+        loops = asyncio.create_task(_loops(batcher))
+        batcher.wants_claims(state)
+        await outbox.asked.wait()
+        loops.cancel()
+        await asyncio.wait([loops])
+        batcher.settle(Settlement(claim, State.SENT, 0, 1))
+        outbox.refuse.set()
+        with pytest.raises(LeaseLostError):
+            await batcher.wind_up([state])
+    assert [fate.claim for fate in written] == [claim]
 
 
 @pytest.mark.slow

@@ -44,22 +44,18 @@ def test_a_refusal_is_given_back_whole() -> None:
     assert unresolved == Unresolved(key="key", location_id="L", reason="lost")
 
 
-def test_a_consumer_that_lags_holds_the_claiming_back() -> None:
+async def test_a_consumer_that_lags_holds_the_claiming_back() -> None:
     """Room is cleared when too many outcomes wait, and set again when they are taken."""
-
-    async def scenario() -> None:
-        room = asyncio.Event()
-        room.set()
-        queue = OutcomeQueue(room)
-        for _ in range(queue.MAX):
-            assert room.is_set()
-            queue.put(DONE)
-        assert not room.is_set()
-        queue.end()
-        assert len([outcome async for outcome in queue.drain()]) == queue.MAX
+    room = asyncio.Event()
+    room.set()
+    queue = OutcomeQueue(room)
+    for _ in range(queue.MAX):
         assert room.is_set()
-
-    asyncio.run(scenario())
+        queue.put(DONE)
+    assert not room.is_set()
+    queue.end()
+    assert len([outcome async for outcome in queue.drain()]) == queue.MAX
+    assert room.is_set()
 
 
 def wait(waiters: Waiters, seq: int, location: str = SITE) -> asyncio.Future[Outcome]:
@@ -68,73 +64,57 @@ def wait(waiters: Waiters, seq: int, location: str = SITE) -> asyncio.Future[Out
 
 
 @pytest.mark.parametrize("others_wait", [False, True])
-def test_an_outcome_that_comes_before_its_waiter_is_kept_for_it(
+async def test_an_outcome_that_comes_before_its_waiter_is_kept_for_it(
     others_wait: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     """The record was known, and was settled while the caller still learned its number."""
-
-    async def scenario() -> None:
-        waiters = Waiters()
-        first = wait(waiters, 4) if others_wait else None
-        with waiters.submission():
-            assert waiters.take(4, DONE) is others_wait
-            deferred = wait(waiters, 4)
-        assert deferred.result() is DONE
-        assert first is None or first.result() is DONE
-        assert not waiters
-
-    asyncio.run(scenario())
+    waiters = Waiters()
+    first = wait(waiters, 4) if others_wait else None
+    with waiters.submission():
+        assert waiters.take(4, DONE) is others_wait
+        deferred = wait(waiters, 4)
+    assert deferred.result() is DONE
+    assert first is None or first.result() is DONE
+    assert not waiters
 
 
-def test_outcomes_are_kept_for_no_longer_than_a_caller_may_want_them() -> None:
+async def test_outcomes_are_kept_for_no_longer_than_a_caller_may_want_them() -> None:
     """Also where there is always a caller who learns its record's number."""
-
-    async def scenario() -> None:
-        waiters = Waiters()
-        for early in range(3):
-            with ExitStack() as stack:
-                callers = deque([stack.enter_context(ExitStack()) for _ in range(3)])
-                for seq in range(100):
-                    callers.append(stack.enter_context(ExitStack()))
-                    callers[-1].enter_context(waiters.submission())
-                    waiters.note(seq)
-                    waiters.take(seq, DONE)
-                    assert all(waiters.noted(seq - n) for n in range(min(seq, early) + 1))
-                    callers.popleft().close()
-                    assert not waiters.noted(seq - 9)
-                    assert waiters.submitting
-                assert wait(waiters, 99).result() is DONE
-            assert not waiters.submitting
-            assert not waiters.noted(99)
-        assert not waiters
-
-    asyncio.run(scenario())
+    waiters = Waiters()
+    for early in range(3):
+        with ExitStack() as stack:
+            callers = deque([stack.enter_context(ExitStack()) for _ in range(3)])
+            for seq in range(100):
+                callers.append(stack.enter_context(ExitStack()))
+                callers[-1].enter_context(waiters.submission())
+                waiters.note(seq)
+                waiters.take(seq, DONE)
+                assert all(waiters.noted(seq - n) for n in range(min(seq, early) + 1))
+                callers.popleft().close()
+                assert not waiters.noted(seq - 9)
+                assert waiters.submitting
+            assert wait(waiters, 99).result() is DONE
+        assert not waiters.submitting
+        assert not waiters.noted(99)
+    assert not waiters
 
 
-def test_callers_of_the_same_record_share_its_outcome() -> None:
+async def test_callers_of_the_same_record_share_its_outcome() -> None:
     """And each record has its own."""
-
-    async def scenario() -> None:
-        waiters = Waiters()
-        first, second, other = wait(waiters, 4), wait(waiters, 4), wait(waiters, 5)
-        assert waiters.take(4, DONE)
-        assert first is second
-        assert first.result() is DONE
-        assert not other.done()
-
-    asyncio.run(scenario())
+    waiters = Waiters()
+    first, second, other = wait(waiters, 4), wait(waiters, 4), wait(waiters, 5)
+    assert waiters.take(4, DONE)
+    assert first is second
+    assert first.result() is DONE
+    assert not other.done()
 
 
-def test_a_location_that_stops_fails_its_own_waiters_alone() -> None:
+async def test_a_location_that_stops_fails_its_own_waiters_alone() -> None:
     """The end of the work fails the rest."""
-
-    async def scenario() -> None:
-        waiters = Waiters()
-        here, there = wait(waiters, 1), wait(waiters, 2, OTHER_SITE)
-        waiters.fail_location(SITE, NotSentError("stopped"))
-        assert isinstance(here.exception(), NotSentError)
-        assert not there.done()
-        waiters.fail_all(NotSentError("ended"))
-        assert isinstance(there.exception(), NotSentError)
-
-    asyncio.run(scenario())
+    waiters = Waiters()
+    here, there = wait(waiters, 1), wait(waiters, 2, OTHER_SITE)
+    waiters.fail_location(SITE, NotSentError("stopped"))
+    assert isinstance(here.exception(), NotSentError)
+    assert not there.done()
+    waiters.fail_all(NotSentError("ended"))
+    assert isinstance(there.exception(), NotSentError)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual_time import in_virtual_time
 
 from leadconnector_async import Policy, RateLimit
 from leadconnector_async.auth.provider import StaticToken
@@ -443,22 +442,19 @@ def test_an_empty_schedule_has_nothing_due() -> None:
     assert Scheduler().next_at == math.inf
 
 
-def test_a_location_takes_little_memory_until_it_has_much_to_do() -> None:
+@pytest.mark.virtual_time
+async def test_a_location_takes_little_memory_until_it_has_much_to_do() -> None:
     """Of ten thousand that one import sends for, few move at a time."""
-
-    async def scenario() -> None:
-        session = ApiSession(
-            cast("Transport", None), StaticToken("token"), policy=Policy(), limit=RateLimit()
-        )
-        names, now = [f"l{number}" for number in range(500)], asyncio.get_running_loop().time()
-        tracemalloc.start()
-        try:
-            states = [LocationState(Lease(name, 1, 1), session.quota(name)) for name in names]
-            assert all(state.prefetch for state in states)
-            assert all(state.quota.ready_at(now) == now for state in states)
-            taken, _ = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        assert taken / len(names) < 2_500
-
-    in_virtual_time(scenario())
+    session = ApiSession(
+        cast("Transport", None), StaticToken("token"), policy=Policy(), limit=RateLimit()
+    )
+    names, now = [f"l{number}" for number in range(500)], asyncio.get_running_loop().time()
+    tracemalloc.start()
+    try:
+        states = [LocationState(Lease(name, 1, 1), session.quota(name)) for name in names]
+        assert all(state.prefetch for state in states)
+        assert all(state.quota.ready_at(now) == now for state in states)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken / len(names) < 2_500

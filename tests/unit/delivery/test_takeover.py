@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from virtual_time import in_virtual_time
 
 from leadconnector_async import FateUnknownError, InboundMessage, Policy
 from leadconnector_async.auth.provider import StaticToken
@@ -75,11 +74,8 @@ async def first_use(outbox: MemoryOutbox) -> float:
     return waited
 
 
-def test_a_takeover_waits_for_the_longest_request_of_the_earlier_owner() -> None:
+@pytest.mark.virtual_time
+async def test_a_takeover_waits_for_the_longest_request_of_the_earlier_owner() -> None:
     """In a store with several owners, whoever sends; a file's one owner is gone with its own."""
-
-    async def scenario() -> None:
-        assert await first_use(Shared()) == pytest.approx(32.0, abs=0.5)
-        assert await first_use(MemoryOutbox()) == pytest.approx(2.0, abs=0.5)
-
-    in_virtual_time(scenario())
+    assert await first_use(Shared()) == pytest.approx(32.0, abs=0.5)
+    assert await first_use(MemoryOutbox()) == pytest.approx(2.0, abs=0.5)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from virtual_time import in_virtual_time
 
 from leadconnector_async import AccessError, InboundMessage, Policy, RateLimit
 from leadconnector_async.auth.provider import StaticToken
@@ -140,40 +139,34 @@ def location_state(name: str) -> LocationState:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [None, RateLimit(), RateLimit(requests=5)])
-def test_what_is_claimed_is_bounded_by_its_weight(limit: RateLimit | None) -> None:
+@pytest.mark.virtual_time
+async def test_what_is_claimed_is_bounded_by_its_weight(limit: RateLimit | None) -> None:
     """More bodies than there is room for: all are sent, and no more than the room is ever held."""
-
-    async def scenario() -> None:
-        outbox = Weighed()
-        names = [f"place{number}" for number in range(60)]
-        await stage(outbox, names, 6, HEAVY)
-        one = dispatcher(outbox, limit)
-        await one.open_all(names)
-        await one.work()
-        assert one.stats.sent == 360
-        assert CLAIMED_BYTES / 2 < outbox.most <= CLAIMED_BYTES + BIG + CLAIM_BYTES
-
-    in_virtual_time(scenario())
+    outbox = Weighed()
+    names = [f"place{number}" for number in range(60)]
+    await stage(outbox, names, 6, HEAVY)
+    one = dispatcher(outbox, limit)
+    await one.open_all(names)
+    await one.work()
+    assert one.stats.sent == 360
+    assert CLAIMED_BYTES / 2 < outbox.most <= CLAIMED_BYTES + BIG + CLAIM_BYTES
 
 
 @pytest.mark.parametrize(("size", "places"), [(1_000, 200), (20_000, 90), (300_000, 40)])
-def test_scarce_room_is_taken_in_large_parts(size: int, places: int) -> None:
+@pytest.mark.virtual_time
+async def test_scarce_room_is_taken_in_large_parts(size: int, places: int) -> None:
     """Whatever the bodies and the number of locations: each gets much at a time, and few claims."""
-
-    async def scenario() -> None:
-        outbox = Weighed()
-        names = [f"place{number}" for number in range(places)]
-        total = 40 << 20
-        each = -(-total // (places * (size + CLAIM_BYTES)))
-        await stage(outbox, names, each, b'{"message":"%b"}' % (b"x" * size))
-        one = dispatcher(outbox, None)
-        await one.open_all(names)
-        await one.work()
-        assert one.stats.sent == places * each
-        assert outbox.most <= CLAIMED_BYTES + size + 2 * CLAIM_BYTES
-        assert len(outbox.parts) <= 2 * total / ROOM_BYTES
-
-    in_virtual_time(scenario())
+    outbox = Weighed()
+    names = [f"place{number}" for number in range(places)]
+    total = 40 << 20
+    each = -(-total // (places * (size + CLAIM_BYTES)))
+    await stage(outbox, names, each, b'{"message":"%b"}' % (b"x" * size))
+    one = dispatcher(outbox, None)
+    await one.open_all(names)
+    await one.work()
+    assert one.stats.sent == places * each
+    assert outbox.most <= CLAIMED_BYTES + size + 2 * CLAIM_BYTES
+    assert len(outbox.parts) <= 2 * total / ROOM_BYTES
 
 
 def test_who_has_waited_longest_is_claimed_for_next() -> None:
@@ -195,87 +188,75 @@ def test_who_has_waited_longest_is_claimed_for_next() -> None:
     assert served == states
 
 
-def test_locations_that_have_to_wait_give_their_room_to_others() -> None:
+@pytest.mark.virtual_time
+async def test_locations_that_have_to_wait_give_their_room_to_others() -> None:
     """Those that are answered 429 hold all there is: others go on within seconds all the same."""
-
-    async def scenario() -> None:
-        outbox = Weighed()
-        refused, others = [f"no{number}" for number in range(40)], ["one", "two", "three"]
-        await stage(outbox, refused, 20, REFUSED)
-        await stage(outbox, others, 10, HEAVY)
-        one = dispatcher(outbox, RateLimit())
-        await one.open_all(refused)
-        work = asyncio.create_task(one.work(forever=True))
-        await asyncio.sleep(1)
-        assert one.stats.throttled >= 8
-        await one.open_all(others)
-        await asyncio.sleep(20)
-        assert one.stats.sent == 30
-        one.stop()
-        await work
-        assert outbox.most <= CLAIMED_BYTES + BIG + CLAIM_BYTES
-
-    in_virtual_time(scenario())
+    outbox = Weighed()
+    refused, others = [f"no{number}" for number in range(40)], ["one", "two", "three"]
+    await stage(outbox, refused, 20, REFUSED)
+    await stage(outbox, others, 10, HEAVY)
+    one = dispatcher(outbox, RateLimit())
+    await one.open_all(refused)
+    work = asyncio.create_task(one.work(forever=True))
+    await asyncio.sleep(1)
+    assert one.stats.throttled >= 8
+    await one.open_all(others)
+    await asyncio.sleep(20)
+    assert one.stats.sent == 30
+    one.stop()
+    await work
+    assert outbox.most <= CLAIMED_BYTES + BIG + CLAIM_BYTES
 
 
-def test_a_location_that_stopped_takes_its_claims_up_again() -> None:
+@pytest.mark.virtual_time
+async def test_a_location_that_stopped_takes_its_claims_up_again() -> None:
     """It may have given them back meanwhile; after `retry` they are sent."""
-
-    async def scenario() -> None:
-        outbox = Weighed()
-        await stage(outbox, ["first"], 40, HEAVY)
-        await stage(outbox, ["second"], 40, HEAVY)
-        one = dispatcher(outbox, RateLimit())
-        first = await one.open("first")
-        work = asyncio.create_task(one.work(forever=True))
-        await asyncio.sleep(0.5)
-        one.close(first, AccessError(Refusal(status=403, message="no")))
-        await one.open("second")
-        await asyncio.sleep(60)
-        sent = one.stats.sent
-        assert 40 < sent < 80
-        one.retry(first)
-        await asyncio.sleep(60)
-        assert one.stats.sent == 80
-        one.stop()
-        await work
-
-    in_virtual_time(scenario())
+    outbox = Weighed()
+    await stage(outbox, ["first"], 40, HEAVY)
+    await stage(outbox, ["second"], 40, HEAVY)
+    one = dispatcher(outbox, RateLimit())
+    first = await one.open("first")
+    work = asyncio.create_task(one.work(forever=True))
+    await asyncio.sleep(0.5)
+    one.close(first, AccessError(Refusal(status=403, message="no")))
+    await one.open("second")
+    await asyncio.sleep(60)
+    sent = one.stats.sent
+    assert 40 < sent < 80
+    one.retry(first)
+    await asyncio.sleep(60)
+    assert one.stats.sent == 80
+    one.stop()
+    await work
 
 
-def test_no_more_bodies_are_taken_in_than_weigh_so_much() -> None:
+@pytest.mark.virtual_time
+async def test_no_more_bodies_are_taken_in_than_weigh_so_much() -> None:
     """However few they are; and what was weighed and never left is forgotten with the last one."""
-
-    async def scenario() -> None:
-        limit = InFlightLimit(1000)
-        limit.take(2, HELD_BYTES - 1)
-        await asyncio.wait_for(limit.has_space(), 1)
-        limit.take(1, BIG)
-        waiting = asyncio.create_task(limit.has_space())
-        await asyncio.sleep(1)
-        assert not waiting.done()
-        limit.leave(1, BIG)
-        await asyncio.wait_for(waiting, 1)
-        limit.take(2, HELD_BYTES)  # of which one is a copy, and has no outcome of its own
-        limit.leave(3, 0)
-        waiting = asyncio.create_task(limit.has_space())
-        await asyncio.sleep(1)
-        assert not waiting.done()
-        limit.leave(1, 0)
-        await asyncio.wait_for(waiting, 1)
-
-    in_virtual_time(scenario())
+    limit = InFlightLimit(1000)
+    limit.take(2, HELD_BYTES - 1)
+    await asyncio.wait_for(limit.has_space(), 1)
+    limit.take(1, BIG)
+    waiting = asyncio.create_task(limit.has_space())
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    limit.leave(1, BIG)
+    await asyncio.wait_for(waiting, 1)
+    limit.take(2, HELD_BYTES)  # of which one is a copy, and has no outcome of its own
+    limit.leave(3, 0)
+    waiting = asyncio.create_task(limit.has_space())
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    limit.leave(1, 0)
+    await asyncio.wait_for(waiting, 1)
 
 
-def test_a_batch_ends_early_where_its_bodies_are_large() -> None:
+@pytest.mark.virtual_time
+async def test_a_batch_ends_early_where_its_bodies_are_large() -> None:
     """It is in memory as a whole, several times over."""
-
-    async def scenario() -> None:
-        message = InboundMessage(
-            type="SMS", direction="inbound", message="x" * BIG, contact_id="c", date=FIRST
-        )
-        builder = RecordBuilder(lambda _: "l1", "l1")
-        sizes = [len(batch) async for batch in builder.batches([message] * 10)]
-        assert sizes == [4, 4, 2]
-
-    in_virtual_time(scenario())
+    message = InboundMessage(
+        type="SMS", direction="inbound", message="x" * BIG, contact_id="c", date=FIRST
+    )
+    builder = RecordBuilder(lambda _: "l1", "l1")
+    sizes = [len(batch) async for batch in builder.batches([message] * 10)]
+    assert sizes == [4, 4, 2]

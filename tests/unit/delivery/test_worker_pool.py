@@ -79,20 +79,18 @@ def test_a_loop_that_computes_all_the_time_gets_no_more_workers(share: float, mo
 
 
 @pytest.mark.parametrize("due", [0.0, 9.0, inf])
-def test_a_turn_of_the_loop_is_asked_for_only_where_something_is_due(due: float) -> None:
+@pytest.mark.virtual_time
+async def test_a_turn_of_the_loop_is_asked_for_only_where_something_is_due(due: float) -> None:
     """One contact's messages, one after the other, wake nobody; what is due later has a timer."""
 
-    async def scenario() -> None:
-        async def work() -> None:
-            """Nothing is begun."""
+    async def work() -> None:
+        """Nothing is begun."""
 
-        pool = WorkerPool(cast("Scheduler", Due(due)), Breaker(), work=work, most=lambda: 1)
-        pool.wake_soon(1.0)
-        assert pool._is_waking is (due < 1)
-        assert pool._rings_at == (due if due > 1 else inf)
-        pool.end()
-
-    in_virtual_time(scenario())
+    pool = WorkerPool(cast("Scheduler", Due(due)), Breaker(), work=work, most=lambda: 1)
+    pool.wake_soon(1.0)
+    assert pool._is_waking is (due < 1)
+    assert pool._rings_at == (due if due > 1 else inf)
+    pool.end()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others do not tell how many cores there are")

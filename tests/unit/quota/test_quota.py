@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import asyncio
 from math import inf, nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from virtual_time import in_virtual_time
 
 from leadconnector_async.api.responses import MAX_FIGURE, SILENT
 from leadconnector_async.models import RateLimitHeaders
@@ -15,24 +14,10 @@ from leadconnector_async.quota.quota import PLENTY, Quota
 from leadconnector_async.quota.window import GRAINS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from leadconnector_async.quota.window import Slot
 
 WALL = 1_700_000_000_000
 FULL = RateLimitHeaders(max=100, remaining=99, interval_ms=10_000)
-
-
-def virtually(
-    test: Callable[[], Coroutine[Any, Any, None]],
-) -> Callable[[], None]:
-    """Run a test in virtual time."""
-
-    def run() -> None:
-        in_virtual_time(test())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
 
 
 def time() -> float:
@@ -66,7 +51,7 @@ async def consistent(quota: Quota, number: int, most: int = 100) -> None:
         await exchange(quota, RateLimitHeaders(max=most, remaining=most - sent, interval_ms=10_000))
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_the_first_request_goes_alone() -> None:
     """Its answer tells the limit; until then nothing is ready."""
     quota = make()
@@ -76,7 +61,7 @@ async def test_the_first_request_goes_alone() -> None:
     assert quota.ready_at(time()) == time()
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_an_unanswered_first_request_leaves_the_next_alone_too() -> None:
     """Given up is not answered."""
     quota = make()
@@ -85,7 +70,7 @@ async def test_an_unanswered_first_request_leaves_the_next_alone_too() -> None:
     assert quota.ready_at(time()) == inf
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_slot_is_taken_only_when_one_is_ready() -> None:
     """Each take needs its own answer of ready_at."""
     quota = make()
@@ -96,7 +81,7 @@ async def test_a_slot_is_taken_only_when_one_is_ready() -> None:
         quota.take(time())
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_full_window_is_ready_again_an_interval_after_the_first_answer() -> None:
     """And says so beforehand, without being asked in between."""
     quota = make(RateLimit(5, 10.0))
@@ -107,7 +92,7 @@ async def test_a_full_window_is_ready_again_an_interval_after_the_first_answer()
     assert time() >= began + 10.0
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_what_never_left_costs_nothing() -> None:
     """Neither a slot nor a request of the day."""
     quota = make(RateLimit(1, 10.0, daily=1))
@@ -117,7 +102,7 @@ async def test_what_never_left_costs_nothing() -> None:
     assert quota.day.left == 0
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_slot_is_given_back_once() -> None:
     """A second time is a bug, and is told."""
     quota = make()
@@ -127,7 +112,7 @@ async def test_a_slot_is_given_back_once() -> None:
         quota.give_back(slot, time(), SILENT)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_no_limit_is_none_until_one_is_announced() -> None:
     """Then it is the announced one."""
     quota = make()
@@ -139,7 +124,7 @@ async def test_no_limit_is_none_until_one_is_announced() -> None:
     assert quota.rate == 2.5
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_announced_limits_are_in_force_at_once() -> None:
     """Lower and higher ones."""
     lower, higher = make(), make()
@@ -149,7 +134,7 @@ async def test_announced_limits_are_in_force_at_once() -> None:
     assert higher.limit == RateLimit(250, 5.0)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_limit_that_flaps_is_the_lower_one() -> None:
     """It is raised only when an interval has passed without the lower figure."""
     quota = make()
@@ -171,20 +156,17 @@ async def test_a_limit_that_flaps_is_the_lower_one() -> None:
         RateLimitHeaders(remaining=101),
     ],
 )
-def test_nonsense_in_headers_changes_nothing(nonsense: RateLimitHeaders) -> None:
+@pytest.mark.virtual_time
+async def test_nonsense_in_headers_changes_nothing(nonsense: RateLimitHeaders) -> None:
     """Zeros, absurd figures, more remaining than there is."""
-
-    async def test() -> None:
-        quota, silent = make(), make()
-        for each, seen in ((quota, nonsense), (silent, SILENT)):
-            await exchange(each, seen, 10)
-        assert repr(quota) == repr(silent)
-        assert quota.ready_at(time()) == pytest.approx(silent.ready_at(time()), abs=0.1)
-
-    in_virtual_time(test())
+    quota, silent = make(), make()
+    for each, seen in ((quota, nonsense), (silent, SILENT)):
+        await exchange(each, seen, 10)
+    assert repr(quota) == repr(silent)
+    assert quota.ready_at(time()) == pytest.approx(silent.ready_at(time()), abs=0.1)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_more_than_the_limit_cannot_remain() -> None:
     """A figure that contradicts itself promises nothing."""
     quota = make(RateLimit(5, 10.0))
@@ -193,7 +175,7 @@ async def test_more_than_the_limit_cannot_remain() -> None:
     assert quota.ready_at(time()) > began + 9.9
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_lower_remainder_than_ours_is_believed() -> None:
     """Somebody else took 60 of the 100."""
     quota = make()
@@ -206,7 +188,7 @@ async def test_a_lower_remainder_than_ours_is_believed() -> None:
     assert 30 <= sent < 39
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_pause_holds_everything_back() -> None:
     """The longest one counts; nonsense is none."""
     quota = make()
@@ -221,20 +203,17 @@ async def test_a_pause_holds_everything_back() -> None:
     ("retry_after", "pause"),
     [(None, 1.0), (7.0, 7.0), (-5.0, 0.0), (31_536_000.0, 86_400.0), (inf, 86_400.0), (nan, 0.0)],
 )
-def test_a_429_pauses(retry_after: float | None, pause: float) -> None:
+@pytest.mark.virtual_time
+async def test_a_429_pauses(retry_after: float | None, pause: float) -> None:
     """As long as it says, a day at most; a tenth of an interval where it does not say."""
-
-    async def test() -> None:
-        quota = make()
-        await exchange(quota, FULL)
-        goes_on = quota.throttled(time(), retry_after)
-        assert goes_on - time() == pytest.approx(pause, abs=1e-6)
-        assert quota.ready_at(time()) >= goes_on
-
-    in_virtual_time(test())
+    quota = make()
+    await exchange(quota, FULL)
+    goes_on = quota.throttled(time(), retry_after)
+    assert goes_on - time() == pytest.approx(pause, abs=1e-6)
+    assert quota.ready_at(time()) >= goes_on
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_429_yields_to_others() -> None:
     """Ours alone cannot have caused it: a third is left to whoever did."""
     quota = make()
@@ -244,7 +223,7 @@ async def test_a_429_yields_to_others() -> None:
     assert 60 <= slot.used <= 100 - 33 - 2
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_spent_day_ends_when_the_server_says() -> None:
     """Nothing is ready before; then all of it is."""
     quota = make(RateLimit(100, 10.0, daily=1000))
@@ -260,7 +239,7 @@ async def test_a_spent_day_ends_when_the_server_says() -> None:
     assert quota.day.left == 1000
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_day_goes_on_in_the_next_process() -> None:
     """What was used is used, and it ends when it would have ended."""
     quota = make(RateLimit(100, 10.0, daily=1000))
@@ -274,7 +253,7 @@ async def test_a_day_goes_on_in_the_next_process() -> None:
     assert tomorrow.day.left == 1000
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_window_goes_on_in_the_next_process() -> None:
     """100 of 100 used: the next process gets what comes free, as it comes free."""
     quota = make()
@@ -287,7 +266,7 @@ async def test_a_window_goes_on_in_the_next_process() -> None:
     assert 35 <= sent <= 50
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_after_a_restart_a_released_slot_is_waited_for() -> None:
     """The limit may have been what the earlier process used; it is not waited for long."""
     quota = make()
@@ -296,7 +275,7 @@ async def test_after_a_restart_a_released_slot_is_waited_for() -> None:
     assert time() < heir.ready_at(time()) <= time() + 1.0
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_after_a_restart_a_greater_limit_is_asked_for() -> None:
     """More was used than the limit in force allows: one request goes, and its answer tells."""
     quota = make()
@@ -310,7 +289,7 @@ async def test_after_a_restart_a_greater_limit_is_asked_for() -> None:
     assert heir.ready_at(time()) == time()
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_after_a_restart_a_greater_limit_is_asked_for_once() -> None:
     """An answer that tells none leaves the one in force, and what is used of it."""
     heir = make(snapshot=QuotaSnapshot(400, WALL, 400, WALL + 10_000))
@@ -319,21 +298,18 @@ async def test_after_a_restart_a_greater_limit_is_asked_for_once() -> None:
 
 
 @pytest.mark.parametrize("jump_ms", [-(10**12), -3_600_000, 3_600_000, 10**12])
-def test_a_wall_clock_that_jumped_stops_nothing_for_long(jump_ms: int) -> None:
+@pytest.mark.virtual_time
+async def test_a_wall_clock_that_jumped_stops_nothing_for_long(jump_ms: int) -> None:
     """Back: an interval is waited, and a day. Forth: the first answer tells what is left."""
-
-    async def test() -> None:
-        quota = make()
-        await consistent(quota, 100)
-        heir = make(snapshot=quota.state(time(), WALL), wall_ms=WALL + jump_ms)
-        assert heir.day.ends <= time() + 86_400.0 or heir.day.left == 200_000
-        await asyncio.sleep(10.0)
-        assert heir.ready_at(time()) <= time()
-
-    in_virtual_time(test())
+    quota = make()
+    await consistent(quota, 100)
+    heir = make(snapshot=quota.state(time(), WALL), wall_ms=WALL + jump_ms)
+    assert heir.day.ends <= time() + 86_400.0 or heir.day.left == 200_000
+    await asyncio.sleep(10.0)
+    assert heir.ready_at(time()) <= time()
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_state_that_says_nothing_changes_nothing() -> None:
     """A location that was never used, and one whose spend is long over."""
     fresh = make().state(time(), WALL)
@@ -344,7 +320,7 @@ async def test_a_state_that_says_nothing_changes_nothing() -> None:
 
 
 @pytest.mark.slow
-@virtually
+@pytest.mark.virtual_time
 async def test_a_huge_limit_costs_no_memory() -> None:
     """A million per 10 s, as the server announces: the slots are kept in grains."""
     quota = make()
@@ -357,7 +333,7 @@ async def test_a_huge_limit_costs_no_memory() -> None:
     assert quota._window.used > 15_000
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_its_repr_says_how_it_stands() -> None:
     """For a debugger."""
     quota = make()
@@ -365,7 +341,7 @@ async def test_its_repr_says_how_it_stands() -> None:
     assert repr(quota) == "<Quota: 1 of 100 in 10 s, 1 in flight, 1 of 200000 today>"
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_an_announced_day_is_handed_on() -> None:
     """Also where nothing of it is used any more."""
     quota = make()
@@ -386,7 +362,7 @@ def shared(share: float, snapshot: QuotaSnapshot | None = None) -> Quota:
     return Quota(RateLimit(), snapshot=snapshot, now=time(), wall_ms=WALL, share=share)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_share_is_a_share_of_what_is_announced() -> None:
     """Of the window and of the day; the next run, which may use all, is told the server's own."""
     quota = shared(0.5)
@@ -397,7 +373,7 @@ async def test_a_share_is_a_share_of_what_is_announced() -> None:
     assert quota.state(time(), WALL).day_limit == 10_000
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_share_is_not_exceeded_where_nobody_else_is() -> None:
     """Whatever the server has left: people at work may come at any time."""
     quota, began = shared(0.5), time()
@@ -406,7 +382,7 @@ async def test_a_share_is_not_exceeded_where_nobody_else_is() -> None:
     assert time() - began > 19.5
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_others_who_use_more_than_their_share_are_given_room() -> None:
     """They took 70 of 100: 30 are left to a half of the quota."""
     quota, began = shared(0.5), time()
@@ -417,7 +393,7 @@ async def test_others_who_use_more_than_their_share_are_given_room() -> None:
     assert time() - began > 9
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_day_keeps_its_share_over_restarts() -> None:
     """What this import has used counts, and what others have left does not give it back."""
     used = QuotaSnapshot(99_990, WALL + 3_600_000, 0, WALL, 200_000)
@@ -429,7 +405,7 @@ async def test_a_day_keeps_its_share_over_restarts() -> None:
     assert quota.day.spent
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_day_that_others_use_up_is_up() -> None:
     """Nobody has a share of nothing."""
     quota = shared(0.5)
@@ -437,7 +413,7 @@ async def test_a_day_that_others_use_up_is_up() -> None:
     assert quota.day.left == 3
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_slot_tells_how_long_it_was_waited_for() -> None:
     """From when the first was wanted, however often it was asked whether there is one."""
     quota = make()
@@ -452,7 +428,7 @@ async def test_a_slot_tells_how_long_it_was_waited_for() -> None:
     assert slot.waited == pytest.approx(2.5, abs=0.01)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_figures_of_a_large_limit_are_heard_less_often_while_much_remains() -> None:
     """They tell nothing new, and reading them costs more than the rest of an answer does."""
     for remaining, times in ((900_000, PLENTY), (400_000, GRAINS)):

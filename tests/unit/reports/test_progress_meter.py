@@ -114,35 +114,31 @@ def test_a_host_that_is_down_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_database_that_is_lost_is_told(tmp_path: Path, postgres_place: str) -> None:
+async def test_a_database_that_is_lost_is_told(tmp_path: Path, postgres_place: str) -> None:
     """Why, and that it is tried again: it was a rate of 0 and seconds that never came."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(300)])
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(SandboxConfig(limits=Limits(max=50, interval=0.5))) as sandbox,
-            LeadConnector(
-                "t",
-                base_url=sandbox.url,
-                limit=RateLimit(50, 0.5, None),
-                policy=Policy(look_after=(0.2,)),
-                timeouts=Timeouts(read=2.0),  # what was in flight is looked for after that
-            ) as api,
-            await open_outbox(postgres_place) as outbox,
-        ):
-            reader = SourceReader([str(history)], SourceOptions())
-            importer = Importer(api.session, outbox, reader, location="here")
-            run = asyncio.create_task(importer.run())
-            while not run.done() and not has_notice("connection was lost")(importer.snapshot()):
-                if importer.stats.sent and importer.snapshot().notice is None:
-                    await cut_off(postgres_place)
-                await asyncio.sleep(0.01)
-            assert importer.snapshot().seconds_left is None
-            assert not run.done()
-            await run
-            assert importer.snapshot().notice is None
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(SandboxConfig(limits=Limits(max=50, interval=0.5))) as sandbox,
+        LeadConnector(
+            "t",
+            base_url=sandbox.url,
+            limit=RateLimit(50, 0.5, None),
+            policy=Policy(look_after=(0.2,)),
+            timeouts=Timeouts(read=2.0),  # what was in flight is looked for after that
+        ) as api,
+        await open_outbox(postgres_place) as outbox,
+    ):
+        reader = SourceReader([str(history)], SourceOptions())
+        importer = Importer(api.session, outbox, reader, location="here")
+        run = asyncio.create_task(importer.run())
+        while not run.done() and not has_notice("connection was lost")(importer.snapshot()):
+            if importer.stats.sent and importer.snapshot().notice is None:
+                await cut_off(postgres_place)
+            await asyncio.sleep(0.01)
+        assert importer.snapshot().seconds_left is None
+        assert not run.done()
+        await run
+        assert importer.snapshot().notice is None
 
 
 def test_an_answer_429_is_told(tmp_path: Path) -> None:
@@ -188,20 +184,16 @@ def test_the_slower_of_quota_and_sight_counts() -> None:
     assert budget_of(quota, 0.0, 0.0) == Budget(rate=10.0, daily=5_000, left_today=5_000)
 
 
-def test_the_time_left_knows_the_day_that_was_announced() -> None:
+async def test_the_time_left_knows_the_day_that_was_announced() -> None:
     """Minutes, and not the days that the documented limit would take."""
-
-    async def scenario() -> None:
-        now = asyncio.get_running_loop().time()
-        quota = Quota(RateLimit(100, 1.0), now=now, wall_ms=0)
-        assert quota.ready_at(now) <= now
-        slot = quota.take(now)
-        quota.give_back(slot, now, RateLimitHeaders(daily_limit=1_000_000, daily_remaining=999_999))
-        budget = budget_of(quota, 0.0, now)
-        assert (budget.daily, budget.left_today) == (1_000_000, 999_999)
-        assert seconds_needed(300_000, budget) == 3_000.0
-
-    asyncio.run(scenario())
+    now = asyncio.get_running_loop().time()
+    quota = Quota(RateLimit(100, 1.0), now=now, wall_ms=0)
+    assert quota.ready_at(now) <= now
+    slot = quota.take(now)
+    quota.give_back(slot, now, RateLimitHeaders(daily_limit=1_000_000, daily_remaining=999_999))
+    budget = budget_of(quota, 0.0, now)
+    assert (budget.daily, budget.left_today) == (1_000_000, 999_999)
+    assert seconds_needed(300_000, budget) == 3_000.0
 
 
 @pytest.mark.slow

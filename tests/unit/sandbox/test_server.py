@@ -119,18 +119,14 @@ def test_a_hanging_answer_ends_with_the_sandbox() -> None:
     assert len(sandbox.messages) == 1
 
 
-def test_waits_end_when_they_are_told_to() -> None:
+async def test_waits_end_when_they_are_told_to() -> None:
     """At once, and as an error: whoever waited must not go on."""
-
-    async def main() -> None:
-        pauses = Pauses()
-        waiting = asyncio.create_task(pauses.wait(60.0))
-        await asyncio.sleep(0)  # it begins
-        pauses.stop()
-        with pytest.raises(ConnectionAbortedError):
-            await waiting
-
-    asyncio.run(main())
+    pauses = Pauses()
+    waiting = asyncio.create_task(pauses.wait(60.0))
+    await asyncio.sleep(0)  # it begins
+    pauses.stop()
+    with pytest.raises(ConnectionAbortedError):
+        await waiting
 
 
 def test_the_length_may_be_too_small() -> None:
@@ -229,7 +225,7 @@ def test_a_host_may_go_down_by_itself() -> None:
     run(test, SandboxConfig(faults=(fault,)), lambda: loop)
 
 
-def test_an_outage_ends_with_the_sandbox() -> None:
+async def test_an_outage_ends_with_the_sandbox() -> None:
     """A sandbox that stops while it is down stays down, and leaves no task behind."""
 
     async def test(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
@@ -238,17 +234,14 @@ def test_an_outage_ends_with_the_sandbox() -> None:
         await asyncio.sleep(0.01)
         assert sandbox.messages == []
 
-    async def main() -> None:
-        async with (
-            Sandbox(SandboxConfig(faults=(Fault("down", seconds=60),))) as sandbox,
-            aiohttp.ClientSession(sandbox.url, headers=HEADERS) as session,
-        ):
-            await test(sandbox, session)
-            started = time.monotonic()
-        assert time.monotonic() - started < 30
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(main())
+    async with (
+        Sandbox(SandboxConfig(faults=(Fault("down", seconds=60),))) as sandbox,
+        aiohttp.ClientSession(sandbox.url, headers=HEADERS) as session,
+    ):
+        await test(sandbox, session)
+        started = time.monotonic()
+    assert time.monotonic() - started < 30
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 def test_latency_delays_the_answer() -> None:

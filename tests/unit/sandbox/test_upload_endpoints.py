@@ -106,20 +106,16 @@ def test_a_body_that_is_no_multipart_has_no_parts() -> None:
     assert list(parts("multipart/form-data; boundary=x", b"rubbish")) == []
 
 
-def test_what_was_uploaded_can_be_fetched_by_its_url() -> None:
+async def test_what_was_uploaded_can_be_fetched_by_its_url() -> None:
     """Without a token, as the API's URLs are public; what was not is 404."""
-
-    async def run() -> None:
-        form = aiohttp.FormData(IDS)
-        form.add_field("fileAttachment", b"abc", filename="a b.png")
-        async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
-            address = f"{sandbox.url}/conversations/messages/upload"
-            await session.post(address, data=form, headers=HEADERS)
-            url = sandbox.uploads[0].url
-            async with session.get(url) as answer:
-                assert (answer.status, answer.content_type) == (200, "image/png")
-                assert await answer.read() == b"abc"
-            async with session.get(f"{url}x") as answer:
-                assert answer.status == 404
-
-    asyncio.run(run())
+    form = aiohttp.FormData(IDS)
+    form.add_field("fileAttachment", b"abc", filename="a b.png")
+    async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
+        address = f"{sandbox.url}/conversations/messages/upload"
+        await session.post(address, data=form, headers=HEADERS)
+        url = sandbox.uploads[0].url
+        async with session.get(url) as answer:
+            assert (answer.status, answer.content_type) == (200, "image/png")
+            assert await answer.read() == b"abc"
+        async with session.get(f"{url}x") as answer:
+            assert answer.status == 404

@@ -78,32 +78,26 @@ def time_out(transport: AiohttpTransport, *, asked: bool = True) -> None:
         (b"HTTP/1.1 201 OK\r\nContent-Length: 0\r\n\r\n", 201, POST),
     ],
 )
-def test_an_answer_without_a_body_is_whole(answer: bytes, status: int, request_: Request) -> None:
+async def test_an_answer_without_a_body_is_whole(
+    answer: bytes, status: int, request_: Request
+) -> None:
     """Nothing is waited for, and the connection serves again."""
-
-    async def run() -> None:
-        async with serving(saying(answer)) as server, transport_to(server.url) as transport:
-            for _ in range(3):
-                got = await transport.send(request_, TOKEN)
-                assert (got.status, got.body) == (status, b"")
-            assert server.connections == 1
-
-    asyncio.run(run())
+    async with serving(saying(answer)) as server, transport_to(server.url) as transport:
+        for _ in range(3):
+            got = await transport.send(request_, TOKEN)
+            assert (got.status, got.body) == (status, b"")
+        assert server.connections == 1
 
 
 @either_way
-def test_an_interim_answer_is_not_the_answer() -> None:
+async def test_an_interim_answer_is_not_the_answer() -> None:
     """Neither is a second one."""
     interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-
-    async def run() -> None:
-        async with serving(saying(interim + OK)) as server, transport_to(server.url) as transport:
-            for _ in range(2):
-                response = await transport.send(POST, TOKEN)
-                assert (response.status, response.body) == (200, b"{}")
-            assert server.connections == 1
-
-    asyncio.run(run())
+    async with serving(saying(interim + OK)) as server, transport_to(server.url) as transport:
+        for _ in range(2):
+            response = await transport.send(POST, TOKEN)
+            assert (response.status, response.body) == (200, b"{}")
+        assert server.connections == 1
 
 
 @either_way
@@ -116,19 +110,15 @@ def test_an_interim_answer_is_not_the_answer() -> None:
     ],
     ids=["close", "old", "another"],
 )
-def test_a_connection_that_is_done_or_has_more_is_not_used_again(answer: bytes) -> None:
+async def test_a_connection_that_is_done_or_has_more_is_not_used_again(answer: bytes) -> None:
     """The next request would be read by nobody, or be given another's answer."""
-
-    async def run() -> None:
-        async with serving(saying(answer)) as server, transport_to(server.url) as transport:
-            for number in (1, 2, 3):
-                assert (await transport.send(POST, TOKEN)).body == b"{}"
-                assert server.connections == number
-
-    asyncio.run(run())
+    async with serving(saying(answer)) as server, transport_to(server.url) as transport:
+        for number in (1, 2, 3):
+            assert (await transport.send(POST, TOKEN)).body == b"{}"
+            assert server.connections == number
 
 
-def test_what_comes_unasked_is_nobodys_answer() -> None:
+async def test_what_comes_unasked_is_nobodys_answer() -> None:
     """A server says farewell on an idle connection: the next request takes another one."""
     go = asyncio.Event()
 
@@ -140,18 +130,15 @@ def test_what_comes_unasked_is_nobodys_answer() -> None:
             await peer.send(OK.replace(b"200", b"408"))
         await answer_all(peer)
 
-    async def run() -> None:
-        async with serving(handler) as server, transport_to(server.url) as transport:
-            await transport.send(POST, TOKEN)
-            go.set()
-            await server.until(lambda: server.ended == 1)  # it has been received
-            assert (await transport.send(POST, TOKEN)).status == 200
-            assert server.connections == 2
-
-    asyncio.run(run())
+    async with serving(handler) as server, transport_to(server.url) as transport:
+        await transport.send(POST, TOKEN)
+        go.set()
+        await server.until(lambda: server.ended == 1)  # it has been received
+        assert (await transport.send(POST, TOKEN)).status == 200
+        assert server.connections == 2
 
 
-def test_the_rest_of_what_came_unasked_is_nobodys_answer() -> None:
+async def test_the_rest_of_what_came_unasked_is_nobodys_answer() -> None:
     """Nor is its beginning put before the next answer."""
     extra = OK.replace(b"\r\n", b"\r\nX-Extra: 1\r\n", 1)
 
@@ -162,46 +149,36 @@ def test_the_rest_of_what_came_unasked_is_nobodys_answer() -> None:
         await peer.send(extra[20:])
         await peer.reader.read()
 
-    async def run() -> None:
-        async with serving(handler) as server, transport_to(server.url) as transport:
-            for number in (1, 2):
-                response = await transport.send(POST, TOKEN)
-                assert (response.status, response.body) == (200, b"{}")
-                assert server.connections == number
-
-    asyncio.run(run())
+    async with serving(handler) as server, transport_to(server.url) as transport:
+        for number in (1, 2):
+            response = await transport.send(POST, TOKEN)
+            assert (response.status, response.body) == (200, b"{}")
+            assert server.connections == number
 
 
-def test_a_server_that_speaks_first_is_given_up() -> None:
+async def test_a_server_that_speaks_first_is_given_up() -> None:
     """It is no HTTP server, and is not asked again and again."""
 
     async def greet(peer: Peer) -> None:
         await peer.send(b"220 mail.example.com ESMTP\r\n")
         await peer.reader.read()
 
-    async def run() -> None:
-        async with serving(greet) as server, transport_to(server.url) as transport:
-            for _ in range(3):
-                with pytest.raises(TransportError):
-                    await transport.send(POST, TOKEN)
-
-    asyncio.run(run())
+    async with serving(greet) as server, transport_to(server.url) as transport:
+        for _ in range(3):
+            with pytest.raises(TransportError):
+                await transport.send(POST, TOKEN)
 
 
-def test_a_large_body_arrives_whole() -> None:
+async def test_a_large_body_arrives_whole() -> None:
     """Even where it is taken slowly."""
-
-    async def run() -> None:
-        async with serving(answer_all) as server, transport_to(server.url) as transport:
-            for _ in range(2):
-                assert (await transport.send(LARGE, TOKEN)).status == 200
-            assert all(request.endswith(LARGE.body or b"?") for request in server.requests)
-            assert server.connections == 1
-
-    asyncio.run(run())
+    async with serving(answer_all) as server, transport_to(server.url) as transport:
+        for _ in range(2):
+            assert (await transport.send(LARGE, TOKEN)).status == 200
+        assert all(request.endswith(LARGE.body or b"?") for request in server.requests)
+        assert server.connections == 1
 
 
-def test_a_refusal_before_the_end_of_a_body_is_read() -> None:
+async def test_a_refusal_before_the_end_of_a_body_is_read() -> None:
     """And the connection is given up: the rest of the body would precede the next request."""
 
     async def refuse(peer: Peer) -> None:
@@ -210,154 +187,124 @@ def test_a_refusal_before_the_end_of_a_body_is_read() -> None:
         await peer.send(OK.replace(b"200 OK", b"413 No"))
         await asyncio.sleep(60)
 
-    async def run() -> None:
-        async with serving(refuse) as server, transport_to(server.url) as transport:
-            for number in (1, 2):
-                assert (await transport.send(LARGE, TOKEN)).status == 413
-                assert server.connections == number
-
-    asyncio.run(run())
+    async with serving(refuse) as server, transport_to(server.url) as transport:
+        for number in (1, 2):
+            assert (await transport.send(LARGE, TOKEN)).status == 413
+            assert server.connections == number
 
 
-def test_a_request_that_waited_for_a_connection_was_not_sent() -> None:
+async def test_a_request_that_waited_for_a_connection_was_not_sent() -> None:
     """There was nothing to write it to."""
-
-    async def run() -> None:
-        async with serving(mute) as server, transport_to(server.url, connections=1) as transport:
-            first = asyncio.ensure_future(transport.send(POST, TOKEN))
-            second = asyncio.ensure_future(transport.send(POST, TOKEN))
-            await server.until(lambda: len(server.requests) == 1)
-            time_out(transport, asked=False)
-            with pytest.raises(NotSentError, match=r"no connection to the API \(timed out\)"):
-                await second
-            assert not first.done()
-            assert len(server.requests) == 1
-        with pytest.raises(FateUnknownError):
-            await first
-
-    asyncio.run(run())
+    async with serving(mute) as server, transport_to(server.url, connections=1) as transport:
+        first = asyncio.ensure_future(transport.send(POST, TOKEN))
+        second = asyncio.ensure_future(transport.send(POST, TOKEN))
+        await server.until(lambda: len(server.requests) == 1)
+        time_out(transport, asked=False)
+        with pytest.raises(NotSentError, match=r"no connection to the API \(timed out\)"):
+            await second
+        assert not first.done()
+        assert len(server.requests) == 1
+    with pytest.raises(FateUnknownError):
+        await first
 
 
-def test_no_connection_is_lost_to_the_pool() -> None:
+async def test_no_connection_is_lost_to_the_pool() -> None:
     """After every kind of bad end at every moment, as many requests as ever go at once."""
-
-    async def run() -> None:
-        limit = 3
-        async with serving(mute) as server:
-            async with transport_to(server.url, Timeouts(read=60), connections=limit) as transport:
-                for number in range(60):
-                    task = asyncio.ensure_future(transport.send(POST, TOKEN))
-                    for _ in range(number % 12):
-                        await asyncio.sleep(0)
-                    if number % 3 and number % 12:
-                        time_out(transport)
-                    else:
-                        task.cancel()
-                    with suppress(TransportError, asyncio.CancelledError):
-                        await task
-                before = len(server.requests)
-                tasks = [asyncio.ensure_future(transport.send(POST, TOKEN)) for _ in range(limit)]
-                await server.until(lambda: len(server.requests) >= before + limit)
-                assert not any(task.done() for task in tasks)
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await server.until(lambda: server.ended == server.connections)
-
-    asyncio.run(run())
+    limit = 3
+    async with serving(mute) as server:
+        async with transport_to(server.url, Timeouts(read=60), connections=limit) as transport:
+            for number in range(60):
+                task = asyncio.ensure_future(transport.send(POST, TOKEN))
+                for _ in range(number % 12):
+                    await asyncio.sleep(0)
+                if number % 3 and number % 12:
+                    time_out(transport)
+                else:
+                    task.cancel()
+                with suppress(TransportError, asyncio.CancelledError):
+                    await task
+            before = len(server.requests)
+            tasks = [asyncio.ensure_future(transport.send(POST, TOKEN)) for _ in range(limit)]
+            await server.until(lambda: len(server.requests) >= before + limit)
+            assert not any(task.done() for task in tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.until(lambda: server.ended == server.connections)
 
 
-def test_a_cancelled_request_takes_its_body_back() -> None:
+async def test_a_cancelled_request_takes_its_body_back() -> None:
     """A connection whose other side takes nothing is closed at once, not when it has taken all."""
 
-    async def run() -> None:
-        async def stuck(peer: Peer) -> None:
-            await peer.reader.readuntil(b"\r\n\r\n")
-            server.note()
-            server.requests.append(b"")
-            await taking.wait()
-            while part := await peer.reader.read(MIB):
-                taken.append(len(part))
+    async def stuck(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        server.note()
+        server.requests.append(b"")
+        await taking.wait()
+        while part := await peer.reader.read(MIB):
+            taken.append(len(part))
 
-        taking, taken = asyncio.Event(), list[int]()
-        async with serving(stuck) as server, transport_to(server.url) as transport:
-            task = asyncio.ensure_future(transport.send(LARGE, TOKEN))
-            await server.until(lambda: len(server.requests) == 1)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            taking.set()
-            await server.until(lambda: server.ended == 1)
-            assert sum(taken) < len(LARGE.body or b"")
-
-    asyncio.run(run())
+    taking, taken = asyncio.Event(), list[int]()
+    async with serving(stuck) as server, transport_to(server.url) as transport:
+        task = asyncio.ensure_future(transport.send(LARGE, TOKEN))
+        await server.until(lambda: len(server.requests) == 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        taking.set()
+        await server.until(lambda: server.ended == 1)
+        assert sum(taken) < len(LARGE.body or b"")
 
 
 @pytest.mark.parametrize("first", ["cancelled", "late"])
-def test_a_cancellation_is_one_even_when_the_time_is_up(first: str) -> None:
+async def test_a_cancellation_is_one_even_when_the_time_is_up(first: str) -> None:
     """Whoever cancelled the task waits for it to be cancelled."""
-
-    async def run() -> None:
-        async with serving(mute) as server, transport_to(server.url) as transport:
-            task = asyncio.ensure_future(transport.send(POST, TOKEN))
-            await server.until(lambda: len(server.requests) == 1)
-            ends: list[Callable[[], object]] = [task.cancel, lambda: time_out(transport)]
-            for end in ends if first == "cancelled" else reversed(ends):
-                end()
-            await asyncio.wait([task])
-            assert task.cancelled()
-
-    asyncio.run(run())
+    async with serving(mute) as server, transport_to(server.url) as transport:
+        task = asyncio.ensure_future(transport.send(POST, TOKEN))
+        await server.until(lambda: len(server.requests) == 1)
+        ends: list[Callable[[], object]] = [task.cancel, lambda: time_out(transport)]
+        for end in ends if first == "cancelled" else reversed(ends):
+            end()
+        await asyncio.wait([task])
+        assert task.cancelled()
 
 
-def test_closing_ends_what_waits() -> None:
+async def test_closing_ends_what_waits() -> None:
     """With an error that tells what it proves, not as if its task had been cancelled."""
-
-    async def run() -> None:
-        async with serving(mute) as server:
-            async with transport_to(server.url, connections=1) as transport:
-                tasks = [asyncio.ensure_future(transport.send(POST, TOKEN)) for _ in range(2)]
-                await server.until(lambda: len(server.requests) == 1)
-            ends = await asyncio.gather(*tasks, return_exceptions=True)
-            assert [type(end) for end in ends] == [FateUnknownError, NotSentError]
-
-    asyncio.run(run())
+    async with serving(mute) as server:
+        async with transport_to(server.url, connections=1) as transport:
+            tasks = [asyncio.ensure_future(transport.send(POST, TOKEN)) for _ in range(2)]
+            await server.until(lambda: len(server.requests) == 1)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(end) for end in ends] == [FateUnknownError, NotSentError]
 
 
 @either_way
 @pytest.mark.parametrize("bad", ["a\r\nX: y", "a\nb", "tökén", "a\0b", "€"])
-def test_a_header_cannot_be_smuggled_in(bad: str) -> None:
+async def test_a_header_cannot_be_smuggled_in(bad: str) -> None:
     """Not through the token, the version, the type or the path; and none of them is shown."""
-
-    async def run() -> None:
-        async with serving(answer_all) as server, transport_to(server.url) as transport:
-            for request, token in (
-                (POST, TOKEN + bad),
-                (Request("POST", "/x", bad, b"{}"), TOKEN),
-                (Request("POST", "/x", "v3", b"{}", bad), TOKEN),
-                (Request("POST", "/x" + bad, "v3", b"{}"), TOKEN),
-                (Request("GET", "/x HTTP/1.1", "v3"), TOKEN),
-                (Request("GET", "/x#y", "v3"), TOKEN),
-                (Request("G T", "/x", "v3"), TOKEN),
-            ):
-                kind = ValueError if token == TOKEN else AccessError
-                with pytest.raises(kind, match=r"characters|no word") as caught:
-                    await transport.send(request, token)
-                assert TOKEN not in everything_in(caught.value)
-            assert server.connections == 0
-
-    asyncio.run(run())
+    async with serving(answer_all) as server, transport_to(server.url) as transport:
+        for request, token in (
+            (POST, TOKEN + bad),
+            (Request("POST", "/x", bad, b"{}"), TOKEN),
+            (Request("POST", "/x", "v3", b"{}", bad), TOKEN),
+            (Request("POST", "/x" + bad, "v3", b"{}"), TOKEN),
+            (Request("GET", "/x HTTP/1.1", "v3"), TOKEN),
+            (Request("GET", "/x#y", "v3"), TOKEN),
+            (Request("G T", "/x", "v3"), TOKEN),
+        ):
+            kind = ValueError if token == TOKEN else AccessError
+            with pytest.raises(kind, match=r"characters|no word") as caught:
+                await transport.send(request, token)
+            assert TOKEN not in everything_in(caught.value)
+        assert server.connections == 0
 
 
-def test_a_base_address_may_have_a_path() -> None:
+async def test_a_base_address_may_have_a_path() -> None:
     """Paths follow it; the host is named with its port."""
-
-    async def run() -> None:
-        async with serving(answer_all) as server, transport_to(server.url + "/api/") as transport:
-            await transport.send(POST, TOKEN)
-            lines = server.requests[0].split(b"\r\n")
-            assert lines[0] == b"POST /api/conversations/messages/inbound HTTP/1.1"
-            assert lines[1] == b"Host: " + server.url.removeprefix("http://").encode()
-
-    asyncio.run(run())
+    async with serving(answer_all) as server, transport_to(server.url + "/api/") as transport:
+        await transport.send(POST, TOKEN)
+        lines = server.requests[0].split(b"\r\n")
+        assert lines[0] == b"POST /api/conversations/messages/inbound HTTP/1.1"
+        assert lines[1] == b"Host: " + server.url.removeprefix("http://").encode()
 
 
 def test_one_timer_serves_all_requests() -> None:

@@ -209,18 +209,14 @@ def test_what_may_have_arrived_is_unknown(handler: Handler, told: str) -> None:
 
 
 @either_way
-def test_a_server_that_is_not_there_got_nothing() -> None:
+async def test_a_server_that_is_not_there_got_nothing() -> None:
     """A refused connection is a proof."""
-
-    async def run() -> None:
-        async with serving(answer_all) as server:
-            url = server.url
-        async with transport_to(url) as transport:
-            with pytest.raises(NotSentError, match="no connection to the API") as caught:
-                await transport.send(POST, TOKEN)
-        assert TOKEN not in everything_in(caught.value)
-
-    asyncio.run(run())
+    async with serving(answer_all) as server:
+        url = server.url
+    async with transport_to(url) as transport:
+        with pytest.raises(NotSentError, match="no connection to the API") as caught:
+            await transport.send(POST, TOKEN)
+    assert TOKEN not in everything_in(caught.value)
 
 
 class NoNames(AbstractResolver):
@@ -236,70 +232,58 @@ class NoNames(AbstractResolver):
         """Nothing to close."""
 
 
-def test_a_name_that_is_not_known_got_nothing() -> None:
+async def test_a_name_that_is_not_known_got_nothing() -> None:
     """A failure of DNS is a proof."""
-
-    async def run() -> None:
-        connector = aiohttp.TCPConnector(resolver=NoNames())
-        async with (
-            aiohttp.ClientSession(connector=connector) as session,
-            transport_to("https://api.invalid", session=session) as transport,
-        ):
-            with pytest.raises(NotSentError, match="its name is not known") as caught:
-                await transport.send(POST, TOKEN)
-        assert TOKEN not in everything_in(caught.value)
-
-    asyncio.run(run())
+    connector = aiohttp.TCPConnector(resolver=NoNames())
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        transport_to("https://api.invalid", session=session) as transport,
+    ):
+        with pytest.raises(NotSentError, match="its name is not known") as caught:
+            await transport.send(POST, TOKEN)
+    assert TOKEN not in everything_in(caught.value)
 
 
 @pytest.mark.slow
 @either_way
-def test_a_connection_that_takes_too_long_got_nothing() -> None:
+async def test_a_connection_that_takes_too_long_got_nothing() -> None:
     """The handshake never ended, so there was nothing to write a request to."""
-
-    async def run() -> None:
-        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-            address = full.getsockname()
-            waiting = [socket.socket() for _ in range(4)]
-            for client in waiting:
-                client.settimeout(0)
-                client.connect_ex(address)
-            url, timeouts = f"http://127.0.0.1:{address[1]}", Timeouts(connect=0.2, read=20)
-            async with transport_to(url, timeouts) as transport:
-                with pytest.raises(NotSentError, match="timed out") as caught:
-                    await transport.send(POST, TOKEN)
-            for client in waiting:
-                client.close()
-        assert TOKEN not in everything_in(caught.value)
-
-    asyncio.run(run())
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for client in waiting:
+            client.settimeout(0)
+            client.connect_ex(address)
+        url, timeouts = f"http://127.0.0.1:{address[1]}", Timeouts(connect=0.2, read=20)
+        async with transport_to(url, timeouts) as transport:
+            with pytest.raises(NotSentError, match="timed out") as caught:
+                await transport.send(POST, TOKEN)
+        for client in waiting:
+            client.close()
+    assert TOKEN not in everything_in(caught.value)
 
 
 @pytest.mark.slow
-def test_in_a_session_a_request_that_waited_for_a_connection_is_at_most_unknown() -> None:
+async def test_in_a_session_a_request_that_waited_for_a_connection_is_at_most_unknown() -> None:
     """It was not sent, and is not said to have been: the safe side, as nothing tells it apart."""
-
-    async def run() -> None:
-        connector = aiohttp.TCPConnector(limit=1)
-        async with (
-            serving(read_and_hang) as server,
-            aiohttp.ClientSession(connector=connector) as session,
-            transport_to(server.url, Timeouts(connect=5, read=60), session=session) as patient,
-            transport_to(server.url, Timeouts(connect=5, read=0.3), session=session) as hasty,
-        ):
-            first = asyncio.ensure_future(patient.send(POST, TOKEN))
-            await server.until(lambda: bool(server.requests))
-            with pytest.raises(FateUnknownError):  # the only connection is the first one's
-                await hasty.send(POST, TOKEN)
-            assert len(server.requests) == 1
-            first.cancel()
-            await asyncio.wait([first])
-
-    asyncio.run(run())
+    connector = aiohttp.TCPConnector(limit=1)
+    async with (
+        serving(read_and_hang) as server,
+        aiohttp.ClientSession(connector=connector) as session,
+        transport_to(server.url, Timeouts(connect=5, read=60), session=session) as patient,
+        transport_to(server.url, Timeouts(connect=5, read=0.3), session=session) as hasty,
+    ):
+        first = asyncio.ensure_future(patient.send(POST, TOKEN))
+        await server.until(lambda: bool(server.requests))
+        with pytest.raises(FateUnknownError):  # the only connection is the first one's
+            await hasty.send(POST, TOKEN)
+        assert len(server.requests) == 1
+        first.cancel()
+        await asyncio.wait([first])
 
 
 @either_way
-def test_a_kept_connection_that_ends_is_unknown_and_not_retried() -> None:
+async def test_a_kept_connection_that_ends_is_unknown_and_not_retried() -> None:
     """The server may have read the request: sending it again may store it twice."""
 
     async def one_answer(peer: Peer) -> None:
@@ -307,18 +291,15 @@ def test_a_kept_connection_that_ends_is_unknown_and_not_retried() -> None:
         await peer.send(OK)
         await peer.request()
 
-    async def run() -> None:
-        async with serving(one_answer) as server, transport_to(server.url) as transport:
-            assert (await transport.send(POST, TOKEN)).status == 200
-            with pytest.raises(FateUnknownError):
-                await transport.send(POST, TOKEN)
-            assert (server.connections, len(server.requests)) == (1, 2)
-
-    asyncio.run(run())
+    async with serving(one_answer) as server, transport_to(server.url) as transport:
+        assert (await transport.send(POST, TOKEN)).status == 200
+        with pytest.raises(FateUnknownError):
+            await transport.send(POST, TOKEN)
+        assert (server.connections, len(server.requests)) == (1, 2)
 
 
 @either_way
-def test_a_read_is_asked_once_more_when_a_kept_connection_ends() -> None:
+async def test_a_read_is_asked_once_more_when_a_kept_connection_ends() -> None:
     """Reading twice does no harm, and looking for a record should not fail for so little."""
 
     async def one_answer(peer: Peer) -> None:
@@ -326,18 +307,15 @@ def test_a_read_is_asked_once_more_when_a_kept_connection_ends() -> None:
         await peer.send(OK)
         await peer.request()
 
-    async def run() -> None:
-        async with serving(one_answer) as server, transport_to(server.url) as transport:
-            for _ in range(2):
-                assert (await transport.send(GET, TOKEN)).status == 200
-            assert (server.connections, len(server.requests)) == (2, 3)
-
-    asyncio.run(run())
+    async with serving(one_answer) as server, transport_to(server.url) as transport:
+        for _ in range(2):
+            assert (await transport.send(GET, TOKEN)).status == 200
+        assert (server.connections, len(server.requests)) == (2, 3)
 
 
 @pytest.mark.slow
 @either_way
-def test_the_connection_of_a_broken_answer_is_not_used_again() -> None:
+async def test_the_connection_of_a_broken_answer_is_not_used_again() -> None:
     """What is left of one answer must not be read as the next one's."""
 
     async def too_long(peer: Peer) -> None:
@@ -348,36 +326,29 @@ def test_the_connection_of_a_broken_answer_is_not_used_again() -> None:
             await peer.send(OK)
         await asyncio.sleep(60)
 
-    async def run() -> None:
-        timeouts = Timeouts(connect=5, read=0.1)
-        for handler in (too_long, hang_in_body, endless):
-            async with serving(handler) as server, transport_to(server.url, timeouts) as transport:
-                for _ in range(2):
-                    with suppress(FateUnknownError):
-                        assert (await transport.send(POST, TOKEN)).status == 200
-                await server.until(lambda: server.connections == 2)
-
-    asyncio.run(run())
+    timeouts = Timeouts(connect=5, read=0.1)
+    for handler in (too_long, hang_in_body, endless):
+        async with serving(handler) as server, transport_to(server.url, timeouts) as transport:
+            for _ in range(2):
+                with suppress(FateUnknownError):
+                    assert (await transport.send(POST, TOKEN)).status == 200
+            await server.until(lambda: server.connections == 2)
 
 
 @either_way
-def test_a_cancelled_request_gives_its_connection_up() -> None:
+async def test_a_cancelled_request_gives_its_connection_up() -> None:
     """The next request has a connection of its own."""
-
-    async def run() -> None:
-        async with (
-            serving(read_and_hang) as server,
-            transport_to(server.url, connections=1) as transport,
-        ):
-            for number in (1, 2):
-                task = asyncio.ensure_future(transport.send(POST, TOKEN))
-                await server.until(lambda: len(server.requests) == number)  # noqa: B023 - at once
-                task.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await task
-            assert server.connections == 2
-
-    asyncio.run(run())
+    async with (
+        serving(read_and_hang) as server,
+        transport_to(server.url, connections=1) as transport,
+    ):
+        for number in (1, 2):
+            task = asyncio.ensure_future(transport.send(POST, TOKEN))
+            await server.until(lambda: len(server.requests) == number)  # noqa: B023 - at once
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert server.connections == 2
 
 
 @either_way
@@ -462,29 +433,26 @@ def test_an_answer_may_come_in_chunks() -> None:
 @either_way
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("request_", [POST, GET], ids=["post", "get"])
-def test_a_redirect_is_not_followed(status: int, request_: Request) -> None:
+async def test_a_redirect_is_not_followed(status: int, request_: Request) -> None:
     """The token would go to whatever host it names."""
 
-    async def run() -> None:
-        async def redirect(peer: Peer) -> None:
-            await peer.request()
-            location = f"Location: {elsewhere.url}/x\r\nContent-Length: 0\r\n\r\n"
-            await peer.send(f"HTTP/1.1 {status} X\r\n{location}".encode())
+    async def redirect(peer: Peer) -> None:
+        await peer.request()
+        location = f"Location: {elsewhere.url}/x\r\nContent-Length: 0\r\n\r\n"
+        await peer.send(f"HTTP/1.1 {status} X\r\n{location}".encode())
 
-        async with (
-            serving(answer_all) as elsewhere,
-            serving(redirect) as server,
-            transport_to(server.url) as transport,
-        ):
-            response = await transport.send(request_, TOKEN)
-            assert response.status == status
-            assert (elsewhere.connections, len(server.requests)) == (0, 1)
-
-    asyncio.run(run())
+    async with (
+        serving(answer_all) as elsewhere,
+        serving(redirect) as server,
+        transport_to(server.url) as transport,
+    ):
+        response = await transport.send(request_, TOKEN)
+        assert response.status == status
+        assert (elsewhere.connections, len(server.requests)) == (0, 1)
 
 
 @either_way
-def test_connections_are_kept_and_cookies_are_not() -> None:
+async def test_connections_are_kept_and_cookies_are_not() -> None:
     """One connection serves many requests; an answer leaves nothing behind."""
 
     async def baker(peer: Peer) -> None:
@@ -492,35 +460,28 @@ def test_connections_are_kept_and_cookies_are_not() -> None:
             await peer.request()
             await peer.send(OK.replace(b"\r\n", b"\r\nSet-Cookie: a=b\r\n", 1))
 
-    async def run() -> None:
-        async with serving(baker) as server, transport_to(server.url) as transport:
-            for request in (POST, GET, POST):
-                assert (await transport.send(request, TOKEN)).status == 200
-            assert server.connections == 1
-            assert not any(b"cookie" in request.lower() for request in server.requests)
-
-    asyncio.run(run())
+    async with serving(baker) as server, transport_to(server.url) as transport:
+        for request in (POST, GET, POST):
+            assert (await transport.send(request, TOKEN)).status == 200
+        assert server.connections == 1
+        assert not any(b"cookie" in request.lower() for request in server.requests)
 
 
-def test_its_own_session_is_closed() -> None:
+async def test_its_own_session_is_closed() -> None:
     """Closing closes the connections, for good; closing twice, or unused, does no harm."""
-
-    async def run() -> None:
-        async with serving(answer_all) as server:
-            transport = AiohttpTransport(server.url, timeouts=Timeouts(), connections=1)
+    async with serving(answer_all) as server:
+        transport = AiohttpTransport(server.url, timeouts=Timeouts(), connections=1)
+        await transport.send(POST, TOKEN)
+        await transport.close()
+        await transport.close()
+        await server.until(lambda: server.ended == 1)
+        with pytest.raises(ClosedError, match="make a new LeadConnector"):
             await transport.send(POST, TOKEN)
-            await transport.close()
-            await transport.close()
-            await server.until(lambda: server.ended == 1)
-            with pytest.raises(ClosedError, match="make a new LeadConnector"):
-                await transport.send(POST, TOKEN)
-            assert len(server.requests) == 1
-            await AiohttpTransport(server.url, timeouts=Timeouts(), connections=1).close()
-
-    asyncio.run(run())
+        assert len(server.requests) == 1
+        await AiohttpTransport(server.url, timeouts=Timeouts(), connections=1).close()
 
 
-def test_a_session_that_was_handed_in_stays_open() -> None:
+async def test_a_session_that_was_handed_in_stays_open() -> None:
     """It is the application's, with its own ways: they do not change what answers mean."""
 
     async def refuse(peer: Peer) -> None:
@@ -528,19 +489,16 @@ def test_a_session_that_was_handed_in_stays_open() -> None:
             await peer.request()
             await peer.send(OK.replace(b"200 OK", b"429 No"))
 
-    async def run() -> None:
-        async with (
-            serving(refuse) as server,
-            aiohttp.ClientSession(raise_for_status=True, headers={"User-Agent": "app"}) as session,
-        ):
-            async with transport_to(server.url, session=session) as transport:
-                assert (await transport.send(POST, TOKEN)).status == 429
-            assert not session.closed
-            assert (await session.get(server.url, raise_for_status=False)).status == 429
-            assert server.connections == 1
-            assert b"User-Agent: leadconnector-async" in server.requests[0]
-
-    asyncio.run(run())
+    async with (
+        serving(refuse) as server,
+        aiohttp.ClientSession(raise_for_status=True, headers={"User-Agent": "app"}) as session,
+    ):
+        async with transport_to(server.url, session=session) as transport:
+            assert (await transport.send(POST, TOKEN)).status == 429
+        assert not session.closed
+        assert (await session.get(server.url, raise_for_status=False)).status == 429
+        assert server.connections == 1
+        assert b"User-Agent: leadconnector-async" in server.requests[0]
 
 
 @pytest.mark.parametrize(
@@ -613,49 +571,43 @@ def test_a_proxy_comes_from_the_environment(no_proxies: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("no_proxies")
-def test_a_proxy_that_refuses_lets_nothing_through() -> None:
+async def test_a_proxy_that_refuses_lets_nothing_through() -> None:
     """Nothing reached the API, and the proxy saw neither the token nor the message."""
 
     async def refuse(peer: Peer) -> None:
         await peer.request()
         await peer.send(b"HTTP/1.1 407 Log in\r\nContent-Length: 0\r\n\r\n")
 
-    async def run() -> None:
-        async with serving(refuse) as proxy:
-            url = proxy.url.replace("//", "//user:Grey-Owl@")
-            async with transport_to("https://api.invalid", proxy=url) as transport:
-                with pytest.raises(NotSentError, match=r"the proxy refused \(407\)") as caught:
-                    await transport.send(POST, TOKEN)
-        assert proxy.requests[0].startswith(b"CONNECT api.invalid:443 ")
-        assert TOKEN.encode() not in proxy.requests[0]
-        assert TOKEN not in everything_in(caught.value)
-        assert "Grey-Owl" not in everything_in(caught.value)
+    async with serving(refuse) as proxy:
+        url = proxy.url.replace("//", "//user:Grey-Owl@")
         async with transport_to("https://api.invalid", proxy=url) as transport:
-            with pytest.raises(NotSentError, match="no connection") as caught:
+            with pytest.raises(NotSentError, match=r"the proxy refused \(407\)") as caught:
                 await transport.send(POST, TOKEN)
-        assert "Grey-Owl" not in everything_in(caught.value)
-        assert "Grey-Owl" not in repr(transport)
-
-    asyncio.run(run())
+    assert proxy.requests[0].startswith(b"CONNECT api.invalid:443 ")
+    assert TOKEN.encode() not in proxy.requests[0]
+    assert TOKEN not in everything_in(caught.value)
+    assert "Grey-Owl" not in everything_in(caught.value)
+    async with transport_to("https://api.invalid", proxy=url) as transport:
+        with pytest.raises(NotSentError, match="no connection") as caught:
+            await transport.send(POST, TOKEN)
+    assert "Grey-Owl" not in everything_in(caught.value)
+    assert "Grey-Owl" not in repr(transport)
 
 
 @either_way
-def test_a_server_that_speaks_no_tls_got_nothing() -> None:
+async def test_a_server_that_speaks_no_tls_got_nothing() -> None:
     """The handshake comes before the request."""
 
     async def greet(peer: Peer) -> None:
         await peer.send(b"220 mail.example.com ESMTP\r\n")
 
-    async def run() -> None:
-        async with serving(greet) as server:
-            url = server.url.replace("http", "https")
-            async with transport_to(url) as transport:
-                with pytest.raises(NotSentError, match="no connection to the API") as caught:
-                    await transport.send(POST, TOKEN)
-            assert server.requests == []
-        assert TOKEN not in everything_in(caught.value)
-
-    asyncio.run(run())
+    async with serving(greet) as server:
+        url = server.url.replace("http", "https")
+        async with transport_to(url) as transport:
+            with pytest.raises(NotSentError, match="no connection to the API") as caught:
+                await transport.send(POST, TOKEN)
+        assert server.requests == []
+    assert TOKEN not in everything_in(caught.value)
 
 
 @either_way
@@ -668,7 +620,7 @@ def test_a_server_that_speaks_no_tls_got_nothing() -> None:
         ("127.0.0.1", (-9, 9), "is not trusted: where a proxy signs it"),
     ],
 )
-def test_what_is_wrong_with_a_certificate_is_said(
+async def test_what_is_wrong_with_a_certificate_is_said(
     host: str, days: tuple[int, int], said: str
 ) -> None:
     """With what to do about it: "not trusted" alone sends one to the wrong place."""
@@ -679,15 +631,11 @@ def test_what_is_wrong_with_a_certificate_is_said(
     trusting = ssl.create_default_context()
     if "trusted" not in said:
         authority.configure_trust(trusting)
-
-    async def run() -> None:
-        async with serving(answer_all, ours) as server:
-            async with transport_to(server.url, ssl=trusting) as transport:
-                with pytest.raises(NotSentError, match=f"its certificate {said}"):
-                    await transport.send(POST, TOKEN)
-            assert server.requests == []
-
-    asyncio.run(run())
+    async with serving(answer_all, ours) as server:
+        async with transport_to(server.url, ssl=trusting) as transport:
+            with pytest.raises(NotSentError, match=f"its certificate {said}"):
+                await transport.send(POST, TOKEN)
+        assert server.requests == []
 
 
 @either_way

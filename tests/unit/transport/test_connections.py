@@ -76,7 +76,7 @@ def test_the_right_to_send_is_asked_for_once_the_proxy_is_reached() -> None:
 
 
 @either_way
-def test_connections_end_at_once() -> None:
+async def test_connections_end_at_once() -> None:
     """What is in flight ends without a fate; the next request opens another connection."""
 
     async def silent_at_first(peer: Peer) -> None:
@@ -86,18 +86,15 @@ def test_connections_end_at_once() -> None:
             return
         await peer.send(OK)
 
-    async def main() -> None:
-        async with serving(silent_at_first) as server, transport_to(server.url) as transport:
-            sending = asyncio.create_task(transport.send(POST, TOKEN))
-            await server.until(lambda: bool(server.requests))
-            transport.abort()
-            with pytest.raises(FateUnknownError):
-                await sending
-            await server.until(lambda: server.ended == 1)
-            assert (await transport.send(POST, TOKEN)).status == 200
-            assert len(server.requests) == 2
-
-    asyncio.run(main())
+    async with serving(silent_at_first) as server, transport_to(server.url) as transport:
+        sending = asyncio.create_task(transport.send(POST, TOKEN))
+        await server.until(lambda: bool(server.requests))
+        transport.abort()
+        with pytest.raises(FateUnknownError):
+            await sending
+        await server.until(lambda: server.ended == 1)
+        assert (await transport.send(POST, TOKEN)).status == 200
+        assert len(server.requests) == 2
 
 
 async def send_at_once(transport: AiohttpTransport, number: int) -> None:
@@ -156,29 +153,21 @@ def test_more_connections_are_opened_where_they_carry_more() -> None:
         runner.run(main())
 
 
-def test_those_who_wait_are_served_where_no_more_can_be_opened() -> None:
+async def test_those_who_wait_are_served_where_no_more_can_be_opened() -> None:
     """A server that takes one connection answers all requests over it."""
-
-    async def main() -> None:
-        async with serving(answer_all) as server, transport_to(server.url) as transport:
-            await send_at_once(transport, 1)
-            server.refuse()
-            await send_at_once(transport, 50)
-            assert (server.connections, len(server.requests)) == (1, 51)
-
-    asyncio.run(main())
+    async with serving(answer_all) as server, transport_to(server.url) as transport:
+        await send_at_once(transport, 1)
+        server.refuse()
+        await send_at_once(transport, 50)
+        assert (server.connections, len(server.requests)) == (1, 51)
 
 
-def test_nobody_waits_for_a_server_that_is_not_there() -> None:
+async def test_nobody_waits_for_a_server_that_is_not_there() -> None:
     """All are told at once, however many they are."""
-
-    async def main() -> None:
-        async with transport_to("http://127.0.0.1:9", connections=1024) as transport:
-            sending = (transport.send(POST, TOKEN) for _ in range(300))
-            ends = await asyncio.gather(*sending, return_exceptions=True)
-        assert {type(end) for end in ends} == {NotSentError}
-
-    asyncio.run(main())
+    async with transport_to("http://127.0.0.1:9", connections=1024) as transport:
+        sending = (transport.send(POST, TOKEN) for _ in range(300))
+        ends = await asyncio.gather(*sending, return_exceptions=True)
+    assert {type(end) for end in ends} == {NotSentError}
 
 
 STOPPED = """

@@ -61,22 +61,18 @@ def is_open(path: Path) -> bool:
         ("two\r\nlines.mp3", "two__lines.mp3"),
     ],
 )
-def test_an_upload_carries_texts_and_a_file(tmp_path: Path, name: str, called: str) -> None:
+async def test_an_upload_carries_texts_and_a_file(tmp_path: Path, name: str, called: str) -> None:
     """Whatever the file is called; a name that would break a header is mended."""
     path, content = tmp_path / "some file", os.urandom(700_000)
     path.write_bytes(content)
-
-    async def run() -> None:
-        async with Sandbox(SandboxConfig()) as sandbox, transport_to(sandbox.url) as transport:
-            request = upload_of(path, name, sandbox.location_id)
-            response = await transport.send(request, sandbox.token)
-            assert response.status == 200, response.body
-            (stored,) = sandbox.uploads
-            assert (stored.name, stored.content) == (called, content)
-            assert (stored.contact_id, stored.conversation_id) == ("Zoë", "c-1")
-            assert json.loads(response.body) == {"uploadedFiles": {called: stored.url}}
-
-    asyncio.run(run())
+    async with Sandbox(SandboxConfig()) as sandbox, transport_to(sandbox.url) as transport:
+        request = upload_of(path, name, sandbox.location_id)
+        response = await transport.send(request, sandbox.token)
+        assert response.status == 200, response.body
+        (stored,) = sandbox.uploads
+        assert (stored.name, stored.content) == (called, content)
+        assert (stored.contact_id, stored.conversation_id) == ("Zoë", "c-1")
+        assert json.loads(response.body) == {"uploadedFiles": {called: stored.url}}
 
 
 async def received(request: Request, token: str = TOKEN) -> bytes:
@@ -140,22 +136,18 @@ def test_a_large_file_has_more_time(tmp_path: Path) -> None:
     assert aiohttp_session.seconds_for(None) == 0
 
 
-def test_a_file_that_cannot_be_opened_sends_nothing(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_opened_sends_nothing(tmp_path: Path) -> None:
     """There is no need to ask the API what became of it."""
-
-    async def run() -> None:
-        async with Sandbox(SandboxConfig()) as sandbox, transport_to(sandbox.url) as transport:
-            for path in (tmp_path / "missing", tmp_path, Path("a\0b")):
-                with pytest.raises(NotSentError, match="the file cannot be read"):
-                    await transport.send(upload_of(path, "a.pdf"), sandbox.token)
-            assert not sandbox.requests
-
-    asyncio.run(run())
+    async with Sandbox(SandboxConfig()) as sandbox, transport_to(sandbox.url) as transport:
+        for path in (tmp_path / "missing", tmp_path, Path("a\0b")):
+            with pytest.raises(NotSentError, match="the file cannot be read"):
+                await transport.send(upload_of(path, "a.pdf"), sandbox.token)
+        assert not sandbox.requests
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not OURS.exists(), reason="needs to see which files are open")
-def test_the_file_is_closed_whatever_happens(
+async def test_the_file_is_closed_whatever_happens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After an answer, without one, when cancelled, and when nobody listens."""
@@ -163,35 +155,31 @@ def test_the_file_is_closed_whatever_happens(
     path = tmp_path / "a.pdf"
     path.write_bytes(b"x" * 5 * MIB)
     request = upload_of(path, "a.pdf")
-
-    async def run() -> None:
-        async with Sandbox(SandboxConfig()) as sandbox, transport_to(sandbox.url) as transport:
-            assert (await transport.send(request, sandbox.token)).status == 400
+    async with Sandbox(SandboxConfig()) as sandbox, transport_to(sandbox.url) as transport:
+        assert (await transport.send(request, sandbox.token)).status == 400
+        assert not is_open(path)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        async with transport_to(url, read=0.3) as transport:
+            sending = asyncio.ensure_future(transport.send(request, TOKEN))
+            await asyncio.sleep(0)
+            assert is_open(path)
+            with pytest.raises(FateUnknownError):
+                await sending
             assert not is_open(path)
-        with socket.create_server(("127.0.0.1", 0)) as mute:
-            url = f"http://127.0.0.1:{mute.getsockname()[1]}"
-            async with transport_to(url, read=0.3) as transport:
-                sending = asyncio.ensure_future(transport.send(request, TOKEN))
-                await asyncio.sleep(0)
-                assert is_open(path)
-                with pytest.raises(FateUnknownError):
-                    await sending
-                assert not is_open(path)
-                sending = asyncio.ensure_future(transport.send(request, TOKEN))
-                await asyncio.sleep(0.01)
-                sending.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await sending
-                assert not is_open(path)
-        async with transport_to(url) as transport:
-            with pytest.raises(NotSentError):
-                await transport.send(request, TOKEN)
+            sending = asyncio.ensure_future(transport.send(request, TOKEN))
+            await asyncio.sleep(0.01)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
             assert not is_open(path)
+    async with transport_to(url) as transport:
+        with pytest.raises(NotSentError):
+            await transport.send(request, TOKEN)
+        assert not is_open(path)
 
-    asyncio.run(run())
 
-
-def test_a_form_goes_without_a_token() -> None:
+async def test_a_form_goes_without_a_token() -> None:
     """The credentials are in the form itself, where tokens are asked for."""
     app = OAuthApp(
         client_id="app",
@@ -201,17 +189,13 @@ def test_a_form_goes_without_a_token() -> None:
     fields = {"client_id": "app", "client_secret": "secret", "grant_type": "refresh_token"}
     body = urlencode(fields | {"refresh_token": "r"}).encode()
     request = Request("POST", "/oauth/token", "2021-07-28", body, FORM)
-
-    async def run() -> None:
-        async with (
-            Sandbox(SandboxConfig(oauth=app)) as sandbox,
-            transport_to(sandbox.url) as transport,
-        ):
-            response = await transport.send(request, "")
-            assert response.status == 200, response.body
-            assert json.loads(response.body)["access_token"]
-        head = (await received(request, "")).partition(b"\r\n\r\n")[0]
-        assert b"authorization" not in head.lower()
-        assert b"\r\nContent-Type: application/x-www-form-urlencoded" in head
-
-    asyncio.run(run())
+    async with (
+        Sandbox(SandboxConfig(oauth=app)) as sandbox,
+        transport_to(sandbox.url) as transport,
+    ):
+        response = await transport.send(request, "")
+        assert response.status == 200, response.body
+        assert json.loads(response.body)["access_token"]
+    head = (await received(request, "")).partition(b"\r\n\r\n")[0]
+    assert b"authorization" not in head.lower()
+    assert b"\r\nContent-Type: application/x-www-form-urlencoded" in head

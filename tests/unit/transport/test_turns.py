@@ -214,7 +214,7 @@ async def test_what_comes_before_the_request_is_written_is_not_its_answer(turn: 
     assert turn.written == ["POST to a"]
 
 
-def test_a_request_goes_on_over_another_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_goes_on_over_another_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the one it was given ends before it is written."""
     prepare = KeptConnection.prepare
     prepared = []
@@ -227,41 +227,33 @@ def test_a_request_goes_on_over_another_connection(monkeypatch: pytest.MonkeyPat
         return answer
 
     monkeypatch.setattr(KeptConnection, "prepare", end)
-
-    async def run() -> None:
-        async with serving(answer_all) as server, transport_to(server.url) as transport:
-            for _ in range(2):
-                assert (await transport.send(POST, TOKEN)).status == 200
-            assert len(server.requests) == 2
-            assert len(set(prepared)) == 2
-            assert len(prepared) == 3
-
-    asyncio.run(run())
+    async with serving(answer_all) as server, transport_to(server.url) as transport:
+        for _ in range(2):
+            assert (await transport.send(POST, TOKEN)).status == 200
+        assert len(server.requests) == 2
+        assert len(set(prepared)) == 2
+        assert len(prepared) == 3
 
 
-def test_one_request_after_the_other_asks_for_no_turn_of_the_loop(
+async def test_one_request_after_the_other_asks_for_no_turn_of_the_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There is nothing to gather: each turn would cost a call of the system, and its callbacks."""
+    asked: list[object] = []
+    async with serving(answer_all) as server, transport_to(server.url) as transport:
+        await transport.send(POST, TOKEN)
+        loop = asyncio.get_running_loop()
+        call_soon = loop.call_soon
 
-    async def run() -> None:
-        asked: list[object] = []
-        async with serving(answer_all) as server, transport_to(server.url) as transport:
-            await transport.send(POST, TOKEN)
-            loop = asyncio.get_running_loop()
-            call_soon = loop.call_soon
+        def note(callback: Any, *given: Any, **options: Any) -> asyncio.Handle:  # noqa: ANN401 - as it has
+            asked.append(getattr(callback, "__self__", None))
+            return call_soon(callback, *given, **options)
 
-            def note(callback: Any, *given: Any, **options: Any) -> asyncio.Handle:  # noqa: ANN401 - as it has
-                asked.append(getattr(callback, "__self__", None))
-                return call_soon(callback, *given, **options)
-
-            monkeypatch.setattr(loop, "call_soon", note)
-            for _ in range(3):
-                assert (await transport.send(POST, TOKEN)).status == 200
-        assert asked
-        assert not [one for one in asked if isinstance(one, ConnectionPool)]
-
-    asyncio.run(run())
+        monkeypatch.setattr(loop, "call_soon", note)
+        for _ in range(3):
+            assert (await transport.send(POST, TOKEN)).status == 200
+    assert asked
+    assert not [one for one in asked if isinstance(one, ConnectionPool)]
 
 
 def test_out_of_time_before_it_is_written_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:

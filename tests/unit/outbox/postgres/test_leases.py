@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
 import pytest
 from outbox_kit import AT, claimed, draft, drafts, fate, keys, published
-from postgres_kit import cut_off
+from postgres_kit import cut_off, opened
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError, OutboxWriteError
 from leadconnector_async.outbox.base import State
@@ -19,29 +17,11 @@ from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.quota.limits import QuotaSnapshot
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-
-def with_outboxes(url: str, work: Callable[..., Awaitable[None]], number: int = 2) -> None:
-    """Work with an outbox that is open several times."""
-
-    async def main() -> None:
-        async with AsyncExitStack() as stack:
-            outboxes = [
-                await stack.enter_async_context(await PostgresOutbox.open(url))
-                for _ in range(number)
-            ]
-            await work(*outboxes)
-
-    asyncio.run(main())
-
 
 @pytest.mark.slow
-def test_a_location_has_one_owner(postgres_place: str) -> None:
+async def test_a_location_has_one_owner(postgres_place: str) -> None:
     """Until it closes; what it has claimed is unknown to the next one."""
-
-    async def work(one: PostgresOutbox, two: PostgresOutbox) -> None:
+    async with opened(postgres_place) as (one, two):
         await published(one, drafts(5))
         held = await claimed(one, 3)
         lease = held[0].lease
@@ -56,14 +36,11 @@ def test_a_location_has_one_owner(postgres_place: str) -> None:
         assert (await two.requeue()).unknown == 2
         assert len((await two.acquire("l1")).unknown) == 3
 
-    with_outboxes(postgres_place, work)
-
 
 @pytest.mark.slow
-def test_a_takeover_ends_the_lease_of_who_was_cut_off(postgres_place: str) -> None:
+async def test_a_takeover_ends_the_lease_of_who_was_cut_off(postgres_place: str) -> None:
     """Its claims are the new owner's, and nothing of it is written any more."""
-
-    async def work(one: PostgresOutbox, two: PostgresOutbox) -> None:
+    async with opened(postgres_place) as (one, two):
         await published(one, drafts(4))
         held = await claimed(one, 2)
         await cut_off(postgres_place)
@@ -76,13 +53,10 @@ def test_a_takeover_ends_the_lease_of_who_was_cut_off(postgres_place: str) -> No
                 await two.stage(drafts(1), SourcePass())
             await three.settle([fate(claim) for claim in acquired.unknown], ())
 
-    with_outboxes(postgres_place, work)
 
-
-def test_the_token_is_checked_in_the_statement_that_writes(postgres_place: str) -> None:
+async def test_the_token_is_checked_in_the_statement_that_writes(postgres_place: str) -> None:
     """Whatever is known of locks: with another token in the location's row, nothing is written."""
-
-    async def work(outbox: PostgresOutbox) -> None:
+    async with opened(postgres_place, 1) as (outbox,):
         await published(outbox, [*drafts(4), *drafts(4, location="l2")])
         (claim, _), (other, _) = await claimed(outbox, 2), await claimed(outbox, 2, "l2")
         connection = await connect(read_place(postgres_place), {})
@@ -105,13 +79,10 @@ def test_the_token_is_checked_in_the_statement_that_writes(postgres_place: str) 
         await connection.close()
         await outbox.settle([fate(other)], [(other.lease, quota)])
 
-    with_outboxes(postgres_place, work, 1)
 
-
-def test_nobody_publishes_what_another_has_read_half_of(postgres_place: str) -> None:
+async def test_nobody_publishes_what_another_has_read_half_of(postgres_place: str) -> None:
     """Unless that one is gone: then whoever publishes next takes it in."""
-
-    async def work(one: PostgresOutbox, two: PostgresOutbox) -> None:
+    async with opened(postgres_place) as (one, two):
         await one.stage([draft("a")], SourcePass())
         await two.stage([draft("b", location="l2")], SourcePass())
         await two.publish()
@@ -120,14 +91,11 @@ def test_nobody_publishes_what_another_has_read_half_of(postgres_place: str) -> 
         await two.publish()
         assert await two.locations() == ["l1", "l2"]
 
-    with_outboxes(postgres_place, work)
-
 
 @pytest.mark.slow
-def test_two_that_submit_one_record_get_one(postgres_place: str) -> None:
+async def test_two_that_submit_one_record_get_one(postgres_place: str) -> None:
     """At the same moment too, and with many others in between; each gets its own end."""
-
-    async def work(*outboxes: PostgresOutbox) -> None:
+    async with opened(postgres_place, 3) as outboxes:
         batch = drafts(60, lanes=7)
         given = await asyncio.gather(*(outbox.submit(one) for one in batch for outbox in outboxes))
         seqs = [submission.seq for submission in given]
@@ -139,14 +107,11 @@ def test_two_that_submit_one_record_get_one(postgres_place: str) -> None:
         ends = [await outbox.submit(batch[0]) for outbox in outboxes]
         assert {submission.state for submission in ends} == {State.SENT}
 
-    with_outboxes(postgres_place, work, 3)
-
 
 @pytest.mark.slow
-def test_two_that_stage_the_same_files_keep_each_record_once(postgres_place: str) -> None:
+async def test_two_that_stage_the_same_files_keep_each_record_once(postgres_place: str) -> None:
     """Whatever their order: neither waits for the other for ever."""
-
-    async def work(one: PostgresOutbox, two: PostgresOutbox) -> None:
+    async with opened(postgres_place) as (one, two):
         batch = drafts(900, lanes=9)
 
         async def read(outbox: PostgresOutbox, order: int) -> int:
@@ -160,13 +125,10 @@ def test_two_that_stage_the_same_files_keep_each_record_once(postgres_place: str
         assert await one.unsent() == {"l1": 900}
         assert len(await claimed(one, 1_000)) == 900
 
-    with_outboxes(postgres_place, work)
 
-
-def test_a_rehearsal_keeps_nobody_waiting(postgres_place: str) -> None:
+async def test_a_rehearsal_keeps_nobody_waiting(postgres_place: str) -> None:
     """What is staged and settled meanwhile is; what was rehearsed is gone."""
-
-    async def work(outbox: PostgresOutbox) -> None:
+    async with opened(postgres_place, 1) as (outbox,):
         await published(outbox, drafts(9))
         claims = await claimed(outbox, 5)
         async with await PostgresOutbox.open(postgres_place, rehearsing=True) as trial:
@@ -179,8 +141,6 @@ def test_a_rehearsal_keeps_nobody_waiting(postgres_place: str) -> None:
                 await outbox.submit(draft("z"))
                 await outbox.settle([fate(claim) for claim in claims], ())
         assert await outbox.unsent() == {"l1": 6}
-
-    with_outboxes(postgres_place, work, 1)
 
 
 def test_shards_are_even() -> None:

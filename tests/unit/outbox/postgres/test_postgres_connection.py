@@ -102,20 +102,17 @@ def test_no_server(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"), [(b"N", "it speaks no TLS"), (b"", "what answers hangs up")]
 )
-def test_what_answers_and_is_no_server(answer: bytes, said: str) -> None:
+async def test_what_answers_and_is_no_server(answer: bytes, said: str) -> None:
     """Its host is there, and nobody is sent to look for it."""
 
-    async def scenario() -> None:
-        async def serve(peer: Peer) -> None:
-            await peer.reader.read(8)
-            await peer.send(answer)
+    async def serve(peer: Peer) -> None:
+        await peer.reader.read(8)
+        await peer.send(answer)
 
-        async with serving(serve) as server:
-            place = f"postgresql://u:{SECRET}@{server.url.partition('//')[2]}/db?sslmode=require"
-            with pytest.raises(OutboxUnusableError, match=f"be reached \\({said}\\): see"):
-                await open_outbox(place)
-
-    asyncio.run(scenario())
+    async with serving(serve) as server:
+        place = f"postgresql://u:{SECRET}@{server.url.partition('//')[2]}/db?sslmode=require"
+        with pytest.raises(OutboxUnusableError, match=f"be reached \\({said}\\): see"):
+            await open_outbox(place)
 
 
 def test_a_wrong_database(postgres_place: str) -> None:
@@ -180,13 +177,9 @@ def test_a_newer_format(postgres_place: str) -> None:
         asyncio.run(read_outbox(postgres_place, status_of))
 
 
-def test_two_make_it_at_once(postgres_place: str) -> None:
+async def test_two_make_it_at_once(postgres_place: str) -> None:
     """One of them makes the tables, and both use them."""
-
-    async def both() -> None:
-        await asyncio.gather(*(opened(postgres_place) for _ in range(4)))
-
-    asyncio.run(both())
+    await asyncio.gather(*(opened(postgres_place) for _ in range(4)))
 
 
 async def replicated(url: str) -> None:
@@ -224,18 +217,14 @@ def test_a_standby_is_read_and_not_written(
 
 
 @pytest.mark.slow
-def test_a_server_that_is_set_to_read_only(postgres_place: str) -> None:
+async def test_a_server_that_is_set_to_read_only(postgres_place: str) -> None:
     """It is told as a standby is."""
     asyncio.run(opened(postgres_place))
-
-    async def scenario() -> None:
-        async with await open_outbox(postgres_place) as outbox:
-            assert isinstance(outbox, PostgresOutbox)
-            await outbox._runner.connection.execute("SET default_transaction_read_only = on")
-            with pytest.raises(OutboxUnusableError, match="the primary"):
-                await outbox.stage(drafts(1), SourcePass())
-
-    asyncio.run(scenario())
+    async with await open_outbox(postgres_place) as outbox:
+        assert isinstance(outbox, PostgresOutbox)
+        await outbox._runner.connection.execute("SET default_transaction_read_only = on")
+        with pytest.raises(OutboxUnusableError, match="the primary"):
+            await outbox.stage(drafts(1), SourcePass())
 
 
 @pytest.mark.parametrize(
@@ -263,25 +252,21 @@ def test_errors_name_the_fix(error: Exception, of: type[OutboxError], words: str
 
 
 @pytest.mark.slow
-def test_once_the_connection_is_lost_every_call_fails(postgres_place: str) -> None:
+async def test_once_the_connection_is_lost_every_call_fails(postgres_place: str) -> None:
     """Nothing is half done, and what was done before is there."""
-
-    async def scenario() -> None:
-        outbox = await open_outbox(postgres_place)
-        await outbox.stage([draft("a")], SourcePass())
-        assert await cut_off(postgres_place) == 1
-        for _ in range(2):
-            with pytest.raises(OutboxWriteError):
-                await outbox.stage([draft("b")], SourcePass())
+    outbox = await open_outbox(postgres_place)
+    await outbox.stage([draft("a")], SourcePass())
+    assert await cut_off(postgres_place) == 1
+    for _ in range(2):
         with pytest.raises(OutboxWriteError):
-            await outbox.submit(draft("c"))
-        await outbox.close()
-        with pytest.raises(OutboxError, match="is closed"):
-            await outbox.publish()
-        async with await open_outbox(postgres_place) as again:
-            assert await again.unsent() == {"l1": 1}
-
-    asyncio.run(scenario())
+            await outbox.stage([draft("b")], SourcePass())
+    with pytest.raises(OutboxWriteError):
+        await outbox.submit(draft("c"))
+    await outbox.close()
+    with pytest.raises(OutboxError, match="is closed"):
+        await outbox.publish()
+    async with await open_outbox(postgres_place) as again:
+        assert await again.unsent() == {"l1": 1}
 
 
 @contextmanager
@@ -345,7 +330,7 @@ def test_a_pooler_without_a_connection_left_is_told(
         assert "a pooler on the way there has connections left" in asyncio.run(main(place))
 
 
-def test_a_connecting_that_is_cancelled_leaves_no_connection(
+async def test_a_connecting_that_is_cancelled_leaves_no_connection(
     postgres_place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that is stopped as it opens its outbox left one on the server."""
@@ -355,14 +340,11 @@ def test_a_connecting_that_is_cancelled_leaves_no_connection(
         made.append(connection)
         raise asyncio.CancelledError
 
-    async def scenario() -> None:
-        monkeypatch.setattr(asyncpg.Connection, "execute", stopped)
-        with pytest.raises(asyncio.CancelledError):
-            await connect(read_place(postgres_place), WRITING)
-        (connection,) = made
-        assert connection.is_closed()
-
-    asyncio.run(scenario())
+    monkeypatch.setattr(asyncpg.Connection, "execute", stopped)
+    with pytest.raises(asyncio.CancelledError):
+        await connect(read_place(postgres_place), WRITING)
+    (connection,) = made
+    assert connection.is_closed()
 
 
 @pytest.mark.parametrize("settings", [READING, WRITING])

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from outbox_kit import claimed, draft, drafts, fate, published
+from postgres_kit import opened
 
 from leadconnector_async import AccessError, DailyQuotaSpentError, Refusal
 from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
-from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.source_pass import SourcePass
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Collection
+
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 
 REFUSED = AccessError(Refusal(status=401, message="no", trace_id="t1"))
 
 
-def with_outboxes(url: str, work: Callable[..., Awaitable[None]], number: int = 2) -> None:
-    """Work with an outbox that is open several times."""
-
-    async def main() -> None:
-        async with AsyncExitStack() as stack:
-            outboxes = [
-                await stack.enter_async_context(await PostgresOutbox.open(url))
-                for _ in range(number)
-            ]
-            await work(*outboxes)
-
-    asyncio.run(main())
-
-
-def test_what_has_stopped_is_told_to_all(postgres_place: str) -> None:
+async def test_what_has_stopped_is_told_to_all(postgres_place: str) -> None:
     """With its error as it was, until it goes on, or is retried."""
-
-    async def work(one: PostgresOutbox, two: PostgresOutbox) -> None:
+    async with opened(postgres_place) as (one, two):
         assert await two.stopped() == {}
         lease = (await one.acquire("l1")).lease
         await one.stop(lease, REFUSED)
@@ -61,13 +46,10 @@ def test_what_has_stopped_is_told_to_all(postgres_place: str) -> None:
         await two.requeue()
         assert await one.stopped() == {}
 
-    with_outboxes(postgres_place, work)
 
-
-def test_a_lost_lease_stops_nothing(postgres_place: str) -> None:
+async def test_a_lost_lease_stops_nothing(postgres_place: str) -> None:
     """Whoever has the location now may do better."""
-
-    async def work(outbox: PostgresOutbox) -> None:
+    async with opened(postgres_place, 1) as (outbox,):
         before = (await outbox.acquire("l1")).lease
         after = (await outbox.acquire("l1")).lease
         for error in (REFUSED, None):
@@ -76,14 +58,11 @@ def test_a_lost_lease_stops_nothing(postgres_place: str) -> None:
         await outbox.stop(after, REFUSED)
         assert (await outbox.stopped()).keys() == {"l1"}
 
-    with_outboxes(postgres_place, work, 1)
-
 
 @pytest.mark.slow
-def test_what_is_left_of_an_import_is_told_by_whom_it_met(postgres_place: str) -> None:
+async def test_what_is_left_of_an_import_is_told_by_whom_it_met(postgres_place: str) -> None:
     """Published or not, new or known, whoever settles it; those of others are not counted."""
-
-    async def work(one: PostgresOutbox, two: PostgresOutbox) -> None:
+    async with opened(postgres_place) as (one, two):
         await published(two, drafts(5, location="l2"))
         mine, theirs = SourcePass(), SourcePass()
         await two.stage([draft("known"), draft("theirs")], theirs)
@@ -102,8 +81,6 @@ def test_what_is_left_of_an_import_is_told_by_whom_it_met(postgres_place: str) -
         everything = await two.unsettled(None)
         assert everything == {"l1": Unsettled(2, 2, 1), "l2": Unsettled(5, 0, 0)}
 
-    with_outboxes(postgres_place, work)
-
 
 async def looks(*parts: tuple[PostgresOutbox, Collection[str] | None], times: int = 6) -> None:
     """Let all share in turns, so often that nothing moves any more."""
@@ -120,11 +97,10 @@ def apart(count: int) -> list[str]:
 
 
 @pytest.mark.slow
-def test_an_import_with_one_token_takes_its_own_locations_alone(postgres_place: str) -> None:
+async def test_an_import_with_one_token_takes_its_own_locations_alone(postgres_place: str) -> None:
     """It has no share while others have something to send; workers share the rest as before."""
     mine, theirs, *others = apart(4)
-
-    async def work(one: PostgresOutbox, two: PostgresOutbox, worker: PostgresOutbox) -> None:
+    async with opened(postgres_place, 3) as (one, two, worker):
         for name in (mine, theirs, *others):
             await published(one, drafts(1, location=name))
         for outbox in (one, two):
@@ -140,17 +116,14 @@ def test_an_import_with_one_token_takes_its_own_locations_alone(postgres_place: 
         await looks((worker, None), (two, {theirs}))
         assert worker.owns(mine)
 
-    with_outboxes(postgres_place, work, 3)
-
 
 @pytest.mark.slow
-def test_with_nothing_of_others_an_import_with_one_token_shares_as_all_do(
+async def test_with_nothing_of_others_an_import_with_one_token_shares_as_all_do(
     postgres_place: str,
 ) -> None:
     """Each a fair part of the same locations."""
     names = apart(SHARDS)
-
-    async def work(one: PostgresOutbox, two: PostgresOutbox) -> None:
+    async with opened(postgres_place) as (one, two):
         await one.stage([draft(name, location=name) for name in names], SourcePass())
         await one.publish()
         await one.join(10.0)
@@ -160,15 +133,12 @@ def test_with_nothing_of_others_an_import_with_one_token_shares_as_all_do(
         shares = [sum(map(outbox.owns, names)) for outbox in (one, two)]
         assert shares == [SHARDS // 2, SHARDS // 2]
 
-    with_outboxes(postgres_place, work)
-
 
 @pytest.mark.slow
-def test_a_location_that_is_given_away_is_anothers(postgres_place: str) -> None:
+async def test_a_location_that_is_given_away_is_anothers(postgres_place: str) -> None:
     """Who has given it away takes it back where nobody else does, and at no other time."""
     (name,) = apart(1)
-
-    async def work(one: PostgresOutbox, two: PostgresOutbox) -> None:
+    async with opened(postgres_place) as (one, two):
         await published(one, drafts(1, location=name))
         await one.join(10.0)
         await looks((one, None), times=1)
@@ -185,14 +155,11 @@ def test_a_location_that_is_given_away_is_anothers(postgres_place: str) -> None:
         await looks((one, None), times=2)
         assert one.owns(name)
 
-    with_outboxes(postgres_place, work)
-
 
 @pytest.mark.slow
-def test_only_what_is_left_by_those_who_are_gone_is_taken_in(postgres_place: str) -> None:
+async def test_only_what_is_left_by_those_who_are_gone_is_taken_in(postgres_place: str) -> None:
     """A worker publishes that, and nothing of who still reads."""
-
-    async def work(gone: PostgresOutbox, living: PostgresOutbox, worker: PostgresOutbox) -> None:
+    async with opened(postgres_place, 3) as (gone, living, worker):
         await gone.stage([draft("a")], SourcePass())
         await living.stage([draft("b", location="l2")], SourcePass())
         await worker.adopt()
@@ -200,5 +167,3 @@ def test_only_what_is_left_by_those_who_are_gone_is_taken_in(postgres_place: str
         await gone.close()
         await worker.adopt()
         assert await worker.locations() == ["l1"]
-
-    with_outboxes(postgres_place, work, 3)

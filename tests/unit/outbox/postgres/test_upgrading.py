@@ -79,24 +79,20 @@ def test_an_upgrade_waits_until_nobody_of_the_older_version_is_left(
 
 
 @pytest.mark.slow
-def test_versions_work_side_by_side_where_the_table_of_formats_says_so(
+async def test_versions_work_side_by_side_where_the_table_of_formats_says_so(
     postgres_place: str,
 ) -> None:
     """A newer format names the oldest one whose programs may go on; others are refused."""
-
-    async def main() -> None:
-        async with await PostgresOutbox.open(postgres_place) as one:
-            connection = await connect(read_place(postgres_place), {})
-            await connection.execute("UPDATE outbox_format SET format = format + 1")
-            async with await PostgresOutbox.open(postgres_place) as two:
-                await published(two, drafts(3))
-                assert (await one.unsent()) == {"l1": 3}
-            await connection.execute("UPDATE outbox_format SET readable_from = format")
-            with pytest.raises(OutboxUnusableError, match="written by a newer version"):
-                await PostgresOutbox.open(postgres_place)
-            await connection.close()
-
-    asyncio.run(main())
+    async with await PostgresOutbox.open(postgres_place) as one:
+        connection = await connect(read_place(postgres_place), {})
+        await connection.execute("UPDATE outbox_format SET format = format + 1")
+        async with await PostgresOutbox.open(postgres_place) as two:
+            await published(two, drafts(3))
+            assert (await one.unsent()) == {"l1": 3}
+        await connection.execute("UPDATE outbox_format SET readable_from = format")
+        with pytest.raises(OutboxUnusableError, match="written by a newer version"):
+            await PostgresOutbox.open(postgres_place)
+        await connection.close()
 
 
 def test_who_comes_in_sees_an_upgrade_that_came_between(

@@ -79,37 +79,29 @@ def test_a_read_only_folder_is_named(bound_by_modes: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
-def test_a_folder_that_became_read_only_lets_go(bound_by_modes: Path) -> None:
+async def test_a_folder_that_became_read_only_lets_go(bound_by_modes: Path) -> None:
     """Closing ends, and leaves the lock's file, which bars nobody."""
-
-    async def main() -> None:
-        outbox = await SqliteOutbox.open(bound_by_modes / "o.db")
-        await published(outbox, drafts(5))
-        await asyncio.to_thread(bound_by_modes.chmod, 0o500)
-        async with asyncio.timeout(120):
-            await outbox.close()
-        await asyncio.to_thread(bound_by_modes.chmod, 0o700)
-        async with await SqliteOutbox.open(bound_by_modes / "o.db") as found:
-            assert await found.unsent() == {"l1": 5}
-
-    asyncio.run(main())
+    outbox = await SqliteOutbox.open(bound_by_modes / "o.db")
+    await published(outbox, drafts(5))
+    await asyncio.to_thread(bound_by_modes.chmod, 0o500)
+    async with asyncio.timeout(120):
+        await outbox.close()
+    await asyncio.to_thread(bound_by_modes.chmod, 0o700)
+    async with await SqliteOutbox.open(bound_by_modes / "o.db") as found:
+        assert await found.unsent() == {"l1": 5}
 
 
-def test_a_lock_that_cannot_be_written_at_the_end_lets_go(
+async def test_a_lock_that_cannot_be_written_at_the_end_lets_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk is full, say: closing ends, and the next owner gets in."""
     path = tmp_path / "o.db"
-
-    async def main() -> None:
-        outbox = await SqliteOutbox.open(path)
-        with monkeypatch.context() as patched:
-            patched.setattr(OwnerLock, "note", Mock(side_effect=OSError(28, "No space left")))
-            async with asyncio.timeout(120):
-                await outbox.close()
-        await (await SqliteOutbox.open(path)).close()
-
-    asyncio.run(main())
+    outbox = await SqliteOutbox.open(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(OwnerLock, "note", Mock(side_effect=OSError(28, "No space left")))
+        async with asyncio.timeout(120):
+            await outbox.close()
+    await (await SqliteOutbox.open(path)).close()
 
 
 def test_a_machine_without_a_folder_for_copies_is_told_so(
@@ -182,20 +174,16 @@ async def sends(outbox: SqliteOutbox) -> None:
     await outbox.settle([fate(claim) for claim in await claimed(outbox, 100)], [])
 
 
-def test_a_connection_that_fails_leaves_no_lock(tmp_path: Path) -> None:
+async def test_a_connection_that_fails_leaves_no_lock(tmp_path: Path) -> None:
     """The file can be opened once the fault is gone."""
     path = tmp_path / "o.db"
     fault = sqlite3.OperationalError("disk I/O error")
-
-    async def main() -> None:
-        for statement in ("PRAGMA journal_mode", "CREATE TABLE record", "SELECT seq FROM sealed"):
-            with pytest.raises(OutboxWriteError, match="disk I/O error"):
-                await SqliteOutbox.open(path, connect=failing(fault, statement))
-            locks = await asyncio.to_thread(lambda: list(tmp_path.glob("*.lock")))
-            assert not locks
-        await (await SqliteOutbox.open(path)).close()
-
-    asyncio.run(main())
+    for statement in ("PRAGMA journal_mode", "CREATE TABLE record", "SELECT seq FROM sealed"):
+        with pytest.raises(OutboxWriteError, match="disk I/O error"):
+            await SqliteOutbox.open(path, connect=failing(fault, statement))
+        locks = await asyncio.to_thread(lambda: list(tmp_path.glob("*.lock")))
+        assert not locks
+    await (await SqliteOutbox.open(path)).close()
 
 
 def test_a_reader_needs_a_file(tmp_path: Path) -> None:

@@ -35,18 +35,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_one_owner_at_a_time(tmp_path: Path) -> None:
+async def test_one_owner_at_a_time(tmp_path: Path) -> None:
     """The second is told so; after the first has closed, it may."""
     path = tmp_path / "o.db"
-
-    async def main() -> None:
-        first = await SqliteOutbox.open(path)
-        with pytest.raises(OutboxBusyError):
-            await SqliteOutbox.open(path)
-        await first.close()
-        await (await SqliteOutbox.open(path)).close()
-
-    asyncio.run(main())
+    first = await SqliteOutbox.open(path)
+    with pytest.raises(OutboxBusyError):
+        await SqliteOutbox.open(path)
+    await first.close()
+    await (await SqliteOutbox.open(path)).close()
 
 
 def test_closing_leaves_one_file(tmp_path: Path) -> None:
@@ -87,7 +83,7 @@ def test_a_large_file_without_tables_is_no_new_outbox(tmp_path: Path) -> None:
         in_outbox(path, lambda outbox: outbox.publish())
 
 
-def test_an_outbox_that_no_one_closed_warns_and_lets_go(tmp_path: Path) -> None:
+async def test_an_outbox_that_no_one_closed_warns_and_lets_go(tmp_path: Path) -> None:
     """As files and sockets do."""
     path = tmp_path / "o.db"
 
@@ -95,19 +91,16 @@ def test_an_outbox_that_no_one_closed_warns_and_lets_go(tmp_path: Path) -> None:
         outbox = await SqliteOutbox.open(path)
         assert repr(outbox) == f"<SqliteOutbox {path} open>"
 
-    async def main() -> None:
-        with pytest.warns(ResourceWarning, match="was not closed"):
-            await forget()
-        async with asyncio.timeout(120):
-            while True:
-                try:
-                    await (await SqliteOutbox.open(path)).close()
-                except OutboxBusyError:
-                    await asyncio.sleep(0.001)  # the thread is a real one, with a clock of its own
-                else:
-                    return
-
-    asyncio.run(main())
+    with pytest.warns(ResourceWarning, match="was not closed"):
+        await forget()
+    async with asyncio.timeout(120):
+        while True:
+            try:
+                await (await SqliteOutbox.open(path)).close()
+            except OutboxBusyError:
+                await asyncio.sleep(0.001)  # the thread is a real one, with a clock of its own
+            else:
+                return
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from leadconnector_async.errors import OutboxError, OutboxUnusableError, OutboxW
 from leadconnector_async.outbox.sqlite.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from leadconnector_async.outbox.sqlite.connection import Connect
@@ -62,23 +62,15 @@ def add(n: int) -> Callable[[Notes], int]:
     return lambda notes: notes.add(n)
 
 
-def with_writer(
-    path: Path,
-    work: Callable[[Writer[Notes]], Awaitable[None]],
-    *,
-    connect: Connect = sqlite3.connect,
-) -> None:
-    """Open a writer, work with it, and close it."""
-
-    async def main() -> None:
-        writer = Writer(str(path), partial(Notes, path, connect))
-        await writer.start()
-        try:
-            await work(writer)
-        finally:
-            await writer.close()
-
-    asyncio.run(main())
+@asynccontextmanager
+async def opened(path: Path, *, connect: Connect = sqlite3.connect) -> AsyncIterator[Writer[Notes]]:
+    """A writer, which is closed in the end."""
+    writer = Writer(str(path), partial(Notes, path, connect))
+    await writer.start()
+    try:
+        yield writer
+    finally:
+        await writer.close()
 
 
 async def stalled(writer: Writer[Notes]) -> Callable[[], None]:
@@ -102,10 +94,9 @@ def written(path: Path) -> list[int]:
     return [n for (n,) in rows]
 
 
-def test_what_is_asked_together_is_committed_together(tmp_path: Path) -> None:
+async def test_what_is_asked_together_is_committed_together(tmp_path: Path) -> None:
     """While one commit is under way, all that is asked goes into the next."""
-
-    async def work(writer: Writer[Notes]) -> None:
+    async with opened(tmp_path / "n.db") as writer:
         go_on = await stalled(writer)
         rest = [asyncio.ensure_future(writer.run(add(n))) for n in range(1, 51)]
         await asyncio.sleep(0)
@@ -113,14 +104,11 @@ def test_what_is_asked_together_is_committed_together(tmp_path: Path) -> None:
         assert (await asyncio.gather(*rest))[-1] == sum(range(51))
         assert await writer.run(lambda notes: notes.commits) == 2
 
-    with_writer(tmp_path / "n.db", work)
-
 
 @pytest.mark.parametrize("first", [(1, -5), (-5, 1)], ids=["second", "first"])
-def test_a_job_that_fails_is_undone_alone(tmp_path: Path, first: tuple[int, int]) -> None:
+async def test_a_job_that_fails_is_undone_alone(tmp_path: Path, first: tuple[int, int]) -> None:
     """Its neighbours in the same commit stay, and the store in memory agrees with the file."""
-
-    async def work(writer: Writer[Notes]) -> None:
+    async with opened(tmp_path / "n.db") as writer:
         go_on = await stalled(writer)
         jobs = [asyncio.ensure_future(writer.run(add(n))) for n in (*first, 2, 1, 4)]
         await asyncio.sleep(0)
@@ -130,18 +118,15 @@ def test_a_job_that_fails_is_undone_alone(tmp_path: Path, first: tuple[int, int]
         assert isinstance(damage := results.pop(2), OutboxUnusableError)
         assert isinstance(damage.__cause__, sqlite3.IntegrityError)
         assert results == [1, 3, 7]
-
-    with_writer(tmp_path / "n.db", work)
     assert written(tmp_path / "n.db") == [1, 2, 4]
 
 
 @pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT"])
-def test_a_store_that_failed_fails_for_good(tmp_path: Path, statement: str) -> None:
+async def test_a_store_that_failed_fails_for_good(tmp_path: Path, statement: str) -> None:
     """All of the commit's waiters and all later ones are told, though the fault may be gone."""
     fault = sqlite3.OperationalError("disk I/O error")
     path = tmp_path / "n.db"
-
-    async def work(writer: Writer[Notes]) -> None:
+    async with opened(path, connect=failing(fault, statement, after=1)) as writer:
         assert await writer.run(add(1)) == 1
         jobs = [asyncio.ensure_future(writer.run(add(n))) for n in (2, 3)]
         errors = await asyncio.gather(*jobs, return_exceptions=True)
@@ -151,30 +136,25 @@ def test_a_store_that_failed_fails_for_good(tmp_path: Path, statement: str) -> N
             assert isinstance(error, OutboxWriteError)
             assert error.__cause__ is fault
             assert str(path) in str(error)
-
-    with_writer(path, work, connect=failing(fault, statement, after=1))
     assert written(path) == [1]
-    with_writer(path, lambda writer: writer.run(Notes.reload))
+    async with opened(path) as writer:
+        await writer.run(Notes.reload)
 
 
-def test_a_cancelled_waiter_does_not_cancel_its_job(tmp_path: Path) -> None:
+async def test_a_cancelled_waiter_does_not_cancel_its_job(tmp_path: Path) -> None:
     """What the store was told to do, it does."""
-
-    async def work(writer: Writer[Notes]) -> None:
+    async with opened(tmp_path / "n.db") as writer:
         job = asyncio.ensure_future(writer.run(add(1)))
         await asyncio.sleep(0)
         job.cancel()
         assert await writer.run(add(2)) == 3
         assert job.cancelled()
-
-    with_writer(tmp_path / "n.db", work)
     assert written(tmp_path / "n.db") == [1, 2]
 
 
-def test_closing_finishes_what_was_asked(tmp_path: Path) -> None:
+async def test_closing_finishes_what_was_asked(tmp_path: Path) -> None:
     """Jobs that are queued are done before the thread ends."""
-
-    async def work(writer: Writer[Notes]) -> None:
+    async with opened(tmp_path / "n.db") as writer:
         jobs = [asyncio.ensure_future(writer.run(add(n))) for n in (1, 2)]
         await asyncio.sleep(0)
         await writer.close()
@@ -182,24 +162,18 @@ def test_closing_finishes_what_was_asked(tmp_path: Path) -> None:
         with pytest.raises(OutboxError, match="is closed"):
             await writer.run(add(3))
 
-    with_writer(tmp_path / "n.db", work)
 
-
-def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
+async def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
     """One after the other, or both at once."""
-
-    async def work(writer: Writer[Notes]) -> None:
+    async with opened(tmp_path / "n.db") as writer:
         await asyncio.gather(writer.close(), writer.close())
         await writer.close()
 
-    with_writer(tmp_path / "n.db", work)
 
-
-def test_closing_goes_on_when_it_is_cancelled(tmp_path: Path) -> None:
+async def test_closing_goes_on_when_it_is_cancelled(tmp_path: Path) -> None:
     """The thread ends, what was asked is durable, and the file is let go of."""
     kept: list[Notes] = []
-
-    async def work(writer: Writer[Notes]) -> None:
+    async with opened(tmp_path / "n.db") as writer:
         await writer.run(kept.append)
         go_on = await stalled(writer)
         job = asyncio.ensure_future(writer.run(add(1)))
@@ -210,8 +184,6 @@ def test_closing_goes_on_when_it_is_cancelled(tmp_path: Path) -> None:
             await closing
         go_on()
         assert await job == 1
-
-    with_writer(tmp_path / "n.db", work)
     assert kept[0].is_closed
     assert written(tmp_path / "n.db") == [1]
 
