@@ -111,30 +111,26 @@ def test_a_signal_that_comes_late_takes_no_report_away(
     assert (done.exit_code, result_of(done.stdout)["sent"]) == (0, 1)
 
 
-def test_signals_of_one_moment_stop_at_once_and_do_not_kill(
+async def test_signals_of_one_moment_stop_at_once_and_do_not_kill(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A terminal, a script and a supervisor may each send one; whoever insists is obeyed."""
     now, done, ended = [0.0], list[str](), list[int]()
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-
-    async def main() -> None:
-        idle = cast("SourceReader", SimpleNamespace(stop=lambda: None, reading=False))
-        act = {"finish": lambda: done.append("finish"), "stop_now": lambda: done.append("stop")}
-        with Signals(idle, **act):
-            for _ in range(4):
-                signal.raise_signal(signal.SIGTERM)
-            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-            now[0] += STOPPING_S
-            insisted, ends = signal.SIGTERM, signal.getsignal(signal.SIGTERM)
-            monkeypatch.setattr(signal, "raise_signal", ended.append)
-            assert callable(ends)
-            ends(insisted, None)
-            assert ended == [signal.SIGTERM]
-            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-            await asyncio.sleep(0)
-
-    asyncio.run(main())
+    idle = cast("SourceReader", SimpleNamespace(stop=lambda: None, reading=False))
+    act = {"finish": lambda: done.append("finish"), "stop_now": lambda: done.append("stop")}
+    with Signals(idle, **act):
+        for _ in range(4):
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        now[0] += STOPPING_S
+        insisted, ends = signal.SIGTERM, signal.getsignal(signal.SIGTERM)
+        monkeypatch.setattr(signal, "raise_signal", ended.append)
+        assert callable(ends)
+        ends(insisted, None)
+        assert ended == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        await asyncio.sleep(0)
     assert done[:2] == ["finish", "stop"]
 
 

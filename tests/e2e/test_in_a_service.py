@@ -194,7 +194,7 @@ async def test_a_record_at_fault_fails_its_caller_alone(monkeypatch: pytest.Monk
         assert ingestor.in_hand == 0
 
 
-def test_a_submission_is_claimed_in_the_commit_that_stages_it(
+async def test_a_submission_is_claimed_in_the_commit_that_stages_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One who waits waits for two commits in all: that one, and the one of its end."""
@@ -207,19 +207,15 @@ def test_a_submission_is_claimed_in_the_commit_that_stages_it(
             return job(outbox, *args)
 
         monkeypatch.setattr(SqliteOutbox, name, noted)
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
-        ):
-            for at, record in enumerate(records(3)):
-                if at == 1:  # the first one begins the work
-                    jobs.clear()
-                assert isinstance(await ingestor.submit(record), Sent)
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
+    ):
+        for at, record in enumerate(records(3)):
+            if at == 1:  # the first one begins the work
+                jobs.clear()
+            assert isinstance(await ingestor.submit(record), Sent)
     assert [name for name in jobs if name != "claim"] == ["take_in", "settle"] * 2
     assert jobs.index("settle") == 1
 
@@ -562,27 +558,23 @@ def test_a_client_without_connections_is_refused() -> None:
         LeadConnector("t", location_id="here", connections=0)
 
 
-def test_another_thread_is_told_by_the_loop_how_things_stand() -> None:
+async def test_another_thread_is_told_by_the_loop_how_things_stand() -> None:
     """Its things change meanwhile: it reads them itself; while it is held up, the thread waits."""
     order: list[str] = []
+    async with LeadConnector("t", location_id="here") as api, Ingestor(api) as ingestor:
+        asked = threading.Event()
 
-    async def scenario() -> None:
-        async with LeadConnector("t", location_id="here") as api, Ingestor(api) as ingestor:
-            asked = threading.Event()
+        def ask() -> None:
+            asked.set()
+            ingestor.snapshot()
+            order.append("told")
 
-            def ask() -> None:
-                asked.set()
-                ingestor.snapshot()
-                order.append("told")
-
-            asking = asyncio.create_task(asyncio.to_thread(ask))
-            await asyncio.sleep(0)
-            asked.wait()
-            time.sleep(0.05)  # noqa: ASYNC251 - it holds the loop up
-            order.append("held up")
-            await asking
-
-    asyncio.run(scenario())
+        asking = asyncio.create_task(asyncio.to_thread(ask))
+        await asyncio.sleep(0)
+        asked.wait()
+        time.sleep(0.05)  # noqa: ASYNC251 - it holds the loop up
+        order.append("held up")
+        await asking
     assert order == ["held up", "told"]
 
 

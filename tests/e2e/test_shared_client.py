@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from fault_harness import QUICK, TIMEOUTS, records
 from test_cancellation import RECORDS, engine_for, stage
-from virtual_time import in_virtual_time
 
 from leadconnector_async import FateUnknownError, Ingestor, LeadConnector
 from leadconnector_async.breaker import FAILURES_TO_OPEN
@@ -55,23 +54,20 @@ async def test_two_ingestors_share_a_client() -> None:
         assert (len(one), len(other)) == (6, 6)
 
 
-def test_a_probe_that_is_anothers_is_not_waited_for_without_end() -> None:
+@pytest.mark.virtual_time
+async def test_a_probe_that_is_anothers_is_not_waited_for_without_end() -> None:
     """After an outage the dispatcher probes for itself."""
-
-    async def scenario() -> None:
-        state, outbox = SandboxState(SandboxConfig()), MemoryOutbox()
-        dispatcher = engine_for(state, outbox)
-        await stage(outbox, state.config.location_id)
-        await dispatcher.open(state.config.location_id)
-        now = asyncio.get_running_loop().time
-        for _ in range(FAILURES_TO_OPEN):
-            dispatcher.breaker.failed(now())
-        dispatcher.breaker.began()
-        async with asyncio.timeout(10):
-            work = asyncio.create_task(dispatcher.work())
-            await asyncio.sleep(0.8)  # beyond the time at which the next probe is due
-            dispatcher.breaker.failed(now())
-            await work
-        assert dispatcher.stats.sent == RECORDS
-
-    in_virtual_time(scenario())
+    state, outbox = SandboxState(SandboxConfig()), MemoryOutbox()
+    dispatcher = engine_for(state, outbox)
+    await stage(outbox, state.config.location_id)
+    await dispatcher.open(state.config.location_id)
+    now = asyncio.get_running_loop().time
+    for _ in range(FAILURES_TO_OPEN):
+        dispatcher.breaker.failed(now())
+    dispatcher.breaker.began()
+    async with asyncio.timeout(10):
+        work = asyncio.create_task(dispatcher.work())
+        await asyncio.sleep(0.8)  # beyond the time at which the next probe is due
+        dispatcher.breaker.failed(now())
+        await work
+    assert dispatcher.stats.sent == RECORDS

@@ -203,7 +203,7 @@ async def test_a_slow_callback_holds_nothing_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["function", "object", "lambda"])
-def test_a_callback_may_be_anything_that_gives_something_to_await(kind: str) -> None:
+async def test_a_callback_may_be_anything_that_gives_something_to_await(kind: str) -> None:
     """It is awaited in the loop, where it may use what is the loop's."""
     seen: list[Statistics] = []
 
@@ -224,16 +224,12 @@ def test_a_callback_may_be_anything_that_gives_something_to_await(kind: str) -> 
         "object": Teller(),
         "lambda": lambda of: told(kind, of),
     }
-
-    async def scenario() -> None:
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox) as api,
-            Ingestor(api, on_stats=callbacks[kind]) as ingestor,
-        ):
-            assert [o async for o in ingestor.run(records(20))]
-
-    asyncio.run(scenario())
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, on_stats=callbacks[kind]) as ingestor,
+    ):
+        assert [o async for o in ingestor.run(records(20))]
     assert seen[-1].sent == 20
 
 

@@ -234,30 +234,26 @@ async def test_a_submitted_record_is_sent_in_the_trace_of_its_caller(
             assert len(names) > 1
 
 
-def test_a_trace_outlives_its_process(tmp_path: Path) -> None:
+async def test_a_trace_outlives_its_process(tmp_path: Path) -> None:
     """It is kept in the file with the record, and is gone from there once the record has an end."""
     first, second = Telling(), Telling()
     outbox = tmp_path / "o.db"
-
-    async def scenario() -> None:
-        down = replace(OPEN, faults=(Fault("503"),))
-        async with Sandbox(down) as sandbox, client(sandbox, first.telemetry) as api:
-            with first.tracer.start_as_current_span("caller") as span:
-                async with Ingestor(api, outbox=outbox) as ingestor:
-                    waiting = asyncio.create_task(ingestor.submit(records(1)[0]))
-                    while not first.spans:  # noqa: ASYNC110 - nothing tells
-                        await asyncio.sleep(0.01)
-                    ingestor.stop()
-                await asyncio.wait([waiting])
-        async with (
-            Sandbox(OPEN) as sandbox,
-            client(sandbox, second.telemetry) as api,
-            Ingestor(api, outbox=outbox) as ingestor,
-        ):
-            assert [o async for o in ingestor.run()]
-        assert {trace_id(one) for one in (*first.spans, *second.spans)} == {trace_id(span)}
-
-    asyncio.run(scenario())
+    down = replace(OPEN, faults=(Fault("503"),))
+    async with Sandbox(down) as sandbox, client(sandbox, first.telemetry) as api:
+        with first.tracer.start_as_current_span("caller") as span:
+            async with Ingestor(api, outbox=outbox) as ingestor:
+                waiting = asyncio.create_task(ingestor.submit(records(1)[0]))
+                while not first.spans:  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.01)
+                ingestor.stop()
+            await asyncio.wait([waiting])
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox, second.telemetry) as api,
+        Ingestor(api, outbox=outbox) as ingestor,
+    ):
+        assert [o async for o in ingestor.run()]
+    assert {trace_id(one) for one in (*first.spans, *second.spans)} == {trace_id(span)}
     assert traces(outbox) == []
 
 

@@ -44,7 +44,7 @@ async def test_tokens_are_cached_and_renewed_ahead_of_their_end(tmp_path: Path) 
     assert transport.sent == {REFRESH: 4, DERIVE: 4}
 
 
-def test_the_newer_version_has_its_own_path_body_and_spelling(tmp_path: Path) -> None:
+async def test_the_newer_version_has_its_own_path_body_and_spelling(tmp_path: Path) -> None:
     """JSON in camelCase; a location's token comes with a refresh token of its own.
 
     That is kept before the token is used, and serves the next time, without the agency.
@@ -52,26 +52,22 @@ def test_the_newer_version_has_its_own_path_body_and_spelling(tmp_path: Path) ->
     clock = Clock()
     bodies: list[bytes | None] = []
     store = TokenStore(tmp_path / "tokens.db")
-
-    async def scenario() -> None:
-        transport = direct(clock, "v3")
-        transport.on_send = lambda request, _: bodies.append(request.body)
-        tokens = oauth(tmp_path, transport, clock=clock)
-        token = await tokens.token("loc-1")
-        assert transport.accepts(token, "loc-1")
-        assert transport.sent == {REFRESH: 1, NEWER_DERIVE: 1}
-        kept = await store.read("app/Location/loc-1")
-        assert kept.access == token
-        clock.now += 901
-        assert transport.accepts(await tokens.token("loc-1"), "loc-1")
-        assert transport.sent == {REFRESH: 2, NEWER_DERIVE: 1}
-        kept = await store.read("app/Location/loc-1")
-        del transport.state.refresh_tokens[kept.refresh or ""]
-        clock.now += 901
-        assert transport.accepts(await tokens.token("loc-1"), "loc-1")
-        assert transport.sent[NEWER_DERIVE] == 2
-
-    asyncio.run(scenario())
+    transport = direct(clock, "v3")
+    transport.on_send = lambda request, _: bodies.append(request.body)
+    tokens = oauth(tmp_path, transport, clock=clock)
+    token = await tokens.token("loc-1")
+    assert transport.accepts(token, "loc-1")
+    assert transport.sent == {REFRESH: 1, NEWER_DERIVE: 1}
+    kept = await store.read("app/Location/loc-1")
+    assert kept.access == token
+    clock.now += 901
+    assert transport.accepts(await tokens.token("loc-1"), "loc-1")
+    assert transport.sent == {REFRESH: 2, NEWER_DERIVE: 1}
+    kept = await store.read("app/Location/loc-1")
+    del transport.state.refresh_tokens[kept.refresh or ""]
+    clock.now += 901
+    assert transport.accepts(await tokens.token("loc-1"), "loc-1")
+    assert transport.sent[NEWER_DERIVE] == 2
     body = json.loads(bodies[0] or b"")
     assert body.keys() == {"clientId", "clientSecret", "grantType", "refreshToken", "userType"}
 
@@ -118,30 +114,26 @@ async def test_a_refused_token_is_renewed_once_for_all_locations(tmp_path: Path)
     assert transport.sent[DERIVE] <= 4  # each with the agency's old token, and with the new one
 
 
-def test_a_pair_is_in_the_store_before_it_is_used(tmp_path: Path) -> None:
+async def test_a_pair_is_in_the_store_before_it_is_used(tmp_path: Path) -> None:
     """When the agency's token is first sent, it and its successor are on the disk."""
     store = TokenStore(tmp_path / "tokens.db")
     seen = []
+    transport = direct()
 
-    async def scenario() -> None:
-        transport = direct()
+    def look(request: Request, token: str) -> None:
+        with ThreadPoolExecutor(1) as thread:  # this one's loop is at work
+            kept = thread.submit(asyncio.run, store.read("app/Company/co")).result()
+        if request.path == REFRESH:
+            assert kept.asked is not None
+            assert kept.refresh is None
+        else:
+            assert kept.access == token
+            assert kept.refresh in transport.state.refresh_tokens
+            assert kept.asked is None
+        seen.append(request.path)
 
-        def look(request: Request, token: str) -> None:
-            with ThreadPoolExecutor(1) as thread:  # this one's loop is at work
-                kept = thread.submit(asyncio.run, store.read("app/Company/co")).result()
-            if request.path == REFRESH:
-                assert kept.asked is not None
-                assert kept.refresh is None
-            else:
-                assert kept.access == token
-                assert kept.refresh in transport.state.refresh_tokens
-                assert kept.asked is None
-            seen.append(request.path)
-
-        transport.on_send = look
-        await oauth(tmp_path, transport).token("loc-1")
-
-    asyncio.run(scenario())
+    transport.on_send = look
+    await oauth(tmp_path, transport).token("loc-1")
     assert seen == [REFRESH, DERIVE]
 
 

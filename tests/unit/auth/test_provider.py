@@ -159,19 +159,15 @@ def python(code: str, *, seconds: float = 60.0) -> CommandToken:
     return CommandToken(argv, "location L", asyncio.Semaphore(1), seconds=seconds)
 
 
-def test_the_first_line_is_the_token_and_the_command_runs_once(tmp_path: Path) -> None:
+async def test_the_first_line_is_the_token_and_the_command_runs_once(tmp_path: Path) -> None:
     """However many ask at the same time, or later."""
     runs = tmp_path / "runs"
     code = f"open({str(runs)!r}, 'a').write('x'); print('pit-1\\r\\nuser: me')"
-
-    async def scenario() -> None:
-        tokens = python(code)
-        found = await asyncio.gather(*(tokens.token("L") for _ in range(20)))
-        assert set(found) == {await tokens.token("L")} == {"pit-1"}
-        assert await tokens.renew("L", "pit-1") is None
-        assert "pit" not in repr(tokens)
-
-    asyncio.run(scenario())
+    tokens = python(code)
+    found = await asyncio.gather(*(tokens.token("L") for _ in range(20)))
+    assert set(found) == {await tokens.token("L")} == {"pit-1"}
+    assert await tokens.renew("L", "pit-1") is None
+    assert "pit" not in repr(tokens)
     assert runs.read_text() == "x"
 
 

@@ -105,29 +105,26 @@ def test_on_one_core_the_other_threads_count_as_well() -> None:
     assert (loop_clock() is time.thread_time) is (len(cores) > 1)
 
 
-def test_a_pool_that_is_cancelled_takes_nobody_on() -> None:
+@pytest.mark.virtual_time
+async def test_a_pool_that_is_cancelled_takes_nobody_on() -> None:
     """Something may become due in the step in which all are told to end."""
     told: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
 
-    async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: told.append(context))
+    async def work() -> None:
+        await asyncio.Event().wait()
 
-        async def work() -> None:
-            await asyncio.Event().wait()
+    pool = WorkerPool(cast("Scheduler", Due()), Breaker(), work=work, most=lambda: 9)
 
-        pool = WorkerPool(cast("Scheduler", Due()), Breaker(), work=work, most=lambda: 9)
+    async def run() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            pool.begin(tasks)
 
-        async def run() -> None:
-            async with asyncio.TaskGroup() as tasks:
-                pool.begin(tasks)
-
-        running = asyncio.create_task(run())
-        await asyncio.sleep(1)
-        running.cancel()
-        loop.call_soon(pool.wake)
-        await asyncio.wait([running])
-        assert running.cancelled()
-
-    in_virtual_time(scenario())
+    running = asyncio.create_task(run())
+    await asyncio.sleep(1)
+    running.cancel()
+    loop.call_soon(pool.wake)
+    await asyncio.wait([running])
+    assert running.cancelled()
     assert told == []

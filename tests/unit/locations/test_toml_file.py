@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -175,19 +174,15 @@ def test_variables_are_looked_up_when_tokens_are_needed(
     tokens_of(read(tmp_path, WHOLE), SET)
 
 
-def test_a_location_that_is_not_listed_has_no_token(tmp_path: Path) -> None:
+async def test_a_location_that_is_not_listed_has_no_token(tmp_path: Path) -> None:
     """The message says where to add it; the others have theirs."""
     found = read(tmp_path, WHOLE)
     tokens = tokens_of(found, SET)
-
-    async def scenario() -> None:
-        assert await tokens.token("a") == "pit-a"
-        for asked in (tokens.token("e"), tokens.renew("e", "x")):
-            with pytest.raises(AccessError) as caught:
-                await asked
-            assert found.unlisted("e") in str(caught.value)
-
-    asyncio.run(scenario())
+    assert await tokens.token("a") == "pit-a"
+    for asked in (tokens.token("e"), tokens.renew("e", "x")):
+        with pytest.raises(AccessError) as caught:
+            await asked
+        assert found.unlisted("e") in str(caught.value)
     assert found.missing(["a", "e"]) == {"e": found.unlisted("e")}
     assert "pit-a" not in repr(tokens)
     assert "show" not in repr(found)

@@ -51,26 +51,22 @@ def test_closing_leaves_one_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["o.db"]
 
 
-def test_an_outbox_whose_log_is_lost_is_refused(tmp_path: Path) -> None:
+async def test_an_outbox_whose_log_is_lost_is_refused(tmp_path: Path) -> None:
     """After a kill it holds what was sent; told each time, until it is put back."""
     path, away = tmp_path / "o.db", tmp_path / "away"
     away.mkdir()
-
-    async def main() -> None:
-        async with await SqliteOutbox.open(path) as outbox:
-            await published(outbox, drafts(5))
-            for suffix in ("", "-wal", ".lock"):  # as a kill leaves them
-                shutil.copy(f"{path}{suffix}", away)
-        log, killed = away / "o.db-wal", away / "o.db"
-        log.rename(away / "log")
-        for _ in range(2):
-            with pytest.raises(OutboxUnusableError, match=r"put .*o\.db-wal back"):
-                await SqliteOutbox.open(killed)
-        (away / "log").rename(log)
-        async with await SqliteOutbox.open(killed) as found:
-            assert await found.unsent() == {"l1": 5}
-
-    asyncio.run(main())
+    async with await SqliteOutbox.open(path) as outbox:
+        await published(outbox, drafts(5))
+        for suffix in ("", "-wal", ".lock"):  # as a kill leaves them
+            shutil.copy(f"{path}{suffix}", away)
+    log, killed = away / "o.db-wal", away / "o.db"
+    log.rename(away / "log")
+    for _ in range(2):
+        with pytest.raises(OutboxUnusableError, match=r"put .*o\.db-wal back"):
+            await SqliteOutbox.open(killed)
+    (away / "log").rename(log)
+    async with await SqliteOutbox.open(killed) as found:
+        assert await found.unsent() == {"l1": 5}
     assert [file.name for file in away.iterdir()] == ["o.db"]
 
 
