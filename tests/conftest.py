@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NOBODY: Final = 65_534
 
-pytest_plugins = ["postgres_kit"]
+pytest_plugins = ["postgres_kit", "worker_harness"]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
-from worker_harness import drained, end_all, how_often, left, stage, start, wait_for
+from worker_harness import drained, how_often, left, stage, start, wait_for
 
 from leadconnector_async.sandbox import Latency, SandboxConfig, SandboxThread
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TRIES = 5
 
 SLOW = SandboxConfig(latency=Latency(up=0.02, down=0.02), trusting=True)
-
-
-@pytest.fixture(autouse=True)
-def _no_worker_is_left() -> Iterator[None]:
-    yield
-    end_all()
 
 
 def taken_over(url: str, *, checked: bool) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import leadconnector, result_of, wait_until
 from outbox_kit import claimed, fate
-from worker_harness import PATIENCE_S, end_all, how_often, records_of, start, wait_for
+from worker_harness import PATIENCE_S, how_often, records_of, start, wait_for
 
 from leadconnector_async.errors import OutboxBusyError
 from leadconnector_async.outbox.base import State
@@ -17,16 +16,7 @@ from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 LOCATIONS = [f"location{n:03}" for n in range(4)]
-
-
-@pytest.fixture(autouse=True)
-def _no_worker_is_left() -> Iterator[None]:
-    yield
-    end_all()
 
 
 async def fail(url: str) -> None:

@@ -11,16 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import leadconnector, result_of, sms, started, wait_until, write_jsonl
-from worker_harness import (
-    PATIENCE_S,
-    drained,
-    end_all,
-    how_often,
-    members,
-    records_of,
-    start,
-    wait_for,
-)
+from worker_harness import PATIENCE_S, drained, how_often, members, records_of, start, wait_for
 
 from leadconnector_async import LeadConnector, Policy, Timeouts, import_files
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
@@ -29,18 +20,11 @@ from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig, Sandbox
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
     from pathlib import Path
 
     from leadconnector_async.reports.progress import ImportProgress
 
 SLOW = SandboxConfig(latency=Latency(up=0.02, down=0.02), trusting=True)
-
-
-@pytest.fixture(autouse=True)
-def _no_worker_is_left() -> Iterator[None]:
-    yield
-    end_all()
 
 
 def history(path: Path, numbers: range, locations: int = 12) -> Path:

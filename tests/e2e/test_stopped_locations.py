@@ -8,24 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import leadconnector, result_of, sms, started, wait_until, write_jsonl
-from worker_harness import PATIENCE_S, end_all, start
+from worker_harness import PATIENCE_S, start
 
 from leadconnector_async.sandbox import Limits, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
     from pathlib import Path
 
 PLACE = "location000000000000"
 ONE_TOKEN = SandboxConfig(tokens={"good": PLACE})
 REFUSED = "another"
-
-
-@pytest.fixture(autouse=True)
-def _no_worker_is_left() -> Iterator[None]:
-    yield
-    end_all()
 
 
 def words(sandbox: SandboxThread, url: str, token: str, *given: object) -> list[object]:

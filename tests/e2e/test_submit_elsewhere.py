@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from outbox_kit import fate
 from postgres_kit import cut_off
 from submit_process import LOCATIONS, PATIENT, QUICK, record, start
-from worker_harness import end_all, how_often
+from worker_harness import how_often
 
 from leadconnector_async import (
     AccessError,
@@ -33,19 +33,13 @@ from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig, Sandbox
 from leadconnector_async.submitter import Submitter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from leadconnector_async import InboundMessage, Record
     from leadconnector_async.outbox.base import Claim, Lease
     from leadconnector_async.records.draft import Draft
 
 WORLD = SandboxConfig(trusting=True)
-
-
-@pytest.fixture(autouse=True)
-def _no_process_is_left() -> Iterator[None]:
-    yield
-    end_all()
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import pytest
 from cli_harness import wait_until
 from outbox_kit import ENVIRONMENT
 
@@ -21,7 +22,7 @@ from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.draft import draft
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.sandbox import Sandbox, SandboxThread
@@ -97,8 +98,10 @@ def start(
     return worker
 
 
-def end_all() -> None:
+@pytest.fixture(autouse=True)
+def _no_worker_is_left() -> Iterator[None]:
     """End the workers that a failed test has left, the stopped ones too."""
+    yield
     while STARTED:
         worker = STARTED.pop()
         worker.kill()
