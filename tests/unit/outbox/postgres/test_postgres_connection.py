@@ -217,14 +217,18 @@ def test_a_standby_is_read_and_not_written(
 
 
 @pytest.mark.slow
-async def test_a_server_that_is_set_to_read_only(postgres_place: str) -> None:
+def test_a_server_that_is_set_to_read_only(postgres_place: str) -> None:
     """It is told as a standby is."""
     asyncio.run(opened(postgres_place))
-    async with await open_outbox(postgres_place) as outbox:
-        assert isinstance(outbox, PostgresOutbox)
-        await outbox._runner.connection.execute("SET default_transaction_read_only = on")
-        with pytest.raises(OutboxUnusableError, match="the primary"):
-            await outbox.stage(drafts(1), SourcePass())
+
+    async def scenario() -> None:
+        async with await open_outbox(postgres_place) as outbox:
+            assert isinstance(outbox, PostgresOutbox)
+            await outbox._runner.connection.execute("SET default_transaction_read_only = on")
+            with pytest.raises(OutboxUnusableError, match="the primary"):
+                await outbox.stage(drafts(1), SourcePass())
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
