@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from inspect import iscoroutinefunction, signature
@@ -59,6 +60,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not (os.environ.get("LEADCONNECTOR_TEST_FULL") or "full" in config.option.markexpr):
         config.hook.pytest_deselected(items=whole)
         items[:] = [item for item in items if item not in set(whole)]
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over what all tests have in common."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
