@@ -42,7 +42,7 @@ def fast(session: nox.Session) -> None:
 def lowest_versions(session: nox.Session) -> None:
     """Run the tests with the lowest versions of direct dependencies that are allowed."""
     constraints = Path(session.env_dir) / "lowest.txt"
-    constraints.write_text(str(session.run("python", "tools/lowest.py", silent=True)))
+    constraints.write_text(str(session.run_install("python", "tools/lowest.py", silent=True)))
     session.install("--constraint", str(constraints), ".[test]")
     session.run("python", "-m", "pytest", "-q", "-n", "2", *session.posargs)
 
