@@ -207,8 +207,7 @@ async def _account(
     except LeadConnectorError as error:
         fix = "see that this machine reaches the API, and that --base-url is right"
         if getattr(error, "status", None) in (401, 403):
-            own = "see Settings, Private Integrations"
-            fix = f"give a token that is in force, of this location: {own}"
+            fix = "renew the token in Settings, Private Integrations, or install the app again"
         yield Finding("api", "fault", str(error), fix)
 
 
@@ -281,7 +280,8 @@ def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Findi
     check = f"scope {probe.scope}"
     is_needed, found = probe.is_needed, f"cannot tell: {effects.words_of(response)}"
     fix = "try again; if it stays so, ask the API's support"
-    if responses.is_permitted(response):
+    is_refused = responses.is_refusal(response) and not responses.is_access_refused(response)
+    if is_refused or responses.is_success(response):  # for its fields alone, or read
         try:
             probe.read(response.body)
         except ValueError as error:

@@ -18,10 +18,7 @@ any other 4xx                        `Refused`        not stored
 
 A 401 that says "invalid token" or "expired" asks for the next token (`expired_token`), and comes
 this far only where that is refused as well. A 404 of a path that nobody serves (`lacks_route`) does
-not: the base URL is wrong, and no record.
-
-A request that never left is `NotSentError`, one whose answer never came `FateUnknownError`; both
-are told by the transport.
+not: the base URL is wrong, and no record. What had no answer at all is told by the transport.
 
 Any rate-limit header may be missing, nonsense, or contradict another: all of these read as None.
 Source: the API's documentation of ``X-RateLimit-*``; ``X-RateLimit-Daily-Reset`` is undocumented.
@@ -48,6 +45,7 @@ _WORDS_SHOWN: Final = 300
 _WORDS_READ: Final = 2000
 
 _receipts: Final = msgspec.json.Decoder(Receipt)
+_NO_RECEIPT: Final = Receipt(message_id="")
 _PROVIDER_CODE: Final = "CONVERSATIONS_MSG_PROVIDER_NO_ACCESS"
 
 
@@ -98,10 +96,8 @@ def _classify_success(status: int, body: bytes) -> Classification:
     try:
         receipt = _receipts.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _classify_odd_success(status, body)
-    if receipt.message_id:
-        return Accepted(receipt)
-    return _classify_odd_success(status, body)
+        receipt = _NO_RECEIPT
+    return Accepted(receipt) if receipt.message_id else _classify_odd_success(status, body)
 
 
 def _classify_odd_success(status: int, body: bytes) -> Classification:
@@ -160,11 +156,6 @@ def lacks_scope(response: Response) -> bool:
     return is_access_refused(response) and "scope" in _said(response)
 
 
-def is_permitted(response: Response) -> bool:
-    """Whether it was read, or refused for its fields alone."""
-    return is_success(response) or (is_refusal(response) and not is_access_refused(response))
-
-
 def is_grant_denied(response: Response) -> bool:
     """Whether no token is given for what was sent; RFC 6749, 5.2, and the OpenAPI files."""
     return response.status in (400, 401, 403, 404, 422)
@@ -191,15 +182,12 @@ def is_server_error(response: Response) -> bool:
 
 
 def is_from_gateway(response: Response) -> bool:
-    """Whether it is what a proxy answers for an API that is down, or until somebody signs in."""
-    return response.status in (302, 303, 502, 503, 504)
+    """Whether it is what a proxy answers for an API that is down."""
+    return response.status in (502, 503, 504)
 
 
 def is_foreign(response: Response) -> bool:
-    """Whether a success comes as what the API never answers: a page, a text, packed bytes.
-
-    It does answer with nothing at all, and stores nothing then.
-    """
+    """Whether it is what the API never answers: a page, a text, packed bytes; but not nothing."""
     return response.body.lstrip()[:1] not in (b"{", b"[", b"")
 
 
@@ -228,13 +216,9 @@ _NO_ROUTE: Final = re.compile(r"cannot (get|post|put|delete) /")
 
 
 def lacks_route(response: Response) -> bool:
-    """Whether nobody serves the path, and not only what it names is missing.
-
-    The API's framework says so in words of its own, and a server before it by a page.
-    """
-    if response.status != 404:
-        return False
-    return is_foreign(response) or bool(_NO_ROUTE.match(_said(response)))
+    """Whether nobody serves the path: the API says so, or a page of a server before it."""
+    is_none = response.status == 404
+    return is_none and (is_foreign(response) or bool(_NO_ROUTE.match(_said(response))))
 
 
 _LACKS: Final = re.compile(r"\bconversation([ _]?id)?\b")
@@ -256,9 +240,7 @@ def retry_after(response: Response, cap: float) -> float | None:
     The HTTP-date form is not trusted: it needs both clocks to agree. None means no usable value.
     """
     digits = (response.headers.get("Retry-After") or "").strip(" \t")
-    if not digits.isascii() or not digits.isdigit():
-        return None
-    return min(float(digits), cap)
+    return min(float(digits), cap) if digits.isascii() and digits.isdigit() else None
 
 
 def json_object(body: bytes) -> dict[str, Any]:

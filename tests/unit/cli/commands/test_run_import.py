@@ -202,7 +202,6 @@ def test_a_refused_token_is_exit_1(tmp_path: Path) -> None:
         ("drop", "ServerDisconnected"),
         ("html", "a page or other bytes come in its place"),
         ("garbage", "a page or other bytes come in its place"),
-        ("redirect_302", "302 of a proxy"),
     ],
 )
 def test_an_api_out_of_reach_is_exit_1(kind: FaultKind, why: str, tmp_path: Path) -> None:
