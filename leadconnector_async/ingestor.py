@@ -99,8 +99,7 @@ class Ingestor:
         self._on_stats, self._stats_every = on_stats, stats_every
         self._reporter: StatisticsReporter | None = None
         self._path = outbox
-        self._sends = role == "both"
-        self._concurrency = concurrency
+        self._sends, self._concurrency = role == "both", concurrency
         self._in_flight = InFlightLimit(buffer)
         self._running = self._stopping = False
         self._is_open: bool | None = None  # None: it never was
@@ -177,8 +176,9 @@ class Ingestor:
         try:
             await self._sender.close()
         finally:
-            if self._reporter is not None:
-                await self._reporter.close()
+            reporter, self._reporter = self._reporter, None
+            if reporter is not None:
+                await reporter.close()
 
     @property
     def stats(self) -> RunStats:

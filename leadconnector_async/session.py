@@ -72,6 +72,8 @@ class ApiSession:
     _ended: dict[str, str] = field(default_factory=dict, init=False)
     """Tokens that the API has refused, while the source of others is out of reach."""
     _slot_locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)
+    _is_served: bool = field(default=False, init=False)
+    """Whether the API has done anything, and so is at its address: a 404 is of one record then."""
     _in_line: Counter[str] = field(default_factory=Counter, init=False)
     """How many wait for a slot, by location."""
 
@@ -179,7 +181,7 @@ class ApiSession:
                         Exchange(location, request, slot, now, response, why, trace, times)
                     )
             refusal = self._observe(quota, slot, response)
-            if responses.lacks_route(response) and _is_needed(request):
+            if not self._is_served and responses.lacks_route(response) and _is_needed(request):
                 raise errors.AccessError(NO_ROUTE)
             if refusal is None:
                 return response
@@ -216,6 +218,7 @@ class ApiSession:
             if responses.is_foreign(response):
                 self.breaker.failed(now, FOREIGN)
             else:
+                self._is_served = True
                 self.breaker.succeeded()
             return None
         if responses.is_unthrottled(response):

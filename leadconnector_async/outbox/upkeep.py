@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 GIVEN_UP: Final = "given up before it was sent"
 
+_ROOM: Final = 1 << 24
+"""Bytes that are given up at once."""
+
 
 async def forget_texts(place: Place) -> int:
     """Forget what the records of an outbox say that are settled, and free what they took.
@@ -53,7 +56,8 @@ async def forget_texts(place: Place) -> int:
 async def give_up(place: Place, location: str) -> int:
     """Reject what is pending in a location, so that it is listed as failed. Returns how many.
 
-    What may be stored stays, to be looked for; in a database, what is left for later too.
+    What may be stored stays, to be looked for; in a database, what is left for later too, and what
+    an import has not read to the end.
 
     Raises:
         OutboxError: the outbox does not exist, is in use, or cannot be written; or a worker owns
@@ -67,7 +71,7 @@ async def give_up(place: Place, location: str) -> int:
         if location not in await outbox.unsent():
             return 0
         lease, count = (await outbox.acquire(location)).lease, 0
-        while claims := (await outbox.claim([(lease, RETRIES)]))[0]:
+        while claims := (await outbox.claim([(lease, RETRIES)], _ROOM))[0]:
             at = time.time_ns() // 1_000_000
             ends = [
                 Settlement(one, State.REJECTED, at, one.attempts, reason=GIVEN_UP) for one in claims

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from leadconnector_async.records.draft import Draft
 
 _CERTAIN: Final = 20
-"""So many earlier dates behind later ones, for each that rises: no chance of an unsorted source."""
+"""More earlier dates behind later ones than so many for each that rises, and more than one: else it
+may be an unsorted source."""
 
 
 class NewestFirst:
@@ -24,7 +25,7 @@ class NewestFirst:
         self._rises = 0
 
     def turned(self, drafts: list[Draft]) -> list[Draft]:
-        """Give a batch, its runs of one date in the order in which they were written."""
+        """Give a batch, what is sent of one date in the order in which it was written."""
         last: dict[int, int] = {}
         for draft in drafts:
             if draft.payload is not None:
@@ -32,10 +33,12 @@ class NewestFirst:
                 self._falls += draft.date < before
                 self._rises += draft.date > before
                 last[draft.lane] = draft.date
-        if self._falls <= _CERTAIN * self._rises:
+        if self._falls <= max(1, _CERTAIN * self._rises):
             return drafts
-        return [
-            draft
-            for (_, is_sent), run in groupby(drafts, lambda one: (one.date, bool(one.payload)))
-            for draft in ([*run][::-1] if is_sent else run)
-        ]
+        turned = drafts.copy()
+        sent = [at for at, draft in enumerate(drafts) if draft.payload is not None]
+        for _, places in groupby(sent, lambda at: drafts[at].date):
+            run = [*places]
+            for at, of in zip(run, reversed(run), strict=True):
+                turned[at] = drafts[of]
+        return turned

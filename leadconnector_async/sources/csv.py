@@ -175,7 +175,7 @@ class Delimited(StreamSource):
         self.is_known: bool = vocabulary.is_header(header)
         place = f"{self.name}: line {self._records.line}"
         self.table: Table = Table(place, header, options, self._coercer)
-        self.recognised = self.table.recognised
+        self.recognised: str | None = self.table.recognised
         self._columns = self.table.columns
         self.form: bytes = self.table.form(marked=self._marked, delimiter=delimiter)
 
@@ -205,8 +205,6 @@ class Delimited(StreamSource):
         width = len(self._columns.names)
         records, read = self._records, self.table.parsed
         for cells in self._rows:
-            if len(cells) > width and is_blank(cells[width:]):  # delimiters at the end of a row
-                del cells[width:]
             if records.problem is not None or len(cells) != width:
                 if refused := self._refused(cells):
                     yield refused

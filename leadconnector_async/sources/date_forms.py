@@ -58,7 +58,7 @@ _DAY: Final = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|o)?"
 
 _DATES: Final = (
     r"(?P<y>\d{4})(?P<sep>[-/.])\ ?(?P<m>\d{1,2})(?P=sep)\ ?(?P<d>\d{1,2})\.?",
-    r"(?P<a>\d{1,2})(?P<sep>[-/.])\ ?(?P<b>\d{1,2})(?P=sep)\ ?(?P<c>\d{4}\b|\d{1,2}(?![.\d]))\.?",
+    r"(?P<a>\d{1,2})(?P<sep>[-/.])\ ?(?P<b>\d{1,2})(?P=sep)\ ?(?P<c>\d{4}\b|\d{2}(?!\.))\.?",
     rf"{_MONTH}\ +{_DAY},?\ +(?P<year>\d{{4}})",
     rf"{_DAY}\.?(?:[-\ /]|\ de\ ){_MONTH}(?:[-\ /,]|\ del?\ )\ *(?P<year>\d{{4}}|\d{{2}})",
 )
@@ -106,8 +106,6 @@ class DateReading(NamedTuple):
     date: datetime
     is_buddhist: bool = False
     """Its year was one of Thailand's calendar, 543 ahead."""
-    is_unusual: bool = False
-    """Only where other dates of the file speak for it: its year, of two digits, comes first."""
 
 
 def readings(text: str) -> list[DateReading]:
@@ -147,8 +145,7 @@ def _readings(parts: dict[str, str | None]) -> Iterator[DateReading]:
             date = datetime(year, month, day, *_time(parts), tzinfo=_zone(parts))
             weekday = parts.get("weekday")
             if weekday is None or date.weekday() == _WEEKDAYS.index(weekday.lower()):
-                is_unusual = order == "ymd" and parts["sep"] != "-" and _is_past(parts["c"] or "")
-                yield DateReading(order, date, is_buddhist, is_unusual)
+                yield DateReading(order, date, is_buddhist)
 
 
 def _days(parts: dict[str, str | None]) -> Iterator[tuple[Order, int, int, int]]:
@@ -159,17 +156,12 @@ def _days(parts: dict[str, str | None]) -> Iterator[tuple[Order, int, int, int]]
             yield "any", _year(parts["year"] or ""), month, _number(parts, "day")
     else:
         first, second, third = _number(parts, "a"), _number(parts, "b"), parts["c"] or ""
-        is_dashed, start = parts["sep"] == "-", parts["a"] or ""
-        if len(third) > len("yy") or (len(third) == len("yy") and is_dashed) or _is_past(third):
+        can_be_last = parts["sep"] == "-" or _year(third) <= datetime.now(UTC).year + 1
+        if can_be_last or len(third) > len("yy"):
             yield "dmy", _year(third), second, first
             yield "mdy", _year(third), first, second
-        if len(third) <= len("dd") and len(start) == len("yy") and (is_dashed or _is_past(start)):
-            yield "ymd", _year(start), second, int(third)
-
-
-def _is_past(year: str) -> bool:
-    """Tell whether two digits can be the year of a message."""
-    return len(year) == len("yy") and _year(year) <= datetime.now(UTC).year + 1
+        if len(third) == len("yy") and (parts["sep"] == "-" or not can_be_last):
+            yield "ymd", _year(parts["a"] or ""), second, int(third)
 
 
 def _number(parts: dict[str, str | None], name: str) -> int:

@@ -33,33 +33,21 @@ class Survey:
         self.sample: str = ""
         self.apart: dict[tuple[Order, ...], str] = {}
         """A date for each choice of orders that dates leave."""
-        self._years: dict[Order, set[int]] = {}
-        self._is_unusual = True
 
     def add(self, text: str, found: Sequence[DateReading]) -> None:
         """Note one date."""
         orders = tuple(sorted(reading.order for reading in found))
-        for reading in found:
-            self._years.setdefault(reading.order, set()).add(reading.date.year)
-            self._is_unusual &= reading.is_unusual or reading.order != "ymd"
         self.orders.intersection_update(orders)
         self.apart.setdefault(orders, text)
         if not self.either and len({reading.date for reading in found}) > 1:
             self.either, self.sample = list(found), text
 
-    def decide(self) -> None:
-        """Drop the year before its month, unless there would be far more years with it last."""
-        last = max((len(years) for one, years in self._years.items() if one != "ymd"), default=0)
-        if self._is_unusual and last <= 2 * len(self._years.get("ymd", ())):
-            self.orders.discard("ymd")
-
     def wrong(self) -> WrongValueError:
         """Say why no order can be taken."""
         if self.orders:
-            either = [reading for reading in self.either if reading.order in self.orders]
-            dates = " or ".join(map(_spelled, either))
+            dates = " or ".join(map(_spelled, self.either))
             wrong = f'can be {dates}, and no date of the file tells which ("{self.sample}")'
-            orders = [reading.order for reading in either]
+            orders = [reading.order for reading in self.either]
         else:
             several = " and ".join(f'"{text}"' for text in list(self.apart.values())[:3])
             wrong = f"has no one order of day and month in this file, which holds {several}"

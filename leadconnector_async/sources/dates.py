@@ -258,8 +258,6 @@ class Dates:
                 raise WrongValueError(wrong, f"give --date-format {ways}")
             self._surveys = {}
             self.again(self._surveys)
-            for survey in self._surveys.values():
-                survey.decide()
         survey = self._surveys.setdefault(self.place, Survey())
         if self._voting:
             survey.add(text, found)

@@ -207,7 +207,7 @@ def decode_text(
             if name is not None:
                 return content.decode(name)
     try:
-        text = content.decode(charset, "replace")
+        text = content.decode(known, "replace")
     except (LookupError, ValueError):
         warn("a charset that is not known: characters may be wrong")
         return decode_text(content, None)
@@ -224,6 +224,8 @@ _FAULTY: Final = (
 )
 
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/=]*")
+
+_LONG_WORD: Final = 32
 
 _NO_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/=]+")
 
@@ -245,13 +247,25 @@ def payload_of(part: Message, warn: Callable[[str], None]) -> bytes:
     end = len(lines)
     if part.get_content_maintype() == "text":
         ends = (at for at, line in enumerate(lines[:-1], 1) if not line or line.endswith(b"="))
-        end = next((at for at in ends if not _BASE64.fullmatch(lines[at])), end)
+        end = next((at for at in ends if not _is_coded(lines[at])), end)
     given = b"".join(b"".join(lines[:end]).split())
     coded = _NO_BASE64.sub(b"", given)
     pieces = [piece for piece in coded.split(b"=") if piece]
     if len(pieces) > 1 or len(given) % 4 or given != coded or lines[end:]:
         warn("parts whose base64 breaks off, or goes on behind its end: all that can be read is")
     return b"\n".join((b"".join(map(_decoded, pieces)), *lines[end:]))
+
+
+def _is_coded(line: bytes) -> bool:
+    """Whether a line is base64 of a text, and no word of a footer."""
+    if len(line) % 4 or not _BASE64.fullmatch(line):
+        return False
+    if len(line) > _LONG_WORD:
+        return True
+    with suppress(UnicodeDecodeError):
+        _decoded(line.rstrip(b"=")).decode()
+        return True
+    return False
 
 
 def _decoded(piece: bytes) -> bytes:

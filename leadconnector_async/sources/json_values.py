@@ -39,7 +39,7 @@ _MORE: Final = re.compile(
 """What paths end in by which a page of an API's list says that another one follows."""
 
 _PAGE: Final = re.compile(
-    r"(?:^|[._])(?:(?P<page>(?:current_?)?page(?:_?(?:number|index))?)"
+    r"(?:^|\.)(?:(?P<page>(?:current_?)?page(?:_?(?:number|index))?)"
     r"|total_?pages|last_?page|num_?pages|page_?count)$",
     re.IGNORECASE,
 )

@@ -247,7 +247,7 @@ class Mailbox(MailReader, OpenSource):
 _FLAGS: Final = {"D": "drafts", "T": "deleted"}
 """Flags in the names of a Maildir's files."""
 
-_FLAGGED: Final = re.compile(r"[:;!_-]2,([A-Za-z]*)(?:\.gz)?\Z")
+_FLAGGED: Final = re.compile(r"[:;!_]2,([A-Za-z]*)(?:[.,]\S*)?\Z")
 """Where they stand. Drives of Windows, and what was copied there, have no colon."""
 
 

@@ -292,13 +292,13 @@ def amount_of(text: str, unit: str | None) -> str:
         hours, minutes, seconds = (int(part or 0) for part in parts.groups())
         return str(timedelta(hours=hours, minutes=minutes, seconds=seconds))
     is_number = text.replace(".", "", 1).isdecimal()
-    is_vague = is_number and float(text) % 1 and float(text) * _PARTS["min"] < 1
-    if unit is None or not is_number or (unit == "s" and is_vague):
+    if unit is None or not is_number or (unit == "s" and _VAGUE.fullmatch(text)):
         return text  # and nobody can tell 1.2 seconds from minutes
     return str(timedelta(seconds=round(float(text) / _PARTS[unit])))
 
 
 _PARTS: Final = {"ms": 1000, "s": 1, "min": 1 / 60}
+_VAGUE: Final = re.compile(r"[0-5]?\d\.\d\d?")
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
 """As ISO 8601 has it."""
 

@@ -43,8 +43,12 @@ _POSTMARK: Final = re.compile(
 )
 """As programs write it: the sender, which may be any words, and a date up to the end."""
 
-_YEAR: Final = re.compile(rb"(?<!\d)(?:19|20)\d\d(?!\d)")
-"""In a ``From`` line with an address, of a date in another form, as ``2024-03-01``."""
+_DAY: Final = re.compile(
+    rb"[^\s,]+@[^\s,]+ +(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[ ,][\w ,./-]*(?:19|20)\d\d"
+    rb"|(?:19|20)\d\d-\d\d-\d\d)\s*\Z",
+    re.IGNORECASE,
+)
+"""A ``From`` line with an address, and a day alone."""
 
 _FLAGS: Final = re.compile(rb"<key>flags</key>\s*<integer>(\d+)</integer>")
 
@@ -166,7 +170,7 @@ def _begins(line: bytes, following: bytes, *, after_blank: bool, is_first: bool)
     is_top = _TOP.match(following) is not None
     if not sender:
         return after_blank or is_top
-    if is_top and after_blank and b"@" in sender.split(b" ", 1)[0] and _YEAR.search(sender[-30:]):
+    if is_top and after_blank and _DAY.match(sender):
         return True
     return is_top and b" " not in sender and (after_blank or b"@" in sender)
 

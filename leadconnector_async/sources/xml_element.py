@@ -177,7 +177,8 @@ def _within(
         names = (attributes.get(key, "") for key in files.name)
         given = next((name for name in names if name not in _NOTHING), "attachment")
         try:
-            content = base64.b64decode("".join(data.split()), validate=True)
+            coded = data.rpartition(",")[2]  # behind what a browser writes in front of it
+            content = base64.b64decode("".join(coded.split()), validate=True)
         except (binascii.Error, ValueError):
             broken = WrongValueError("has a file that is no base64", "export it again")
             continue

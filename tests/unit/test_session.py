@@ -273,6 +273,23 @@ async def test_only_what_no_record_gets_on_without_stops_where_nobody_serves_it(
         assert (await exchange).status == 404
 
 
+async def test_nobody_is_at_a_path_only_until_something_was_done_there() -> None:
+    """A firewall may answer one record with a page: the location would stop at it in each run."""
+    answers = [Response(201, {}, b"{}"), Response(404, {}, b"<html>")]
+
+    class Guarded:
+        async def send(self, *_: object) -> Response:
+            return answers.pop(0)
+
+    session = ApiSession(cast("Transport", Guarded()), Moody(), policy=QUICK, limit=None)
+    quota, statuses = session.quota("L"), []
+    while answers:
+        slot = await session.acquire_slot("L", quota)
+        request = Request("POST", "/conversations/messages/inbound", "v")
+        statuses.append((await session.exchange("L", quota, slot, request)).status)
+    assert statuses == [201, 404]
+
+
 async def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
     """Not when the clock has merely moved on since the quota was asked."""
 

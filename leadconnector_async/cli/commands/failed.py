@@ -44,6 +44,8 @@ def command(outbox: str, output: str, dismiss: str | None, give_up: str | None) 
     retry nor the same import brings them back. Nor is it with --give-up, after which they are
     listed: correct their locationId there, or dismiss them.
     """
+    if give_up is not None and dismiss is not None:
+        raise click.UsageError("--give-up and --dismiss are two steps: give one of them")
     if give_up is not None:
         give_up_pending(outbox, give_up)
     elif dismiss is not None:
@@ -126,7 +128,7 @@ def give_up_pending(outbox: str, location: str) -> None:
     """
     given_up = asyncio.run(upkeep.give_up(outbox, location))
     if not given_up:
-        raise click.UsageError(f"nothing is to be sent in location {location!r}")
+        raise click.UsageError(f"nothing that can be given up is pending in location {location!r}")
     say(f'{counted(given_up, "record")} failed: "{upkeep.GIVEN_UP}". retry puts them back.')
 
 

@@ -141,10 +141,12 @@ def test_rows_without_anything_are_no_records() -> None:
     assert [parsed.line for parsed in records] == [3]
 
 
-def test_delimiters_at_the_end_of_a_row_hold_nothing() -> None:
-    """Spreadsheets write them for columns that were emptied; nor does the end of a file of DOS."""
-    records, _ = parse(HEADER + ROW_BEFORE.rstrip(b"\n") + b",, ,\n\x1a", ".csv")
+def test_the_end_of_a_file_of_dos_is_no_record() -> None:
+    """Nor is a row shifted to its empty last column: what follows a comma in its text was lost."""
+    records, _ = parse(HEADER + ROW_BEFORE + b"\x1a", ".csv")
     assert [(parsed.line, parsed.problems) for parsed in records] == [(2, ())]
+    records, _ = parse(HEADER + ROW_BEFORE.rstrip(b"\n") + b",\n", ".csv")
+    assert records[0].problems
 
 
 def test_a_refused_row_says_which_it_is() -> None:

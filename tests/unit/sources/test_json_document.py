@@ -293,6 +293,8 @@ def test_a_file_is_recognised_though_its_first_record_lacks_something(
         ),
         ('{"data": {"items": [%s]}, "meta": {"last_page": 7, "current_page": 7}}', None),
         ('{"page": 0, "num_pages": 1, "data": {"items": [%s]}}', None),
+        ('{"page": 1, "per_page": 50, "total_pages": 3, "data": {"items": [%s]}}', "total_pages"),
+        ('{"current_page": 3, "prev_page": 2, "total_pages": 3, "data": {"items": [%s]}}', None),
         ('{"page": 1, "pageCount": 2, "data": {"items": [%s]}}\n{"page": 2, "data": {}}', None),
         ('{"data": {"items": [%s]}, "about": "nextPage", "to": "x"}', None),
         ('{"data": {"items": [%s]}, "hasMore": true}\n{"data": {"items": []}}', None),

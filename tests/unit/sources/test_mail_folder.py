@@ -45,6 +45,7 @@ def test_a_maildir_has_mails_in_cur_and_new(tmp_path: Path) -> None:
     """Drafts and deleted ones are left out, what is being delivered and indices too."""
     names = ["cur/1:2,S", "cur/2:2,DS", "cur/3:2,ST", "new/4", ".Sent/cur/5:2,", "tmp/6", "cur/.x"]
     names += ["cur/7;2,ST", "cur/8.host_2,T", "cur/9!2,S"]  # where a name can have no colon
+    names += ["cur/a:2,ST.eml", "cur/b-2,T"]
     _write(tmp_path, *names)
     parsed, warnings = _read(tmp_path)
     found = {json.loads(one.raw)["file"]: one.left_out for one in parsed}
@@ -56,6 +57,8 @@ def test_a_maildir_has_mails_in_cur_and_new(tmp_path: Path) -> None:
         "cur/7;2,ST": "deleted mails",
         "cur/8.host_2,T": "deleted mails",
         "cur/9!2,S": None,
+        "cur/a:2,ST.eml": "deleted mails",
+        "cur/b-2,T": None,
         "new/4": None,
     }
     assert warnings == []

@@ -64,6 +64,7 @@ def test_of_two_forms_of_one_kind_the_last_counts() -> None:
         ("base64", "aGVsbG8=\nd29ybGQ=", "helloworld", 1),
         ("base64", "aGVsbG8=d29ybGQ=", "helloworld", 1),
         ("base64", "aGVsbG8=\n\n-- \nA list's footer\n", "hello\n--\nA list's footer", 1),
+        ("base64", "aGVsbG8=\nBest\nThanks", "hello\nBest\nThanks", 1),
         ("base64", "aGVsbG8gd29ybGQgaGVsbG8gd29yb", "hello world hello wor", 1),
         ("base64", "aGVsbG8", "hello", 1),
     ],

@@ -187,6 +187,12 @@ def test_a_date_without_a_time_begins_a_mail_after_an_empty_line(date: bytes) ->
     assert len(_split((b"From k@a.example " + date + b"\n" + HEAD + b"\n") * 3)) == 3
 
 
+@pytest.mark.parametrize("date", [b"on 1 March 2024:", b", Friday, 1 March 2024"])
+def test_a_text_that_quotes_a_mail_begins_none(date: bytes) -> None:
+    """Of one sound mail three pieces were made."""
+    assert len(_split(MARK + HEAD + b"\nHi\n\nFrom k@a.example " + date + b"\n" + HEAD)) == 1
+
+
 def test_a_quoted_from_line_is_no_header() -> None:
     """As some write it above a single mail: its headers were taken for text."""
     assert whole([b">From k@a.example Fri Mar  1 10:00:00 2024\n" + HEAD]).content == HEAD

@@ -137,6 +137,8 @@ def test_what_a_backup_holds_that_is_no_file(tmp_path: Path) -> None:
     for data in (b"abc", b"!!!!", b"YWJj!", b"YWI=YWJj"):
         (bad,), _ = _read(mms % data, tmp_path / "sms.xml", spool)
         assert str(bad.problems[0]).startswith("attachments has a file that is no base64")
+    (good,), _ = _read(mms % b"data:image/png;base64,YWJj", tmp_path / "sms.xml", spool)
+    assert not good.problems
     (lines,), _ = _read(mms % b"YWJj&#10;YWJj", tmp_path / "sms.xml", spool)
     assert lines.problems == ()
     (good,), _ = _read(mms % b"YWJj", tmp_path / "sms.xml")

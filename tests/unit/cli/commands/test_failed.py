@@ -138,6 +138,7 @@ def test_what_was_staged_for_a_wrong_location_is_given_up(
         assert leadconnector("outbox", "check", "--outbox", outbox).exit_code == 0
         leadconnector("failed", "--outbox", outbox, "-o", listed)
         leadconnector("retry", "--outbox", outbox)
+    assert leadconnector(*given_up, "--dismiss", "given up").exit_code == 2
     leadconnector(*given_up)
     leadconnector("failed", "--outbox", outbox, "--dismiss", "given up")
     listed.write_text(listed.read_text().replace("Wrong00001", sandbox.location_id))
