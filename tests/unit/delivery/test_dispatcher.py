@@ -76,6 +76,11 @@ class Watched(Dispatcher):
         if self._ended >= 5:
             self.some_of_here.set()
 
+    async def begin(self) -> asyncio.Task[None]:
+        """Open both locations, and work."""
+        await self.open_all(("here", "there"))
+        return asyncio.create_task(self.work())
+
 
 def sent_of(state: SandboxState, location: str) -> int:
     """How many of a location's records are stored."""
@@ -98,9 +103,7 @@ async def test_a_location_that_is_let_go_of_goes_on_elsewhere() -> None:
         LeadConnector(sandbox.token, base_url=sandbox.url) as other,
     ):
         one = Watched(api.session, outbox)
-        for place in ("here", "there"):
-            await one.open(place)
-        work = asyncio.create_task(one.work())
+        work = await one.begin()
         await one.some_of_here.wait()
         await one.release("here")
         sent = sent_of(sandbox.state, "here")
@@ -136,9 +139,7 @@ async def test_nothing_leaves_under_a_lease_that_has_ended() -> None:
         LeadConnector(sandbox.token, base_url=sandbox.url) as api,
     ):
         one = Watched(api.session, outbox)
-        for place in ("here", "there"):
-            await one.open(place)
-        work = asyncio.create_task(one.work())
+        work = await one.begin()
         await one.some_of_here.wait()
         outbox.ended = True
         before = sent_of(sandbox.state, "here")
@@ -199,9 +200,7 @@ async def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_no
     await staged(outbox)
     session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=None)
     one = Watched(session, outbox)
-    for place in ("here", "there"):
-        await one.open(place)
-    work = asyncio.create_task(one.work())
+    work = await one.begin()
     await transport.stored.wait()
     await one.release("here", within=0.0)
     assert (await outbox.acquire("here")).unknown
