@@ -49,18 +49,7 @@ async def recognise(
     The first batch of a pass tells whether a location has any: nearly none has, and then nothing is
     looked up.
     """
-    places = {draft.location for draft in drafts} - {_NOWHERE}
-    if not await _has_refused(store, _NOWHERE, source_pass):
-        perhaps = [name for name in places if source_pass.refused_lines.get(name, True)]
-        places = {name for name in perhaps if await _has_refused(store, name, source_pass)}
-    # A source's own form may lack what tells a record that is left out from one that is not.
-    unsound = {draft.key for draft in drafts if draft.payload is None}
-    wanted = [
-        (at, await store.location(draft.location), key)
-        for at, draft in enumerate(drafts)
-        if draft.location in places and draft.raw is not None
-        if (key := _refused_key(draft)) == draft.key or key not in unsound
-    ]
+    wanted = await _perhaps_refused(store, drafts, source_pass)
     if not wanted:
         return drafts
     keys = [(location, key) for _, location, key in wanted]
@@ -86,6 +75,26 @@ async def recognise(
             await _leave(store, nowhere, key, drafts[at])
         met.add(place)
     return drafts
+
+
+async def _perhaps_refused(
+    store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass
+) -> list[tuple[int, int, bytes]]:
+    """Which drafts may be lines that were refused: their places, locations, and keys as such."""
+    places = {draft.location for draft in drafts} - {_NOWHERE}
+    if not await _has_refused(store, _NOWHERE, source_pass):
+        perhaps = [name for name in places if source_pass.refused_lines.get(name, True)]
+        places = {name for name in perhaps if await _has_refused(store, name, source_pass)}
+    if not places:
+        return []
+    # A source's own form may lack what tells a record that is left out from one that is not.
+    unsound = {draft.key for draft in drafts if draft.payload is None}
+    return [
+        (at, await store.location(draft.location), key)
+        for at, draft in enumerate(drafts)
+        if draft.location in places and draft.raw is not None
+        if (key := _refused_key(draft)) == draft.key or key not in unsound
+    ]
 
 
 async def _has_refused(store: RecordStore, location: str, source_pass: SourcePass) -> bool:
