@@ -315,7 +315,7 @@ class Dispatcher:
             now = self._loop.time()
             if state.ready and state.queued_at == inf:
                 self._scheduler.add_again(state, now)
-            if state.more:
+            if state.prefetch:
                 self._batcher.wants_claims(state)
 
     def _is_over(self) -> bool:

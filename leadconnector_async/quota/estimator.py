@@ -162,7 +162,7 @@ class Capacity:
     _: KW_ONLY
     wary: InitVar[bool] = False
     promises: InitVar[bool] = True
-    _others: OtherConsumers = field(init=False)
+    others: OtherConsumers = field(init=False)
     _number: int = field(init=False)
     _spare: int = field(init=False)
     _remaining: int = 0
@@ -172,7 +172,7 @@ class Capacity:
     _trusted_from: float = NEVER
 
     def __post_init__(self, wary: bool, promises: bool) -> None:
-        self._others = OtherConsumers(self.limit, self.window.taken, wary=wary)
+        self.others = OtherConsumers(self.limit, self.window.taken, wary=wary)
         self._number = self.window.taken
         self._spare = self.limit.spare
         if not promises:
@@ -180,14 +180,10 @@ class Capacity:
 
     def share(self, now: float) -> float:
         """How many slots are left to others."""
-        others = self._others
+        others = self.others
         if now >= others.period_ends:
             others.advance(now, self.window.taken)
         return others.share(now)
-
-    def mark(self, now: float) -> float:
-        """What a slot that is taken now has to remember."""
-        return self._others.mark(now)
 
     def left(self, now: float, share: float) -> float:
         """How many requests may start now, with ``share`` slots left to others."""
@@ -199,7 +195,7 @@ class Capacity:
         if now >= self._observed_at + self.limit.interval:
             return free
         spare = 0
-        if self._others.may_hide:
+        if self.others.may_hide:
             spare = self._spare
             more = used + window.in_flight - self._used
             free = min(free, self._remaining - more - spare)
@@ -208,15 +204,24 @@ class Capacity:
         promised = self._remaining - (window.taken - self._settled - 1)
         return max(free, promised - spare)
 
+    def sure(self, now: float) -> float:
+        """How many may start at least, with none left to others, while no figure comes."""
+        window, others = self.window, self.others
+        free = self.limit.requests - window.used
+        if others.may_hide and now < self._observed_at + self.limit.interval:
+            more = window.used + window.in_flight - self._used  # each that starts adds two
+            free = min(free, (self._remaining - more - self._spare) // 2)
+        return free
+
     def may_grow(self, share: float) -> bool:
         """Whether time alone may make room, without the release of a slot."""
-        return share > 0 or self._others.may_hide
+        return share > 0 or self.others.may_hide
 
     def observe(self, slot: Slot, remaining: int, now: float) -> None:
         """Take a figure in. Those of requests older than the newest one heard say nothing new."""
         if slot.number <= self._number:
             return
-        self._others.learn(slot, remaining, now, self.window.taken)
+        self.others.learn(slot, remaining, now, self.window.taken)
         self._number = slot.number
         self._used = slot.used
         self._settled = slot.settled
@@ -229,11 +234,11 @@ class Capacity:
 
     def refused(self, now: float) -> None:
         """A 429: others are there, or the figures are wrong. No promise is trusted again."""
-        self._others.refused(now, self.window.used)
+        self.others.refused(now, self.window.used)
         self._trusted_from = inf
 
     def _left_beside_others(self, now: float) -> float:
         if now > self._observed_at + self.limit.interval * FRESH:
             return 1 - self.window.in_flight
         left = self._remaining - (self.window.taken - self._number)
-        return left - self._spare if self._others.forgets_early else left
+        return left - self._spare if self.others.forgets_early else left

@@ -73,6 +73,9 @@ class Quota:
     _waiting: dict[Hashable, Callable[[], None]] | None = None
     _deaf_until: float = NEVER
     _firm_until: float = NEVER
+    _sure: float = 0
+    _sure_until: float = NEVER
+    """How many more may start by the clock alone, and before when: see `_be_sure`."""
     paused_until: float = NEVER
     """When the pause after a 429 ends."""
     throttled_since: float = inf
@@ -109,6 +112,17 @@ class Quota:
         was_ready, self._ready = self._ready, False
         if now < self._wanted_at:  # noqa: PLR1730 - half of the time
             self._wanted_at = now
+        if self._sure < 1 or now >= self._sure_until:
+            at = self._looked_at(now)
+            if at > now:
+                return at
+        if not was_ready:  # else it was asked again before it was taken
+            self._waited = now - self._wanted_at
+        self._ready, self._wanted_at = True, inf
+        return now
+
+    def _looked_at(self, now: float) -> float:
+        self._sure = 0
         if now < self.paused_until:
             return self.paused_until
         if self.day.is_spent(now):
@@ -127,11 +141,20 @@ class Quota:
             return release
         self._weight = self.limit.requests / (self.limit.requests - share)
         at = self._pacer.ready_at(now, self._weight)
-        if at <= now:
-            if not was_ready:  # else it was asked again before it was taken
-                self._waited = now - self._wanted_at
-            self._ready, self._wanted_at = True, inf
+        if at <= now and not share and self._answered:
+            self._be_sure(now)
         return at
+
+    def _be_sure(self, now: float) -> None:
+        """Look no more for as long as nothing but slots that are taken can change the answer.
+
+        That is until one is released, the day or the interval of the estimate ends, or figures
+        come.
+        """
+        left = min(self._capacity.sure(now), self._pacer.drawn)
+        self._sure = left if self.day.limit is None else min(left, self.day.limit - self.day.used)
+        ends = self._capacity.others.period_ends  # within an interval
+        self._sure_until = min(self._window.next_release(), ends, self.day.ends)
 
     def take(self, now: float) -> Slot:
         """Take the slot that `ready_at` has just found.
@@ -142,10 +165,11 @@ class Quota:
         if not self._ready:
             raise RuntimeError(f"{self!r} has no slot to take now: ask ready_at() before each")
         self._ready = False
+        self._sure -= 1
         if self._answered:  # the first goes alone, at any pace
             self._pacer.draw(self._weight)
         self.day.count(now)
-        return self._window.take(now, self._capacity.mark(now), self._waited)
+        return self._window.take(now, self._capacity.others.mark(now), self._waited)
 
     def listens(self, now: float) -> bool:
         """Whether figures that come now are heard."""
@@ -162,6 +186,7 @@ class Quota:
         self._answered = True
         if now < self._deaf_until:
             return
+        self._sure = 0
         later = self._window.taken - slot.number
         self._announced_day = seen.daily_limit or self._announced_day
         if self.share < 1:
@@ -196,6 +221,7 @@ class Quota:
     def pause(self, until: float) -> None:
         """Start nothing before ``until``."""
         if isfinite(until):
+            self._sure = 0
             self.paused_until = max(self.paused_until, until)
 
     def throttled(self, now: float, retry_after: float | None = None) -> float:
@@ -203,6 +229,7 @@ class Quota:
 
         Others are taken to be there, and given room. ``retry_after``: seconds, None where unsaid.
         """
+        self._sure = 0
         if self.day.is_spent(now):
             self.throttled_since = inf
             return self.day.ends

@@ -175,34 +175,35 @@ class Pacer:
     bounded elsewhere.
     """
 
-    __slots__ = ("_burst", "_drawn", "_gap", "_limiter", "_lot")
+    __slots__ = ("_burst", "_gap", "_limiter", "_lot", "drawn")
 
     def __init__(self, limit: RateLimit) -> None:
         self._burst = max(2.0, limit.requests * _BURST)
         self._gap = limit.interval / limit.requests / _LEAD
         self._limiter: AsyncLimiter | None = None  # until it is drawn from, it is full
         self._lot = limit.requests // _LOTS
-        self._drawn = float(self._lot)
+        self.drawn: float = float(self._lot)
+        """What may pass without a further look."""
 
     def ready_at(self, now: float, weight: float) -> float:
         """When a request may pass, to within the burst.
 
         ``weight`` is 1 for the full rate, 2 for half of it.
         """
-        if weight <= self._drawn or self._limiter is None:
+        if weight <= self.drawn or self._limiter is None:
             return now
         passes = self._limiter.has_capacity(self._amount(weight))
         return now if passes else now + self._gap
 
     def draw(self, weight: float) -> None:
         """Pass, where `ready_at` has just said now."""
-        if weight > self._drawn:
+        if weight > self.drawn:
             amount = self._amount(weight)
             if self._limiter is None:
                 self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
             next(self._limiter.acquire(amount).__await__(), None)  # there is room: one step
-            self._drawn += amount
-        self._drawn = max(0.0, self._drawn - weight)
+            self.drawn += amount
+        self.drawn = max(0.0, self.drawn - weight)
 
     def _amount(self, weight: float) -> float:
         return min(max(weight, self._lot), self._burst)

@@ -191,7 +191,7 @@ def _framing(head: bytes) -> tuple[int, int | None, bool, bool]:
     Raises:
         ValueError: it is no HTTP/1, or does not clearly say where the answer ends.
     """
-    text = head.replace(b"\r\n", b"")
+    text = head.replace(b"\r\n", b"  ")  # as long, which takes two thirds of the time
     if text.partition(b"\r")[1] or text.partition(b"\n")[1]:  # at half of what `find` costs
         raise ValueError("half an end of a line")
     return _framing_by(head.partition(b"\r\n")[0], *_DECIDES.findall(head))

@@ -20,7 +20,9 @@ class SimulatedLocation:
     def send(self, number: int = 1) -> list[Slot]:
         """Take slots, having looked at the room."""
         self.capacity.share(self.now)
-        return [self.window.take(self.now, self.capacity.mark(self.now)) for _ in range(number)]
+        return [
+            self.window.take(self.now, self.capacity.others.mark(self.now)) for _ in range(number)
+        ]
 
     def answer(self, slots: list[Slot], remaining: int) -> None:
         """Answer requests; the last answer says what remains."""
@@ -139,6 +141,6 @@ def test_after_a_restart_a_margin_of_what_remains_is_kept() -> None:
 def test_marks_begin_with_the_first_figure() -> None:
     """Before that nothing is known."""
     site = SimulatedLocation()
-    assert site.capacity.mark(0.0) == -inf
+    assert site.capacity.others.mark(0.0) == -inf
     site.answer(site.send(2), 8)
-    assert site.capacity.mark(0.1) == 8 + 1
+    assert site.capacity.others.mark(0.1) == 8 + 1

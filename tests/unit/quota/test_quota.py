@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 from math import inf, nan
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
+from virtual_time import HeldClock
 
 from leadconnector_async.api.responses import MAX_FIGURE, SILENT
 from leadconnector_async.models import RateLimitHeaders
@@ -438,3 +440,59 @@ async def test_figures_of_a_large_limit_are_heard_less_often_while_much_remains(
         )
         assert not quota.listens(time() + 0.9 * 10.0 / times)
         assert quota.listens(time() + 1.1 * 10.0 / times)
+
+
+class Looking(Quota):
+    """A quota that looks each time."""
+
+    def _be_sure(self, now: float) -> None: ...
+
+
+@pytest.mark.parametrize("limit", [20, 900, 1_500])
+@pytest.mark.parametrize("daily", [None, 3_000])
+def test_whether_a_request_may_start_is_the_same_where_nothing_is_looked_at(
+    limit: int, daily: int | None
+) -> None:
+    """Whatever is taken, answered, given up, heard and paused meanwhile, and however time goes."""
+    assumed, random = RateLimit(limit, 1.0, daily), Random(limit + 1)
+    figures = replace(FULL, max=limit, interval_ms=None)
+
+    async def compare(loop: HeldClock) -> None:
+        both = [of(assumed, now=0.0, wall_ms=WALL) for of in (Quota, Looking)]
+        out: list[list[Slot]] = []
+        for _ in range(12_000):
+            steps = [0.0, 0.0, 0.0, 0.0005, 0.004]
+            loop.now += random.choice(steps if random.random() < 0.999 else [0.3, 1.5, 90_000.0])
+            now, told = loop.now, random.random()
+            ready = {quota.ready_at(now) for quota in both}
+            assert len(ready) == 1
+            if ready.pop() <= now and told < 0.9:
+                out.append([quota.take(now) for quota in both])
+                assert out[-1][0] == out[-1][1]
+            if out and random.random() < 0.7:
+                slots = out.pop(random.randrange(len(out)))
+                left = limit - slots[0].used if told < 0.095 else random.randint(0, limit)
+                seen = replace(figures, remaining=max(0, left))
+                for quota, slot in zip(both, slots, strict=True):
+                    if told < 0.02:
+                        quota.unused(slot)
+                    else:
+                        quota.give_back(slot, now, seen if told < 0.1 else SILENT)
+                    if told > 0.9995:
+                        quota.throttled(now, 0.1)
+
+    with asyncio.Runner(loop_factory=HeldClock) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, HeldClock)
+        runner.run(compare(loop))
+
+
+@pytest.mark.virtual_time
+async def test_a_stricter_limit_holds_from_the_answer_that_announces_it() -> None:
+    """Also amid requests that were sure of their slots."""
+    quota = make(RateLimit(500_000, 10.0))
+    await consistent(quota, 20, most=500_000)
+    assert quota.ready_at(time()) == time()
+    slot = quota.take(time())
+    quota.give_back(slot, time() + 1, RateLimitHeaders(max=10, remaining=0, interval_ms=10_000))
+    assert quota.ready_at(time() + 1) > time() + 1
