@@ -188,7 +188,8 @@ def is_from_gateway(response: Response) -> bool:
 
 def is_foreign(response: Response) -> bool:
     """Whether it is what the API never answers: a page, a text, packed bytes; but not nothing."""
-    return response.body.lstrip()[:1] not in (b"{", b"[", b"")
+    body = response.body
+    return body[:1] != b"{" and body.lstrip()[:1] not in (b"{", b"[", b"")
 
 
 def is_unthrottled(response: Response) -> bool:

@@ -62,9 +62,9 @@ _NONE: Final[frozenset[bytes]] = frozenset()
 
 
 @lru_cache(maxsize=1024)
-def _with(some: frozenset[bytes], one: bytes) -> frozenset[bytes]:
-    """One more: the same set for all locations."""
-    return some | {one}
+def _with(some: frozenset[bytes], one: bytes) -> tuple[frozenset[bytes], bytes]:
+    """One more, and how a message names it: the same set for all locations."""
+    return some | {one}, _PROVIDER + one + b'"'
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -92,6 +92,7 @@ class LocationState:
     """Why contacts, by number and address, could not be had in this run."""
     working: frozenset[bytes] = _NONE
     """Conversation providers of which a record was stored in this run."""
+    _last_working: bytes = b"\0"
     failing: dict[bytes, set[int]] | None = None
     """Records that were answered 500 again and again, by their provider."""
     _rate: float = math.nan
@@ -174,10 +175,11 @@ class LocationState:
         self.claimed -= 1
 
     def works(self, claim: Claim) -> None:
-        """Note that the record's provider stores what it is given."""
-        provider = provider_of(claim.payload)
-        if provider is not None and provider not in self.working:
-            self.working = _with(self.working, provider)
+        """Note that the record's provider stores what it is given: nearly always a known one."""
+        if claim.payload.find(self._last_working) < 0:
+            provider = provider_of(claim.payload)
+            if provider is not None:
+                self.working, self._last_working = _with(self.working, provider)
 
     def fails(self, claim: Claim) -> str | None:
         """The record's provider, where a few records were answered 500 and none was stored."""

@@ -149,7 +149,8 @@ class Window:
         self._returned += count
         held = self._held
         if held and at < self._opened + self.interval / GRAINS:
-            held[-2] = max(held[-2], at)
+            if at > held[-2]:  # noqa: PLR1730 - half of the time
+                held[-2] = at
             held[-1] = self._returned
         else:
             self._opened = at
@@ -202,8 +203,9 @@ class Pacer:
             if self._limiter is None:
                 self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
             next(self._limiter.acquire(amount).__await__(), None)  # there is room: one step
+            weight = min(weight, self.drawn + amount)
             self.drawn += amount
-        self.drawn = max(0.0, self.drawn - weight)
+        self.drawn -= weight
 
     def _amount(self, weight: float) -> float:
         return min(max(weight, self._lot), self._burst)
