@@ -55,7 +55,7 @@ class Head:
 
     def __init__(self, mail: Message) -> None:
         self._values: dict[str, list[str]] = {}
-        self._people: dict[str, list[MailPerson]] = {}
+        self._people: dict[str, dict[str, MailPerson]] = {}
         for name, value in mail.raw_items():
             unfolded = str(value).replace("\r", "").replace("\n", "")
             self._values.setdefault(name.lower(), []).append(unfolded)
@@ -66,15 +66,18 @@ class Head:
         return values[0].strip() if values else ""
 
     def people(self, name: str) -> list[MailPerson]:
-        """Everybody whom the headers of that name give an address of."""
+        """Everybody whom the headers of that name give an address of, once.
+
+        An address in the place of a name, without quotes, is read as a person before its own.
+        """
         if name not in self._people:
             values = [_raw_text(value) for value in self._values.get(name, ())]
-            self._people[name] = [
-                MailPerson(_name(person), address.strip())
-                for person, address in (getaddresses(values, **_LOOSE) if values else ())
-                if "@" in address.strip("@")
-            ]
-        return self._people[name]
+            people = self._people[name] = {}
+            for person, address in getaddresses(values, **_LOOSE) if values else ():
+                if "@" in address.strip("@"):  # Outlook puts bare ones in quotes
+                    one = MailPerson(_name(person), address.strip(" '"))
+                    people.setdefault(one.folded, one)
+        return list(self._people[name].values())
 
     @property
     def id(self) -> str | None:

@@ -56,6 +56,8 @@ def test_a_header_that_is_not_there_is_empty() -> None:
         ("Team: k@a.b, c@d.e;", [("", "k@a.b"), ("", "c@d.e")]),
         ("undisclosed-recipients:;", []),
         ("Lee, Kim <k@a.b>", [("Kim", "k@a.b")]),
+        ("k@a.b <k@a.b>, c@d.e <C@d.e>", [("", "k@a.b"), ("", "c@d.e")]),
+        ("'k@a.b'", [("", "k@a.b")]),
         ("nobody", []),
         ("@", []),
     ],
