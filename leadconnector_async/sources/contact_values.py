@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -199,7 +200,11 @@ def settle_person(
     An address in a column of neither side, beside the numbers of both, is taken away, and a name
     with it: nobody knows whose it is. Tells whether it was.
     """
+    number, address = (rules.get(f"contact.{one}", FieldRule()) for one in ("phone", "email"))
     phone, name = values.get("contact.phone"), values.get("contact.name")
+    if number.code and isinstance(phone, str) and _any_of(row, number.column):
+        codes = (word_of(row, column) for column in number.code)
+        phone = values["contact.phone"] = _with_code(phone, next(filter(None, codes), ""))
     is_beside = isinstance(phone, str) and phone.endswith((">", ")"))
     if is_beside and (both := _NAME_AND_NUMBER.fullmatch(str(phone))):
         phone = values["contact.phone"] = both[2]
@@ -214,7 +219,6 @@ def settle_person(
     if isinstance(name, str) and not any(map(str.isalpha, name)):
         del values["contact.name"]
         values["contact.phone"] = contacts.meant(phone, name)
-    number, address = (rules.get(f"contact.{one}", FieldRule()) for one in ("phone", "email"))
     is_of_a_side = _any_of(row, number.inbound) and _any_of(row, number.outbound)
     if "contact.email" not in values or not is_of_a_side or _any_of(row, number.column):
         return False
@@ -224,6 +228,18 @@ def settle_person(
         if "contact.name" in values and _any_of(row, rules["contact.name"].column):
             del values["contact.name"]
     return is_of_neither
+
+
+def _with_code(phone: str, code: str) -> str:
+    """Put the country's code before a number where that makes one of its numbers."""
+    bare = digits(code.partition(".")[0]).lstrip("0")  # 44.0 is how a table of floats has it
+    if not bare or "+" in phone or LETTER.search(phone + code):
+        return phone
+    for text in (f"+{bare}{phone}", f"+{phone}"):
+        with suppress(WrongValueError):
+            if text.startswith(f"+{bare}") and read_number(text, None):
+                return text
+    return phone
 
 
 def _any_of(row: Row, columns: ColumnNames) -> bool:

@@ -82,7 +82,7 @@ class Spelling:
         return replace(
             rule,
             **{at: self._columns(getattr(rule, at)) for at in ("column", "inbound", "outbound")},
-            **{at: self._all(getattr(rule, at)) for at in ("instead", "maybe", "before")},
+            **{at: self._all(getattr(rule, at)) for at in ("instead", "maybe", "before", "code")},
             **{at: self._named(getattr(rule, at)) for at in ("flags", "present", "without_text")},
             join=joined if all(joined) else [],
             cases=cases,

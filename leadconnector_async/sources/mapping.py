@@ -59,6 +59,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     several: bool = False
     folder: str | None = None
     before: list[str] = field(default_factory=list)
+    code: list[str] = field(default_factory=list)
     empty: list[str] | None = None
     cases: list[Case] = field(default_factory=list)
     kinds: dict[str, list[str]] = field(default_factory=dict)
@@ -250,7 +251,7 @@ def as_list(names: ColumnNames) -> list[str]:
 def columns_of(rule: FieldRule) -> list[str]:
     """Every column that a rule reads, once."""
     own = (*rule.join, rule.before, rule.column, rule.inbound, rule.outbound, rule.instead)
-    groups = (*own, [*rule.flags], rule.maybe)
+    groups = (*own, [*rule.flags], rule.maybe, rule.code)
     return list(dict.fromkeys(name for names in groups for name in as_list(names)))
 
 
