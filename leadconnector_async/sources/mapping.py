@@ -225,8 +225,10 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         """Give what of it is for a file whose columns or keys have these names."""
         if self.chat is None or not self.chat.optional:
             return self
-        sessions = {*map(folded, self.chat.session)}
-        return replace(self, chat=None) if sessions.isdisjoint(map(folded, names)) else self
+        there, chat = {*map(folded, names)}, self.chat
+        told = chat.session, (*chat.author, *chat.title)  # without either nobody is named
+        is_one = all(not there.isdisjoint(map(folded, columns)) for columns in told)
+        return self if is_one else replace(self, chat=None)
 
     def fits(self, names: Iterable[str]) -> bool:
         """Tell a file that is known by columns or keys of these names."""

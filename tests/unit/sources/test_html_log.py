@@ -424,3 +424,9 @@ def test_a_page_that_was_cut_short_is_told(tmp_path: Path) -> None:
         assert [one.row.message for one in read if one.row][:1] == ["whole"]
         assert "ends in the middle of its page" in str(last.problems[0])
         assert all(one.row for one in read)
+
+
+def test_a_page_of_messenger_is_refused_with_what_to_export(tmp_path: Path) -> None:
+    """HTML is what Meta and Telegram give by default."""
+    with pytest.raises(SourceError, match="of Messenger, Instagram or Telegram export JSON"):
+        _read(tmp_path / "message_1.html", "<html><head><title>Kim</title></head></html>")

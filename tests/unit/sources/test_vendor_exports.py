@@ -237,6 +237,16 @@ def test_what_was_sent_is_with_whoever_else_writes_in_its_session() -> None:
     assert [one.wrong for one in parsed[5].problems] == ["cannot be told: nobody else wrote"]
 
 
+def test_a_session_alone_makes_no_chat_of_a_table() -> None:
+    """Where no column names who wrote, what is missing is told, and no name of nobody asked for."""
+    parsed, warnings = _read(
+        "chat_id,date,author_type,author_email,text",
+        "A1,2024-01-31 10:00,customer,kim@a.example,hi",
+    )
+    assert not parsed[0].problems
+    assert "no column tells sent from received: give --map direction=COLUMN" in " ".join(warnings)
+
+
 def test_a_table_that_names_the_other_side_needs_no_session() -> None:
     """And is read once: what failed keeps its own columns where it has no session."""
     parsed, _ = _read(
