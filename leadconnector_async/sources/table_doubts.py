@@ -42,6 +42,10 @@ _IS_MARKUP: Final = (
     "text is HTML, and is sent as it stands: of mails give --map html=COLUMN and --map message="
 )
 
+_LINES: Final = r"text in which \n stands for the end of a line: --repair-text reads such"
+
+_LINES_READ: Final = r"text in which \n stood for the end of a line, and was read"
+
 _FEWEST_NAMES: Final = 3
 
 _OTHER_TABLE: Final = Problem(
@@ -88,6 +92,11 @@ class Doubts:
             return parsed._replace(row=None, problems=(_LOST_TEXT,), identity=identity)
         told = [_MAY_BE_CUT] if message is not None and len(message) == _MOST else []
         told += [_IS_MARKUP] if message is not None and _MARKUP.match(message) else []
+        if parsed.row and type(message) is str and r"\n" in message:
+            repairs = self._options.repair_text
+            told += [_LINES_READ if repairs else _LINES]
+            if repairs:
+                parsed.row.message = message.replace(r"\r\n", "\n").replace(r"\n", "\n")
         return parsed._replace(notices=(*parsed.notices, *told)) if told else parsed
 
     def _is_header(self, cells: Sequence[str]) -> bool:

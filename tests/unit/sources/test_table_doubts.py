@@ -40,6 +40,20 @@ def test_a_text_that_may_be_cut_or_is_markup_is_told() -> None:
     assert [len(row.notices) for row in parsed] == [1, 0, 1, 0]
 
 
+@pytest.mark.parametrize("repair", [True, False])
+def test_ends_of_lines_that_are_written_out_are_told(
+    repair: bool,  # noqa: FBT001 - an option
+) -> None:
+    """As databases and their tools write them; and read where texts are to be repaired."""
+    options = SourceOptions(mapping_file="generic", region="US", repair_text=repair)
+    parsed, _ = parse(_table(GOOD + r"Hi\r\nthere\nyou", f"{GOOD}hi"), ".csv", options)
+    assert [one.row and one.row.message for one in parsed] == [
+        "Hi\nthere\nyou" if repair else r"Hi\r\nthere\nyou",
+        "hi",
+    ]
+    assert [len(one.notices) for one in parsed] == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("days", "months", "told"), [(12, 12, True), (13, 12, False), (5, 12, False), (12, 2, False)]
 )
