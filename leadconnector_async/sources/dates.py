@@ -58,6 +58,13 @@ EARLY: Final = "date is before 1990"
 
 LATE: Final = "date is in the future"
 
+_OF_WINTER: Final = re.compile(r"\b[ECMP]ST\b")
+
+WINTER: Final = (
+    "date says EST or its like on a day on which --timezone has EDT: it is taken as it says, an "
+    "hour later than without that name, which some programs write all year"
+)
+
 TIMELESS: Final = "date has no time of day: midnight is taken"
 
 
@@ -172,7 +179,15 @@ class Dates:
         try:
             date = _parse(text)
         except ValueError:
-            return None if text.casefold() in _NOTHING else self.utc(self._as_written(text), zone)
+            if text.casefold() in _NOTHING:
+                return None
+            date = self._as_written(text)
+            if self._zone is not None and date.tzinfo is not None and _OF_WINTER.search(text):
+                there = date.astimezone(self._zone)
+                ahead = there.dst() or timedelta()
+                is_early = date.replace(tzinfo=None) == there.replace(tzinfo=None) - ahead
+                self.notices += [WINTER] if ahead and is_early else []
+            return self.utc(date, zone)
         if len(text) <= len("2024-01-31"):
             self.notices.append(TIMELESS)
         return self.utc(date, zone)

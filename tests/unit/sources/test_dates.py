@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.dates import EARLY, FOLD, GAP, LATE, TIMELESS, Dates
+from leadconnector_async.sources.dates import EARLY, FOLD, GAP, LATE, TIMELESS, WINTER, Dates
 from leadconnector_async.sources.fields import WrongValueError
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -67,12 +67,17 @@ def test_a_date_alone_is_its_midnight() -> None:
         ("America/New_York", "2024-11-03T02:00:00", "2024-11-03T07:00", None),
         ("America/Havana", "2024-03-10T00:30:00", "2024-03-10T05:30", GAP),
         ("Australia/Lord_Howe", "2024-04-07T01:45:00", "2024-04-06T14:45", FOLD),
+        ("America/New_York", "2024-07-29 3:06 PM EST", "2024-07-29T20:06", WINTER),
+        ("America/New_York", "2024-01-29 3:06 PM EST", "2024-01-29T20:06", None),
+        ("America/New_York", "2024-07-29 3:06 PM CST", "2024-07-29T21:06", None),
+        ("America/New_York", "2024-07-29 3:06 PM EDT", "2024-07-29T19:06", None),
+        ("America/Phoenix", "2024-07-29 3:06 PM MST", "2024-07-29T22:06", None),
     ],
 )
 def test_local_times_that_occur_twice_or_never_are_told(
     zone: str, text: str, utc: str, notice: str | None
 ) -> None:
-    """The first of two; a skipped one as if the clocks had not gone forward."""
+    """The first of two; a skipped one as if the clocks had not gone forward; EST in summer."""
     dates = Dates(ZoneInfo(zone))
     assert dates.read(text) == datetime.fromisoformat(utc + "+00:00")
     assert dates.notices == ([] if notice is None else [notice])
