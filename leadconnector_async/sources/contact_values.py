@@ -88,8 +88,9 @@ class Contacts:
         return {self.same(number) for number in self._mine}
 
     def is_own(self, text: str) -> bool:
-        """Tell a number, an address or a name of the owner."""
-        same = self.same(text)
+        """Tell a number, an address or a name of the owner, also with a name before it."""
+        named = _NAMED.fullmatch(text) if text.endswith(">") else None
+        same = self.same(named[1] if named else text)
         return same in self.own or f"@{same.rpartition('@')[2]}" in self.own
 
     def meant(self, phone: object, name: str) -> object:

@@ -70,6 +70,8 @@ class RowMapper:
         self._is_several = self._is_nobodys = self._is_stateless = False
         whom = kind.fields.get("contact.phone", FieldRule())
         self._ends = as_list(whom.inbound), as_list(whom.outbound)
+        mail = kind.fields.get("contact.email", FieldRule())
+        self._mail_ends = as_list(mail.inbound), as_list(mail.outbound)
         self._plans = [
             (plan, self._value if plan.is_composed else self._simple)
             for plan in plans.values()
@@ -190,7 +192,10 @@ class RowMapper:
     def _told_direction(self, plan: FieldPlan, row: Row) -> object:
         """Tell the direction by its column, or where one side alone is a number of the owner's."""
         direction = self._value(plan, row, None)
-        sides = [self._cell(columns, row) for columns in self._ends if self._contacts.own]
+        ends = self._ends
+        if direction is None:  # that of mails goes before what their addresses tell
+            ends = self._ends[0] + self._mail_ends[0], self._ends[1] + self._mail_ends[1]
+        sides = [self._cell(columns, row) for columns in ends if self._contacts.own]
         own = [isinstance(text, str) and self._contacts.is_own(text) for text in sides]
         if own in ([], [False, False], [True, True]):
             return direction
