@@ -36,10 +36,13 @@ _MAY_BE_CUT: Final = (
     f"text has {_MOST:,} characters, as many as a cell of Excel holds: it may be cut"
 )
 
-_MARKUP: Final = re.compile(r"\s*<(?:!doctype|html|body|div|p|br|span|table)\b", re.IGNORECASE)
+_MARKUP: Final = re.compile(
+    r'\s*(?:<(?:!doctype|html|body|div|p|br|span|table)\b|\{\s*"\w+"\s*:)', re.IGNORECASE
+)
 
 _IS_MARKUP: Final = (
-    "text is HTML, and is sent as it stands: of mails give --map html=COLUMN and --map message="
+    "text is HTML or JSON, and is sent as it stands: of mails give --map html=COLUMN and "
+    "--map message="
 )
 
 _LINES: Final = r"text in which \n stands for the end of a line: --repair-text reads such"
