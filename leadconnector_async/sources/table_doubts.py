@@ -94,7 +94,8 @@ class Doubts:
         if message in _ERRORS:
             return parsed._replace(row=None, problems=(_LOST_TEXT,), identity=identity)
         told = [_MAY_BE_CUT] if message is not None and len(message) == _MOST else []
-        told += [_IS_MARKUP] if message is not None and _MARKUP.match(message) else []
+        is_markup = message is not None and ("<br" in message or _MARKUP.match(message))
+        told += [_IS_MARKUP] if is_markup else []
         if parsed.row and type(message) is str and r"\n" in message:
             repairs = self._options.repair_text
             told += [_LINES_READ if repairs else _LINES]
