@@ -426,7 +426,16 @@ def test_a_page_that_was_cut_short_is_told(tmp_path: Path) -> None:
         assert all(one.row for one in read)
 
 
-def test_a_page_of_messenger_is_refused_with_what_to_export(tmp_path: Path) -> None:
-    """HTML is what Meta and Telegram give by default."""
-    with pytest.raises(SourceError, match="of Messenger, Instagram or Telegram export JSON"):
-        _read(tmp_path / "message_1.html", "<html><head><title>Kim</title></head></html>")
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [
+        ("html", "of Messenger, Instagram or Telegram export JSON"),
+        ("emails", "of Outlook for Mac: convert its archive to mbox or .eml"),
+    ],
+)
+def test_a_page_of_no_mapping_is_refused_with_what_to_do(
+    tmp_path: Path, root: str, said: str
+) -> None:
+    """HTML is what Meta and Telegram give by default, and an .olm what Outlook for Mac exports."""
+    with pytest.raises(SourceError, match=said):
+        _read(tmp_path / "message_1.html", f"<{root}><title>Kim</title></{root}>")
