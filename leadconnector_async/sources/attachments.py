@@ -35,6 +35,9 @@ _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 LOCAL: Final = "file://"
 
+_LONGEST: Final = 16_384
+"""Characters of the longest path of a system, each of which may be three of a URL."""
+
 _GIVE_FOLDER: Final = "give --files FOLDER for the folder that it is in, or take it out of the list"
 
 
@@ -206,6 +209,8 @@ class Attachments:
 
     def _first(self, item: str) -> Path:
         """The file in the first folder that has it. If none has, its place in the first folder."""
+        if len(item) > _LONGEST:  # looking for each of its folders took minutes
+            raise WrongValueError("is longer than the path of any file", "name a file")
         given = _path(item) if item.lower().startswith(LOCAL) else Path(item.strip())
         starts = self._homes[:1] if given.is_absolute() else self._starts
         is_piped = self._beside.members is None
