@@ -30,7 +30,9 @@ _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
-_NOTHING: Final = frozenset({"false", "PT0S"})
+_NOTHING: Final = frozenset(
+    {"false", "PT0S", "0s", "0 sec", "0m 0s", "N/A", "n/a", "None", "null", "nan"}
+)
 
 _CALLS: Final = frozenset({"Call", "IVR_Call", "Campaign_Call", "Campaign_VoiceMail"})
 
