@@ -96,7 +96,7 @@ class Doubts:
         told = [_MAY_BE_CUT] if message is not None and len(message) == _MOST else []
         is_markup = message is not None and ("<br" in message or _MARKUP.match(message))
         told += [_IS_MARKUP] if is_markup else []
-        if parsed.row and type(message) is str and r"\n" in message:
+        if parsed.row and type(message) is str and r"\n" in message and ":\\" not in message:
             repairs = self._options.repair_text
             told += [_LINES_READ if repairs else _LINES]
             if repairs:

@@ -47,10 +47,10 @@ def test_ends_of_lines_that_are_written_out_are_told(
 ) -> None:
     """As databases and their tools write them; and read where texts are to be repaired."""
     options = SourceOptions(mapping_file="generic", region="US", repair_text=repair)
-    parsed, _ = parse(_table(GOOD + r"Hi\r\nthere\nyou", f"{GOOD}hi"), ".csv", options)
+    parsed, _ = parse(_table(GOOD + r"Hi\r\nthere\nyou", GOOD + r"C:\new"), ".csv", options)
     assert [one.row and one.row.message for one in parsed] == [
         "Hi\nthere\nyou" if repair else r"Hi\r\nthere\nyou",
-        "hi",
+        r"C:\new",
     ]
     assert [len(one.notices) for one in parsed] == [1, 0]
 
