@@ -35,8 +35,8 @@ def test_an_error_of_a_spreadsheet_is_no_text(error: str) -> None:
 
 def test_a_text_that_may_be_cut_or_is_markup_is_told() -> None:
     """And sent: nobody else knows."""
-    texts = ("x" * 32_767, "x" * 32_768, "<p>Hello<br>there</p>", "<person> wrote")
-    texts += ('"{""type"":""text"",""text"":""hi""}"', "{name}: hi", "Hi<br>you")
+    texts = ["x" * 32_767, "x" * 32_768, "<p>Hello<br>there</p>", "<person> wrote"]
+    texts += ['"{""type"":""text"",""text"":""hi""}"', "{name}: hi", "Hi<br>you"]
     parsed, _ = parse(_table(*(GOOD + text for text in texts)), ".csv", OPTIONS)
     assert [len(row.notices) for row in parsed] == [1, 0, 1, 0, 1, 0, 1]
 
