@@ -7,12 +7,14 @@ scope that has ended.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 _T = TypeVar("_T")
+
+_AGAIN_S: Final = 0.05
 
 
 async def undisturbed(work: Coroutine[Any, Any, _T]) -> _T:
@@ -28,13 +30,16 @@ async def cancelled_once(work: Coroutine[Any, Any, _T]) -> _T:
 async def _seen_through(work: Coroutine[Any, Any, _T], *, cancel: bool) -> _T:
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
+    again_s: float | None = None
     while not task.done():
+        if again_s is not None and not task.cancelling():  # `asyncio.run` at its end cancels all
+            task.cancel()
         try:
-            await asyncio.wait([task])
+            # A time limit within that has cancelled it takes that back, and no other may be lost.
+            await asyncio.wait([task], timeout=again_s)
         except asyncio.CancelledError as exc:
             cancelled = exc
-            if cancel and not task.cancelling():  # the end of `asyncio.run` cancels all tasks
-                task.cancel()
+            again_s = _AGAIN_S if cancel else None
     if cancelled is not None and (task.cancelled() or task.exception() is None):
         raise cancelled  # itself: by its text anyio knows its own
     return task.result()

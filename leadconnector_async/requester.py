@@ -51,7 +51,7 @@ class Requester:
             raise ValueError("no location: give LeadConnector(location_id=…), or one per message")
         if not isinstance(location, str):
             raise TypeError(f"the location is a {type(location).__name__}: give its id as text")
-        if not location.isprintable():
+        if not location.isprintable() or " " in location:
             raise ValueError("the location has characters that no id has: give its id alone")
         return location
 

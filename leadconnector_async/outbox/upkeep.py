@@ -57,7 +57,7 @@ async def give_up(place: Place, location: str) -> int:
     """Reject what is pending in a location, so that it is listed as failed. Returns how many.
 
     What may be stored stays, to be looked for; in a database, what is left for later too, and what
-    an import has not read to the end.
+    an import is reading yet.
 
     Raises:
         OutboxError: the outbox does not exist, is in use, or cannot be written; or a worker owns
@@ -65,8 +65,8 @@ async def give_up(place: Place, location: str) -> int:
     """
 
     async def reject(outbox: DurableOutbox) -> int:
+        await outbox.publish()
         if not outbox.is_shared:  # else others would send the rest
-            await outbox.publish()
             await outbox.select(None)
         if location not in await outbox.unsent():
             return 0

@@ -272,7 +272,7 @@ async def test_without_a_location_there_is_a_clear_error() -> None:
             await api.add_inbound_message(text())
         with pytest.raises(TypeError, match="a int: give its id as text"):
             await api.add_inbound_message(text(), location_id=17)  # type: ignore[arg-type]
-        for none in ("a\0", "\udfff", "a\nb"):
+        for none in ("a\0", "\udfff", "a\nb", " ", "a "):
             with pytest.raises(ValueError, match="characters that no id has"):
                 await api.add_inbound_message(text(), location_id=none)
 

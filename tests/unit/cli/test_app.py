@@ -153,6 +153,8 @@ def test_an_outbox_is_no_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert run.exit_code == 2
         assert "'--outbox'" in run.stderr
         assert "no outbox is a stream" in run.stderr
+    run = leadconnector("outbox", "backup", "--outbox", source, "-o", "-")
+    assert (run.exit_code, "no outbox is a stream" in run.stderr) == (2, True)
     assert [*tmp_path.iterdir()] == [source]
 
 

@@ -14,6 +14,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
 from leadconnector_async.outbox.source_pass import SourcePass
+from leadconnector_async.outbox.upkeep import give_up
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -57,6 +58,17 @@ async def test_a_lost_lease_stops_nothing(postgres_place: str) -> None:
                 await outbox.stop(before, error)
         await outbox.stop(after, REFUSED)
         assert (await outbox.stopped()).keys() == {"l1"}
+
+
+async def test_what_an_import_left_that_is_gone_is_given_up_too(postgres_place: str) -> None:
+    """A worker would take it in, and send it after all; what one reads yet stays."""
+    async with opened(postgres_place) as (gone, reading):
+        await gone.stage([draft("left")], SourcePass())
+        await gone.close()
+        await reading.stage([draft("read")], SourcePass())
+        assert await give_up(postgres_place, "l1") == 1
+        await reading.publish()
+        assert await reading.unsent() == {"l1": 1}
 
 
 @pytest.mark.slow
