@@ -43,6 +43,9 @@ RECHECK: Final = 0.05
 
 FOREIGN: Final = "a page or other bytes come in its place: see the proxy, and the base URL"
 
+MAX_PAGES: Final = 3
+"""Pages with 404 that tell that the API is not there, where none of its answers has come."""
+
 NO_ROUTE: Final = Refusal(status=404, message="the API is not at this address: check the base URL")
 
 _NOTHING_LEFT: Final = (errors.AccessError, FileUnreadableError, WithheldError)
@@ -74,6 +77,7 @@ class ApiSession:
     _slot_locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)
     _is_served: bool = field(default=False, init=False)
     """Whether the API has done anything, and so is at its address: a 404 is of one record then."""
+    _pages: int = field(default=0, init=False)
     _in_line: Counter[str] = field(default_factory=Counter, init=False)
     """How many wait for a slot, by location."""
 
@@ -152,7 +156,7 @@ class ApiSession:
 
         Raises:
             AccessError: no token is to be had, or the next one is refused as well; or the API is
-                not at this address.
+                not at this address, which it takes several pages of a server's to tell.
             DailyQuotaSpentError: the request cannot be repeated today.
             TransportError: as `Transport.send` does.
 
@@ -182,7 +186,7 @@ class ApiSession:
                     )
             refusal = self._observe(quota, slot, response)
             if not self._is_served and responses.lacks_route(response) and _is_needed(request):
-                raise errors.AccessError(NO_ROUTE)
+                raise self._astray(response)
             if refusal is None:
                 return response
             renewals += 1
@@ -228,6 +232,13 @@ class ApiSession:
         else:
             self.breaker.succeeded()
         return responses.expired_token(response)
+
+    def _astray(self, response: Response) -> errors.LeadConnectorError:
+        """What a path that nobody serves comes to: the first pages may be a firewall's."""
+        self._pages += responses.is_foreign(response)
+        if 0 < self._pages < MAX_PAGES:
+            return errors.NotSentError(f"404: {FOREIGN}")
+        return errors.AccessError(NO_ROUTE)
 
     async def _renewed(self, location: str, refused: str) -> str | None:
         """The token to go on with, asked for once however many wait; None if there is no other."""

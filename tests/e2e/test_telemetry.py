@@ -12,7 +12,7 @@ from fault_harness import SHORT_PAUSES, client, records
 from msgspec.structs import replace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, format_trace_id
@@ -282,6 +282,27 @@ async def test_a_trace_goes_to_another_process(postgres_place: str) -> None:
         assert [trace_id(one) for one in sender.spans] == [trace_id(span)]
         assert caller.spans == []
         assert await asked(postgres_place, "SELECT count(*) FROM trace") == 0
+
+
+class Broken(SpanProcessor):
+    """One with a fault."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Fail at whatever it is told."""
+        raise LookupError(span.name)
+
+
+async def test_a_processor_with_a_fault_ends_no_sending(caplog: pytest.LogCaptureFixture) -> None:
+    """The message was stored, and its caller told that it failed; it is logged once."""
+    telling = Telling()
+    telling.tracers.add_span_processor(Broken())
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox, telling.telemetry) as api,
+        Ingestor(api) as ingestor,
+    ):
+        assert [type(await ingestor.submit(one)) for one in records(2)] == [Sent, Sent]
+    assert caplog.text.count("telemetry raised LookupError") == 1
 
 
 async def test_one_message_is_in_the_trace_of_who_awaits_it() -> None:
