@@ -49,14 +49,12 @@ class Breaker:
         """`allows`, for so many seconds of an outage.
 
         Raises:
-            NotSentError: it is longer.
+            NotSentError: it is longer, and no probe is due: one tells who comes later that it ended.
         """
-        if not self.is_open:
-            return True
-        outage = self.outage(now)
-        if outage > patience:
+        is_allowed, outage = self.allows(now), self.outage(now)
+        if outage > patience and not is_allowed and not self._probing:
             raise NotSentError(f"the API has been out of reach for {outage:.0f} s ({self._why})")
-        return self.allows(now)
+        return is_allowed
 
     def began(self) -> None:
         """A request leaves. While open, it is the probe."""

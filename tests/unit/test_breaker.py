@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadconnector_async import NotSentError
 from leadconnector_async.breaker import FAILURES_TO_OPEN, FIRST_PAUSE, MAX_PAUSE, Breaker
 
 
@@ -66,6 +67,22 @@ def test_nobody_is_woken_while_a_probe_is_out() -> None:
     assert breaker.open_until == math.inf
     breaker.failed(130.0)
     assert 130.0 < breaker.open_until < math.inf
+
+
+def test_a_probe_tells_who_comes_after_the_patience_that_the_outage_is_over() -> None:
+    """Without one, a service whose API was away for longer never sent anything again."""
+    breaker = opened()
+    with pytest.raises(NotSentError, match="out of reach for 0 s"):
+        breaker.lets_through(100.4, 0.0)
+    assert breaker.lets_through(110.0, 0.0)
+    breaker.began()
+    assert not breaker.lets_through(111.0, 0.0)
+    breaker.failed(112.0)
+    with pytest.raises(NotSentError, match="out of reach for 12 s"):
+        breaker.lets_through(112.0, 0.0)
+    assert breaker.lets_through(breaker.open_until, 0.0)
+    breaker.succeeded()
+    assert breaker.lets_through(112.0, 0.0)
 
 
 def test_pauses_grow_up_to_a_bound() -> None:
