@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -146,7 +147,8 @@ def obey_output_options(ctx: click.Context, given: dict[str, Any]) -> None:
 
     class Echo(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            click.echo(self.format(record), err=True)
+            with suppress(OSError):  # nobody reads any more
+                click.echo(self.format(record), err=True)
 
     if given.pop("no_color") or os.environ.get("NO_COLOR"):
         ctx.color = False

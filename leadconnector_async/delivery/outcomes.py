@@ -168,8 +168,9 @@ class OutcomeHandler:
                 state.take_out(lane, claim)
                 self.ended(claim, step)
             case decisions.Reconcile(delay, reason, retry_after):
-                _log.info("record %d in doubt: is looked for in %.1f s", claim.seq, delay)
+                # Before anything that may raise, as a log's handler: else it would be given back.
                 lane.doubts[claim.seq] = InDoubt(reason, retry_after=retry_after)
+                _log.info("record %d in doubt: is looked for in %.1f s", claim.seq, delay)
             case decisions.StopLocation(refusal):
                 self.stop_location(state, lane, refusal)
                 return

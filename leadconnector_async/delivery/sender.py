@@ -121,6 +121,7 @@ class Sender:
                 trace=claim.trace,
                 resends=claim.attempts + claim.throttled,
             )
+            classification = classify(response.status, response.body)
         except (RefusedError, WithheldError) as error:
             self._handler.hold_back(state, lane, error)
             return
@@ -142,7 +143,6 @@ class Sender:
             claim.note("no answer: the run was interrupted")
             lane.doubts[claim.seq] = InDoubt("the run was interrupted")
             raise
-        classification = classify(response.status, response.body)
         if isinstance(classification, Accepted):
             state.works(claim)
             state.take_out(lane, claim)

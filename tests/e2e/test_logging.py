@@ -96,6 +96,28 @@ def test_a_record_that_is_given_up_is_logged(
     assert told == [("WARNING", "record %d given up: not stored after its last attempt")]
 
 
+async def test_a_log_that_raises_doubles_nothing(tmp_path: Path) -> None:
+    """As where its reader is gone: what was in doubt was given back, and sent again unlooked."""
+
+    class Gone(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "in doubt" in record.getMessage():
+                raise BrokenPipeError
+
+    log, gone = logging.getLogger("leadconnector_async"), Gone()
+    async with Sandbox(SandboxConfig(faults=(Fault("drop", when="after", nth=(1,)),))) as sandbox:
+        log.addHandler(gone)
+        log.setLevel(logging.INFO)
+        try:
+            with pytest.raises(ExceptionGroup):
+                await import_into(sandbox, records(1), tmp_path / "o.db")
+        finally:
+            log.removeHandler(gone)
+            log.setLevel(logging.NOTSET)
+        await import_into(sandbox, records(1), tmp_path / "o.db")
+        assert len(sandbox.messages) == 1
+
+
 def test_what_a_killed_run_left_in_doubt_is_logged_when_it_is_resumed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
