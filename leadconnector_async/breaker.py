@@ -30,8 +30,9 @@ class Breaker:
     """Whether requests are held back."""
     since: float = math.inf
     """When the row of failures began."""
+    why: str = ""
+    """Of the last failure."""
     _failures: int = 0
-    _why: str = ""
     _pause: float = FIRST_PAUSE
     _probing: bool = False
     _probe_at: float = -math.inf
@@ -49,11 +50,11 @@ class Breaker:
         """`allows`, for so many seconds of an outage.
 
         Raises:
-            NotSentError: it is longer, and no probe is due: one tells who comes later that it ended.
+            NotSentError: it is longer, and no probe is due, which tells whether it is over.
         """
         is_allowed, outage = self.allows(now), self.outage(now)
         if outage > patience and not is_allowed and not self._probing:
-            raise NotSentError(f"the API has been out of reach for {outage:.0f} s ({self._why})")
+            raise NotSentError(f"the API has been out of reach for {outage:.0f} s ({self.why})")
         return is_allowed
 
     def began(self) -> None:
@@ -73,7 +74,7 @@ class Breaker:
     def failed(self, now: float, why: str = "no answer") -> None:
         """No answer came, or only a proxy's."""
         self._failures += 1
-        self._why = why
+        self.why = why
         if self._failures == FAILURES_TO_OPEN:
             self.is_open = True
             _log.warning("circuit opened: %d requests in a row got no answer", FAILURES_TO_OPEN)

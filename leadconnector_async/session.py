@@ -48,7 +48,12 @@ MAX_PAGES: Final = 3
 
 NO_ROUTE: Final = Refusal(status=404, message="the API is not at this address: check the base URL")
 
-_NOTHING_LEFT: Final = (errors.AccessError, FileUnreadableError, WithheldError)
+
+class _NoTokenYetError(errors.NotSentError):
+    """What gives a location's token is out of reach."""
+
+
+_NOTHING_LEFT: Final = (errors.AccessError, _NoTokenYetError, FileUnreadableError, WithheldError)
 """No request was begun."""
 
 
@@ -74,6 +79,8 @@ class ApiSession:
     _renewals: dict[str, asyncio.Task[str | None]] = field(default_factory=dict, init=False)
     _ended: dict[str, str] = field(default_factory=dict, init=False)
     """Tokens that the API has refused, while the source of others is out of reach."""
+    _sources: dict[str, Breaker] = field(default_factory=dict, init=False)
+    """Of locations among others, for which what gives the token is out of reach."""
     _slot_locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)
     _is_served: bool = field(default=False, init=False)
     """Whether the API has done anything, and so is at its address: a 404 is of one record then."""
@@ -185,6 +192,7 @@ class ApiSession:
                         Exchange(location, request, slot, now, response, why, trace, times)
                     )
             refusal = self._observe(quota, slot, response)
+            self._sources.pop(location, None)
             if not self._is_served and responses.lacks_route(response) and _is_needed(request):
                 raise self._astray(response)
             if refusal is None:
@@ -247,17 +255,56 @@ class ApiSession:
             return current if current != refused else await self._renewal(location, refused)
         except errors.AccessError as error:
             raise _without_token(error) from error
-        except errors.TransportError as error:
+        except errors.TransportError:
             self._ended[location] = refused
-            self.breaker.failed(asyncio.get_running_loop().time(), str(error))
             raise
 
     async def _token(self, location: str) -> str:
+        if self._sources:
+            self._check_source(location)
         try:
             return await self.tokens.token(location)
         except BaseException as error:
-            _raise_as_ours(error)
+            self._raise_as_ours(location, error)
             raise
+
+    def _check_source(self, location: str) -> None:
+        """Ask what gives a location's token as seldom as an API that is out of reach.
+
+        It stops alone, as one without a token, where that lasts longer than the policy's patience.
+        """
+        source, now = self._sources.get(location), asyncio.get_running_loop().time()
+        if source is None or source.allows(now):
+            return
+        if (outage := source.outage(now)) > self.policy.patience:
+            message = f"its source has been out of reach for {outage:.0f} s ({source.why})"
+            raise errors.AccessError(Refusal(status=401, message=message))
+        raise _NoTokenYetError(source.why)
+
+    def _raise_as_ours(self, location: str, error: BaseException) -> None:
+        """Raise what a provider's own error comes to: as itself it would end all locations' work.
+
+        So would a cancellation of what it awaits, and not of this task, without a word. Out of
+        reach it is as the API is for the only location, and no matter of the others.
+        """
+        if isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                return
+            why = "what gives the token was cancelled"
+        elif isinstance(error, TimeoutError | ConnectionError):
+            why = f"the token's provider raised {type(error).__name__}"
+        elif isinstance(error, errors.TransportError):
+            why = str(error)
+        elif isinstance(error, Exception) and not isinstance(error, errors.LeadConnectorError):
+            message = f"its provider raised {type(error).__name__}"
+            raise errors.AccessError(Refusal(status=401, message=message)) from error
+        else:
+            return
+        is_alone = len(self._quotas) == 1
+        source = self.breaker if is_alone else self._sources.setdefault(location, Breaker())
+        source.failed(asyncio.get_running_loop().time(), why)
+        raise _NoTokenYetError(why) from error
 
     async def _renewal(self, location: str, refused: str) -> str | None:
         task = self._renewals.get(location)
@@ -268,7 +315,7 @@ class ApiSession:
                 task.add_done_callback(partial(self._renewal_ended, location))
             return await asyncio.shield(task)
         except BaseException as error:
-            _raise_as_ours(error)
+            self._raise_as_ours(location, error)
             raise
 
     def _renewal_ended(self, location: str, task: asyncio.Task[str | None]) -> None:
@@ -294,22 +341,6 @@ class ApiSession:
 def _is_needed(request: Request) -> bool:
     """Whether no record gets on without it, as it may without looking for its message."""
     return request.method == "POST" or not request.path.startswith("/conversations/")
-
-
-def _raise_as_ours(error: BaseException) -> None:
-    """Raise what a token provider's own error comes to: as itself it would end all locations' work.
-
-    So would a cancellation of what it awaits, and not of this task, without a word.
-    """
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        if task is not None and not task.cancelling():
-            raise errors.NotSentError("what gives the token was cancelled") from error
-    elif isinstance(error, TimeoutError | ConnectionError):
-        raise errors.NotSentError(f"the token's provider raised {type(error).__name__}") from error
-    elif isinstance(error, Exception) and not isinstance(error, errors.LeadConnectorError):
-        message = f"its provider raised {type(error).__name__}"
-        raise errors.AccessError(Refusal(status=401, message=message)) from error
 
 
 def _without_token(error: errors.AccessError) -> errors.AccessError:

@@ -30,8 +30,9 @@ class TokenProvider(Protocol):
 
     Both methods may raise `AccessError` where there is no token to be had: the location stops
     alone, with its message. They may raise `NotSentError` where the source of tokens is out of
-    reach: it is asked again later. `TimeoutError` and `ConnectionError` are taken for that one,
-    any other error for an `AccessError`, whose cause it is.
+    reach: it is asked again later, for as long as `Policy.patience`. `TimeoutError` and
+    `ConnectionError` are taken for that one, any other error for an `AccessError`, whose cause it
+    is.
 
     Example:
         >>> class Vault:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
 from fault_harness import QUICK
+from msgspec.structs import replace
 from oauth_kit import APP, FIRST_COMPANY, direct
 from virtual_time import Clock
 
@@ -23,6 +24,7 @@ from leadconnector_async import (
     Record,
     Sent,
 )
+from leadconnector_async.breaker import FAILURES_TO_OPEN
 from leadconnector_async.models import Refusal
 from leadconnector_async.quota.window import Day
 from leadconnector_async.sandbox import Sandbox, SandboxConfig
@@ -242,10 +244,47 @@ async def test_without_a_token_no_slot_is_used() -> None:
         assert "0 of 1 in 60 s, 0 in flight, 0 of" in repr(quota)
 
 
-async def exchanged(session: ApiSession, request: Request) -> Response:
+async def exchanged(session: ApiSession, request: Request, location: str = "L") -> Response:
     """The answer to a request in a slot of its own."""
-    quota = session.quota("L")
-    return await session.exchange("L", quota, await session.acquire_slot("L", quota), request)
+    quota = session.quota(location)
+    slot = await session.acquire_slot(location, quota)
+    return await session.exchange(location, quota, slot, request)
+
+
+@pytest.mark.virtual_time
+async def test_without_a_token_for_the_one_location_the_others_are_sent_for() -> None:
+    """It counted as an API that is out of reach, for all; it stops alone after the patience."""
+
+    class Vault(Moody):
+        is_down, asked = True, 0
+
+        async def token(self, location_id: str) -> str:
+            if location_id == "L" and self.is_down:
+                self.asked += 1
+                raise TimeoutError
+            return "good"
+
+    class Server:
+        async def send(self, *_: object) -> Response:
+            return Response(201, {}, b"{}")
+
+    vault, request = Vault(), Request("POST", "/conversations/messages/inbound", "v")
+    policy = replace(QUICK, patience=10.0)
+    session = ApiSession(cast("Transport", Server()), vault, policy=policy, limit=None)
+    session.quota("other")
+    for _ in range(100):
+        with pytest.raises(NotSentError, match="provider raised TimeoutError"):
+            await exchanged(session, request)
+    assert (await exchanged(session, request, "other")).status == 201
+    assert vault.asked == FAILURES_TO_OPEN
+    await asyncio.sleep(11)
+    with pytest.raises(NotSentError):  # asked once more
+        await exchanged(session, request)
+    with pytest.raises(AccessError, match="no token: its source has been out of reach for 11 s"):
+        await exchanged(session, request)
+    vault.is_down = False
+    await asyncio.sleep(11)
+    assert (await exchanged(session, request)).status == 201
 
 
 @pytest.mark.parametrize(
