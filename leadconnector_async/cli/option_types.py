@@ -32,8 +32,8 @@ class _OutboxType(click.Path):
         """Take a URL as it is: who opens it says what is wrong, and shows no password."""
         from leadconnector_async.outbox.open import is_url  # noqa: PLC0415 - not needed for help
 
-        if value == "-":  # standard input or output elsewhere: a file of that name would be made
-            self.fail("no outbox is a stream: give a file, such as history.db", param, ctx)
+        if value in ("-", ":memory:"):  # a file of that name would be made
+            self.fail("no outbox is a stream or in memory: give one such as history.db", param, ctx)
         return value if is_url(value) else super().convert(value, param, ctx)
 
 

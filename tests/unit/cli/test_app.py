@@ -148,8 +148,9 @@ def test_an_outbox_is_no_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """``-`` means one everywhere else; here it made a file of that name, which shells hide well."""
     monkeypatch.chdir(tmp_path)
     source = write_jsonl(tmp_path / "in.jsonl", [sms(1)])
-    for words in (("import", source, "--sandbox"), ("doctor",), ("status",), ("outbox", "check")):
-        run = leadconnector(*words, "--outbox", "-")
+    every = ("import", source, "--sandbox"), ("doctor",), ("status",), ("outbox", "check")
+    for words, name in product(every, ("-", ":memory:")):
+        run = leadconnector(*words, "--outbox", name)
         assert run.exit_code == 2
         assert "'--outbox'" in run.stderr
         assert "no outbox is a stream" in run.stderr
