@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _AGAIN_S: Final = 0.05
+"""Seconds after which it is seen whether a time limit within, which had just cancelled the work
+itself, has taken that back."""
 
 
 async def undisturbed(work: Coroutine[Any, Any, _T]) -> _T:
@@ -35,7 +37,6 @@ async def _seen_through(work: Coroutine[Any, Any, _T], *, cancel: bool) -> _T:
         if again_s is not None and not task.cancelling():  # `asyncio.run` at its end cancels all
             task.cancel()
         try:
-            # A time limit within that has cancelled it takes that back, and no other may be lost.
             await asyncio.wait([task], timeout=again_s)
         except asyncio.CancelledError as exc:
             cancelled = exc
