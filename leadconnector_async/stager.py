@@ -204,8 +204,7 @@ class Stager:
                     batch = await self._fetcher.filled(batch, strict=asked)
                     if reader.interrupted:
                         return
-                for parsed in batch:
-                    self.notes.add(parsed, source)
+                self.notes.add_all(batch, source)
                 drafts = order.turned([drafter.draft_of(parsed, source) for parsed in batch])
                 self.stats.read += len(batch)
                 batch.clear()  # the rows are not needed any more, and are half of the memory

@@ -14,15 +14,31 @@ from leadconnector_async.models import Contact, InboundMessage, Problem, Record
 from leadconnector_async.records import deferred as late
 from leadconnector_async.records import draft as drafts
 from leadconnector_async.records.deferred import Deferred, is_outbound_call
-from leadconnector_async.records.draft import draft, key_from_text, unsent_draft, verified
-from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
+from leadconnector_async.records.draft import (
+    Draft,
+    content_key,
+    draft,
+    encode,
+    id_key,
+    key_from_text,
+    lane_of,
+    milliseconds,
+    unsent_draft,
+    verified,
+)
+from leadconnector_async.records.validation import (
+    SENT_AS_CUSTOM,
+    has_nul,
+    is_plainly_good,
+    validate,
+    verified_contact,
+)
 from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.fields import NotedText
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
-    from leadconnector_async.records.draft import Draft
     from leadconnector_async.sources import Parsed, Source, SourceRow
 
     Messages = (
@@ -196,14 +212,40 @@ class RowDrafter:
     ) -> None:
         self._location = location
         self._providers = providers
+        self._at: str | None = None
+        self._providers_there = _NONE
+        """Those of the location of the last record."""
         self._now_ms = now_ms
 
     def draft_of(self, parsed: Parsed, source: str = "") -> Draft:
         """Check a record of ``source`` by the rules of its type, and encode it or say why not."""
         row = parsed.row
         location = (row and row.location_id) or self._location or ""
-        found = check_row(parsed, _NONE if row is None else self._providers(location))
-        return self.drafted(parsed, found, source)
+        if row is not None and location != self._at:
+            self._at, self._providers_there = location, self._providers(location)
+        if row is None or not location or parsed.left_out is not None or not self._is_plain(row):
+            return self.drafted(parsed, check_row(parsed, self._providers_there), source)
+        id_, said, row.id, row.location_id = row.id, row.location_id, None, None
+        body = encode(row)
+        if has_nul(body):
+            row.id, row.location_id = id_, said
+            return self.drafted(parsed, check_row(parsed, self._providers_there), source)
+        key = id_key(id_) if id_ else content_key(location, row)
+        date = milliseconds(row.date)  # type: ignore[arg-type]  # one that is plain has a date
+        lane = lane_of(location, row.contact_id)
+        return Draft(location, lane, date, key, not id_, body, parsed.line, parsed.raw, None)
+
+    def _is_plain(self, row: SourceRow) -> bool:
+        """Tell what most records are: good, but for NULs, and without parts that come later."""
+        return (
+            row.contact is None
+            and row.in_reply_to is None
+            and row.outbox_key is None
+            and not (row.direction == "outbound" and row.type == "Call")
+            and row.type not in self._providers_there
+            and type(row.message) is not NotedText
+            and is_plainly_good(row)
+        )
 
     def drafted(self, parsed: Parsed, found: RowCheck, source: str = "") -> Draft:
         """Encode a record on which the classification is known."""

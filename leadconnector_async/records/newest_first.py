@@ -29,10 +29,13 @@ class NewestFirst:
         last: dict[int, int] = {}
         for draft in drafts:
             if draft.payload is not None:
-                before = last.get(draft.lane, draft.date)
-                self._falls += draft.date < before
-                self._rises += draft.date > before
-                last[draft.lane] = draft.date
+                lane, date = draft.lane, draft.date
+                before = last.get(lane, date)
+                if date < before:
+                    self._falls += 1
+                elif date > before:
+                    self._rises += 1
+                last[lane] = date
         if self._falls <= max(1, _CERTAIN * self._rises):
             return drafts
         turned = drafts.copy()

@@ -98,37 +98,44 @@ def validate(
     if rule is None:
         fix = f"use one of {', '.join(RULES)}"
         return (Problem("type", "is not a type of message", fix),)
-    if _plainly_good(message, rule):
+    texts = message.message, message.subject, message.html
+    if is_plainly_good(message) and not any("\0" in (text or "") for text in texts):
         return ()
     return tuple(_problems(message, rule, named=named, files=files))
 
 
-def _plainly_good(message: MessageFields, rule: TypeRule) -> bool:
-    """The common case in a few look-ups: a short-cut to the same classification as `_problems`."""
+def is_plainly_good(message: MessageFields) -> bool:
+    """The common case in a few look-ups: nothing that `validate` says, but for NULs in texts."""
+    rule, who = RULES.get(message.type), message.contact_id
+    if rule is None or not who or not who.isprintable() or who.isspace():
+        return False
+    if rule.content and not (message.message or (rule.mail and message.html)):
+        return False
+    provider, call = message.conversation_provider_id, message.call
     return (
-        (message.contact_id or "").isalnum()
-        and message.conversation_id is None
-        and (
-            not rule.provider
-            if message.conversation_provider_id is None
-            else message.conversation_provider_id.isalnum()
-        )
+        message.conversation_id is message.email_message_id is message.alt_id is None
+        and message.attachments is None
+        and (not rule.provider if provider is None else provider.isalnum())
         and message.direction in _DIRECTIONS
         and message.date is not None
         and message.date.tzinfo is not None
-        and "\0" not in (message.message or "")
-        and bool(message.message or not rule.content or (rule.mail and message.html))
-        and message.email_message_id is None
-        and message.alt_id is None
-        and message.attachments is None
         and (
-            "\0" not in (message.subject or "") and "\0" not in (message.html or "")
-            if rule.mail
-            else message.subject is message.html is message.email_from is message.email_to is None
-            and message.email_cc is message.email_bcc is None
+            rule.mail
+            or (
+                message.subject is message.html is message.email_from is message.email_to is None
+                and message.email_cc is message.email_bcc is None
+            )
         )
-        and (message.call is None or (rule.call and message.call.status in _STATUSES))
+        and (call is None or (rule.call and call.status in _STATUSES))
     )
+
+
+_BACKSLASH: Final = ord("\\")
+
+
+def has_nul(body: bytes) -> bool:
+    """Tell whether a text of an encoded message may have a NUL character."""
+    return _BACKSLASH in body and body.find(b"\\u0000") >= 0  # `in` would first try a number
 
 
 def _problems(

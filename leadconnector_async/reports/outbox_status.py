@@ -17,6 +17,8 @@ from leadconnector_async.reports.progress import budget_after, slowest
 from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.reader import OutboxSummary, Owner, RecordCounts, SourcePosition
     from leadconnector_async.sources import Parsed
@@ -89,6 +91,15 @@ class Notes:
         self._elsewhere: dict[str, Reason] = {}
         self.left_out: Reasons = Reasons("left out")
         self.notices: Reasons = Reasons("notice")
+
+    def add_all(self, batch: Iterable[Parsed], source: str) -> None:
+        """Note what records say of themselves: nothing, nearly all of them."""
+        here = self._location
+        for parsed in batch:
+            row = parsed.row
+            is_elsewhere = here and row is not None and (row.location_id or here) != here
+            if is_elsewhere or parsed.notices or parsed.left_out is not None:
+                self.add(parsed, source)
 
     def add(self, parsed: Parsed, source: str) -> None:
         """Note what a record says of itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -117,10 +118,10 @@ class SourceReader:
     def _batch(self) -> list[Parsed]:
         batch: list[Parsed] = []
         size = 0
-        for parsed in self._records:
+        for parsed in islice(self._records, BATCH):
             batch.append(parsed)
             size += len(parsed.raw)
-            if len(batch) >= BATCH or size >= BATCH_BYTES:
+            if size >= BATCH_BYTES:
                 break
         self._found = self._found or bool(batch)
         return batch

@@ -11,6 +11,7 @@ import sys
 import zlib
 from contextlib import closing, suppress
 from io import BytesIO, RawIOBase
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self, cast
 
@@ -260,6 +261,9 @@ class LineSplitter:
         self.rest: bytes = b""
 
     def __iter__(self) -> Iterator[bytes]:
+        return chain.from_iterable(self._pieces())
+
+    def _pieces(self) -> Iterator[list[bytes]]:
         carry = b""
         dropped = 0
         for chunk in self._chunks:
@@ -268,7 +272,7 @@ class LineSplitter:
                 if end < 0:
                     dropped += len(chunk)
                     continue
-                yield TooLong(dropped + end)
+                yield [TooLong(dropped + end)]
                 dropped = 0
                 carry = chunk[end + 1 :]
             else:
@@ -279,12 +283,12 @@ class LineSplitter:
             carry = carry[end:]
             if lines and len(lines[0]) > LINE_LIMIT:  # pieces are shorter, so no other can be
                 lines[0] = TooLong(len(lines[0]))
-            yield from lines
+            yield lines
             if len(carry) > LINE_LIMIT:
                 dropped, carry = len(carry), b""
         if self._stream.damage is not None:
             self.rest = carry
         elif dropped:
-            yield TooLong(dropped)
+            yield [TooLong(dropped)]
         elif carry:
-            yield carry
+            yield [carry]

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.json_layout import JsonLayout
 
-_DECODER: Final = msgspec.json.Decoder(SourceRow)
+_decode: Final = msgspec.json.Decoder(SourceRow).decode
+
+_new: Final = tuple.__new__
 
 
 def _strict(struct: type[Struct]) -> type[Struct]:
@@ -87,7 +89,9 @@ class JsonSource(StreamSource):
         return self._objects.definition is not None or not ours.isdisjoint(self._layout.names)
 
     def __iter__(self) -> Iterator[Parsed]:
-        yield from self._in_lines() if self._layout.records is None else self._in_lists()
+        return self._in_lines() if self._layout.records is None else self._in_lists()
+
+    def _warn(self) -> None:
         unknown = (f"field {fields.shown(name)} is not sent" for name in self._coercer.unknown)
         self.warnings.extend([*self._objects.warnings, *self._pages, *unknown])
 
@@ -107,6 +111,7 @@ class JsonSource(StreamSource):
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))
+        self._warn()
 
     def _beside(self) -> dict[str, object]:
         """Read the object beside the file that the mapping names."""
@@ -131,7 +136,7 @@ class JsonSource(StreamSource):
                 pause = 0
                 told = coercer.told() if dates.notices else ()
                 # Calling the class takes twice as long.
-                yield tuple.__new__(Parsed, (number, line, row, (), None, None, told, None))
+                yield _new(Parsed, (number, line, row, (), None, None, told, None))
                 continue
             parsed = self._slow(number, line)
             coercer.told()
@@ -146,11 +151,12 @@ class JsonSource(StreamSource):
             yield parsed
         if self._stream.damage is not None:
             yield Parsed(number + 1, self._lines.rest, None, (self._stream.damage,))
+        self._warn()
 
     def _fast(self, line: bytes) -> SourceRow | None:
         """Decode a line, or leave it to the slow way. Both come to the same row."""
         try:
-            row = _DECODER.decode(line)
+            row = _decode(line)
             date = row.date
             if date is None:
                 return None
@@ -158,20 +164,19 @@ class JsonSource(StreamSource):
                 row.date = self._coercer.dates.utc(date)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, fields.WrongValueError):
             return None
-        if (row.call is not None or row.contact is not None) and not _are_plain(row, line):
-            return None
-        if row.contact is not None and not self._finds(row):
-            return None
         # Whether a line has a byte at all is known at once, and most have none.
         if (
-            (_BACKSLASH in line and encoding.escaped_oddly(line))
+            ((row.call is not None or row.contact is not None) and not _are_plain(row, line))
+            or (row.contact is not None and not self._finds(row))
+            or (_BACKSLASH in line and encoding.escaped_oddly(line))
             or (_C3 in line and encoding.garbled_perhaps(line))
             or (_AMPERSAND in line and encoding.escaped_perhaps(line))
         ):
             return None
+        if row.attachments is row.email_cc is row.email_bcc is row.in_reply_to is None:
+            return row
         lists = row.attachments, row.email_cc, row.email_bcc, row.in_reply_to
-        is_good = lists == _NO_LISTS or ([] not in lists and are_remote(row.attachments or ()))
-        return row if is_good else None
+        return row if [] not in lists and are_remote(row.attachments or ()) else None
 
     def _finds(self, row: SourceRow) -> bool:
         try:
@@ -240,8 +245,6 @@ def _is_sound(line: bytes) -> bool:
     value = loaded_value(line)
     return type(value) is dict and repeated_key(line, value) is None
 
-
-_NO_LISTS: Final = (None,) * 4
 
 _BACKSLASH, _C3, _AMPERSAND = b"\\\xc3&"
 """What oddly escaped and garbled characters begin with."""
