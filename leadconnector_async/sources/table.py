@@ -226,7 +226,7 @@ class Table:
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
         parsed = self._coercer.parsed(line, raw, values, told, reason)
-        parsed = self._doubts.settled(parsed, cells, identity_of(values) if values else None)
+        parsed = self._doubts.settled(parsed, cells, values)
         if parsed.row is not None and (TIMELESS in parsed.notices or self._halves):
             return self._timed(parsed, cells, identity_of(values))
         if parsed.problems and self._lacking:

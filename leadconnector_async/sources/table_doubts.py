@@ -12,12 +12,13 @@ import orjson
 from msgspec.structs import replace
 
 from leadconnector_async.models import Problem
+from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.columns import Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from leadconnector_async.sources.base import Identity, Parsed, SourceOptions
+    from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.columns import Columns
 
 _ERRORS: Final = frozenset(("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!")).union(
@@ -78,21 +79,21 @@ class Doubts:
         self._options = options
         self._has_ended = False
 
-    def settled(self, parsed: Parsed, cells: Sequence[str], identity: Identity | None) -> Parsed:
-        """Refuse a row, or let it be."""
+    def settled(self, parsed: Parsed, cells: Sequence[str], values: Mapping[str, object]) -> Parsed:
+        """Refuse a row, of which these values are made, or let it be."""
         self._has_ended = self._has_ended or (bool(parsed.problems) and self._is_header(cells))
         if self._has_ended:  # its text alone is listed: as cells it would be read from the list
             text = io.StringIO(newline="")
             csv.writer(text, lineterminator="").writerow(cells)
             raw = orjson.dumps(text.getvalue())
-            return parsed._replace(row=None, raw=raw, problems=(_OTHER_TABLE,), identity=identity)
+            return _refused(parsed, _OTHER_TABLE, values)._replace(raw=raw)
         self._note_day(cells)
         message = None if parsed.row is None else parsed.row.message
         contact = None if parsed.row is None else parsed.row.contact
         if parsed.row and contact and contact.name in _ERRORS:  # as of a person who was not found
             parsed.row.contact = replace(contact, name=None)
         if message in _ERRORS:
-            return parsed._replace(row=None, problems=(_LOST_TEXT,), identity=identity)
+            return _refused(parsed, _LOST_TEXT, values)
         told = [_MAY_BE_CUT] if message is not None and len(message) == _MOST else []
         is_markup = message is not None and ("<br" in message or _MARKUP.match(message))
         told += [_IS_MARKUP] if is_markup else []
@@ -127,3 +128,8 @@ class Doubts:
         is_full = self._dated is not None and len(self._days) >= _MANY_DAYS
         numbers = {day[8:] for day in self._days}
         return [_SWAPPED] if is_full and len(numbers) >= _MANY_NUMBERS else []
+
+
+def _refused(parsed: Parsed, problem: Problem, values: Mapping[str, object]) -> Parsed:
+    identity = identity_of(values) if values else None
+    return parsed._replace(row=None, problems=(problem,), identity=identity)

@@ -113,6 +113,17 @@ def test_a_record_stays_the_same_whatever_provider_it_goes_through() -> None:
     assert through.draft_of(parsed(row())).key == DRAFTER.draft_of(parsed(row())).key
 
 
+@pytest.mark.parametrize("field", ["message", "subject", "html"])
+def test_a_nul_is_refused_and_the_record_keeps_what_names_it(field: str) -> None:
+    """It is seen in the encoded body, in which the record's id and location do not stand."""
+    fields = {"type": "Email", "html": "<p>hi</p>", field: "a\0b"}
+    draft = DRAFTER.draft_of(parsed(row(id="m1", location_id="there", **fields)))
+    assert (draft.payload, draft.location, key_text(draft.key)) == (None, "there", "m1")
+    assert (draft.problem or "").startswith(f"{field} has a NUL character")
+    told = DRAFTER.draft_of(parsed(row(id="m2", message="C:\\u0000")))
+    assert json.loads(told.payload or b"")["message"] == "C:\\u0000"
+
+
 def late_of(draft: Draft) -> Deferred:
     """The deferred parts of a draft; empty where it has none."""
     return read_deferred(draft.deferred or "{}")
