@@ -13,32 +13,17 @@ from msgspec.structs import replace
 from leadconnector_async.models import Contact, InboundMessage, Problem, Record
 from leadconnector_async.records import deferred as late
 from leadconnector_async.records import draft as drafts
+from leadconnector_async.records import validation as rules
 from leadconnector_async.records.deferred import Deferred, is_outbound_call
-from leadconnector_async.records.draft import (
-    Draft,
-    content_key,
-    draft,
-    encode,
-    id_key,
-    key_from_text,
-    lane_of,
-    milliseconds,
-    unsent_draft,
-    verified,
-)
-from leadconnector_async.records.validation import (
-    SENT_AS_CUSTOM,
-    has_nul,
-    is_plainly_good,
-    validate,
-    verified_contact,
-)
+from leadconnector_async.records.draft import draft, key_from_text, unsent_draft, verified
+from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
 from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.fields import NotedText
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
+    from leadconnector_async.records.draft import Draft
     from leadconnector_async.sources import Parsed, Source, SourceRow
 
     Messages = (
@@ -226,14 +211,14 @@ class RowDrafter:
         if row is None or not location or parsed.left_out is not None or not self._is_plain(row):
             return self.drafted(parsed, check_row(parsed, self._providers_there), source)
         id_, said, row.id, row.location_id = row.id, row.location_id, None, None
-        body = encode(row)
-        if has_nul(body):
+        body = drafts.encode(row)
+        if rules.has_nul(body):
             row.id, row.location_id = id_, said
             return self.drafted(parsed, check_row(parsed, self._providers_there), source)
-        key = id_key(id_) if id_ else content_key(location, row)
-        date = milliseconds(row.date)  # type: ignore[arg-type]  # one that is plain has a date
-        lane = lane_of(location, row.contact_id)
-        return Draft(location, lane, date, key, not id_, body, parsed.line, parsed.raw, None)
+        key = drafts.id_key(id_) if id_ else drafts.content_key(location, row)
+        date = drafts.milliseconds(row.date)  # type: ignore[arg-type]  # one that is plain has a date
+        lane = drafts.lane_of(location, row.contact_id)
+        return drafts.Draft(location, lane, date, key, not id_, body, parsed.line, parsed.raw, None)
 
     def _is_plain(self, row: SourceRow) -> bool:
         """Tell what most records are: good, but for NULs, and without parts that come later."""
@@ -244,7 +229,7 @@ class RowDrafter:
             and not (row.direction == "outbound" and row.type == "Call")
             and row.type not in self._providers_there
             and type(row.message) is not NotedText
-            and is_plainly_good(row)
+            and rules.is_plainly_good(row)
         )
 
     def drafted(self, parsed: Parsed, found: RowCheck, source: str = "") -> Draft:

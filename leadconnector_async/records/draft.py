@@ -21,13 +21,7 @@ import orjson
 from msgspec.structs import astuple, fields
 
 from leadconnector_async.models import CHOICES, Call, InboundMessage, MessageFields, Problem
-from leadconnector_async.records.validation import (
-    HALF,
-    as_builtin,
-    has_nul,
-    is_plainly_good,
-    validate,
-)
+from leadconnector_async.records.validation import HALF, as_builtin, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -193,8 +187,7 @@ def verified(
         return message, (Problem("date", "is outside the calendar in UTC", fix),), body
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         return message, tuple(_disguised(message)) or (_type_problem(error),), body
-    is_good = is_plainly_good(message) and not has_nul(body)
-    return message, () if is_good else validate(message, named=named), body
+    return message, validate(message, named=named), body
 
 
 def _disguised(message: object) -> Iterator[Problem]:

@@ -94,9 +94,8 @@ class Notes:
 
     def add_all(self, batch: Iterable[Parsed], source: str) -> None:
         """Note what records say of themselves: nothing, nearly all of them."""
-        here = self._location
         for parsed in batch:
-            row = parsed.row
+            row, here = parsed.row, self._location
             is_elsewhere = here and row is not None and (row.location_id or here) != here
             if is_elsewhere or parsed.notices or parsed.left_out is not None:
                 self.add(parsed, source)

@@ -89,9 +89,7 @@ class JsonSource(StreamSource):
         return self._objects.definition is not None or not ours.isdisjoint(self._layout.names)
 
     def __iter__(self) -> Iterator[Parsed]:
-        return self._in_lines() if self._layout.records is None else self._in_lists()
-
-    def _warn(self) -> None:
+        yield from self._in_lines() if self._layout.records is None else self._in_lists()
         unknown = (f"field {fields.shown(name)} is not sent" for name in self._coercer.unknown)
         self.warnings.extend([*self._objects.warnings, *self._pages, *unknown])
 
@@ -111,7 +109,6 @@ class JsonSource(StreamSource):
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))
-        self._warn()
 
     def _beside(self) -> dict[str, object]:
         """Read the object beside the file that the mapping names."""
@@ -151,7 +148,6 @@ class JsonSource(StreamSource):
             yield parsed
         if self._stream.damage is not None:
             yield Parsed(number + 1, self._lines.rest, None, (self._stream.damage,))
-        self._warn()
 
     def _fast(self, line: bytes) -> SourceRow | None:
         """Decode a line, or leave it to the slow way. Both come to the same row."""
