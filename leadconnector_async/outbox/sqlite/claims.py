@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import NO_BOUND, Claim
 from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
-from leadconnector_async.outbox.sqlite.connection import fetch_rows
+from leadconnector_async.outbox.sqlite.connection import RowCollector, fetch_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Lease, Wants
     from leadconnector_async.outbox.record_store import NewRecord
+    from leadconnector_async.records.draft import Draft
 
     QueueEntry = tuple[int, ...]
     """Lane, date, seq and attempts of a record in the queue."""
@@ -41,8 +42,10 @@ LOOK: Final = 8
 """Rows of the queue to read at once, times the depth. A row takes half a microsecond and a seek
 five, so what is passed over costs no more than what is taken, however long a lane is."""
 
-_QUEUED: Final = """SELECT lane, date, seq, attempts FROM queue
-    WHERE location = ? AND (lane, date, seq) > (?, ?, ?) ORDER BY lane, date, seq LIMIT ?"""
+_COLLECT: Final = "SELECT count(collect(lane, date, seq, attempts)) FROM (SELECT * FROM queue"
+
+_QUEUED: Final = f"""{_COLLECT}
+    WHERE location = ? AND (lane, date, seq) > (?, ?, ?) ORDER BY lane, date, seq LIMIT ?)"""
 
 SMALL: Final = 64
 """A location with so few records in the queue is read whole, together with so many others."""
@@ -55,14 +58,17 @@ MODEST: Final = 512
 
 _COUNTED: Final = "SELECT column1, (SELECT count(*) FROM queue WHERE location = column1) FROM ("
 
-_WHOLE: Final = "SELECT lane, date, seq, attempts, location FROM ("
+_WHOLE: Final = "SELECT count(collect(lane, date, seq, attempts, location)) FROM ("
 _QUEUES: Final = ") CROSS JOIN queue ON location = column1"
 
-_OF_LANE: Final = """SELECT lane, date, seq, attempts FROM queue
-    WHERE location = ? AND lane = ? ORDER BY date, seq LIMIT ?"""
+_OF_LANE: Final = f"{_COLLECT} WHERE location = ? AND lane = ? ORDER BY date, seq LIMIT ?)"
 
-_TAKEN: Final = "SELECT lane, date, seq, key, payload, column2, late FROM ("
-_RECORDS: Final = ") CROSS JOIN record ON seq = column1"
+# Longer bodies are read one by one, while there is room.
+_TAKEN: Final = """SELECT
+    count(collect(key, iif(length(payload) < 16384, payload, NULL), late)) FROM ("""
+_RECORDS: Final = ") LEFT JOIN record ON seq = column1"
+
+_BODY: Final = "SELECT payload FROM record WHERE seq = ?"
 
 _HELD: Final = """SELECT q.lane, q.date, q.seq, key, payload, attempts, late
     FROM record r JOIN queue q USING (location, lane, date, seq) WHERE r.seq IN ("""
@@ -73,12 +79,12 @@ class Claims:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._collector = RowCollector(connection)
         self.index: ClaimIndex = ClaimIndex(connection)
         self._waiting: dict[int, int] = {}
         self._walks: dict[int, tuple[int, int]] = {}
-        self._fresh: dict[int, dict[int, tuple[Any, ...]]] = defaultdict(dict)
-        """What this transaction has put into the queue, as it would be read from there: by location
-        and number."""
+        self._fresh: dict[int, dict[int, Draft]] = defaultdict(dict)
+        """What this transaction has put into the queue, by location and number."""
 
     def reload(self) -> None:
         """Read again what is held."""
@@ -97,9 +103,7 @@ class Claims:
     def submitted(self, records: Iterable[NewRecord]) -> None:
         """Note new records that are in the queue: they may be claimed in the same transaction."""
         for record in records:
-            draft, seq = record.draft, record.seq
-            row = draft.lane, draft.date, seq, draft.key, draft.payload, 0, draft.deferred
-            self._fresh[record.location][seq] = row
+            self._fresh[record.location][record.seq] = record.draft
             self.arrived(record.location)
 
     def unknown(self, lease: Lease) -> list[Claim]:
@@ -123,7 +127,7 @@ class Claims:
             queued = waiting[catch.location] + held(catch.location)
             fresh = self._fresh.get(catch.location, {})
             if fresh and len(fresh) == waiting[catch.location]:  # then nothing else waits there
-                rows = sorted((lane, date, seq, 0) for lane, date, seq, *_ in fresh.values())
+                rows = sorted((of.lane, of.date, seq, 0) for seq, of in fresh.items())
                 catch.choose(rows, self.index.lanes.get(catch.location, {}))
             elif queued > max(SMALL, min(FOR_EACH * catch.wanted, MODEST)):
                 self._fill(catch)
@@ -145,27 +149,31 @@ class Claims:
         """Choose of whole queues."""
         queues: dict[int, list[QueueEntry]] = {catch.location: [] for catch in catches}
         names = [(location,) for location in queues]
-        for row in fetch_rows(self._connection, _WHOLE, names, _QUEUES):
-            queues[row[4]].append(row)
+        for row in fetch_rows(self._collector, _WHOLE, names, _QUEUES):
+            queues[row[4]].append(row[:4])
         for catch in catches:
             catch.choose(queues[catch.location], self.index.lanes.get(catch.location, {}))
 
     def _claims(self, catches: Iterable[_LocationClaim], room: int) -> list[list[Claim]]:
         fresh = self._fresh
-        taken = [
-            place[2:4]
-            for catch in catches
-            for place in catch.places
-            if place[2] not in fresh.get(catch.location, ())
-        ]
-        rows = fetch_rows(self._connection, _TAKEN, taken, _RECORDS)
+        taken: list[tuple[int]] = []
+        for catch in catches:
+            known = fresh.get(catch.location, ())
+            taken += [(place[2],) for place in catch.places if place[2] not in known]
+        rows = fetch_rows(self._collector, _TAKEN, taken, _RECORDS)
         claims = []
         for catch in catches:
-            known = fresh.get(catch.location, {})
+            fresh_here = fresh.get(catch.location, {})
             of_location: list[Claim] = []
-            while room > 0 and len(of_location) < len(catch.places):
-                row = known.get(catch.places[len(of_location)][2]) or next(rows)
-                claim = Claim(catch.lease, *row)
+            for lane, date, seq, attempts in catch.places:
+                if room <= 0:
+                    break
+                new = fresh_here.get(seq)
+                said = (new.key, new.payload, new.deferred) if new else next(rows)
+                key, payload, deferred = said
+                if payload is None:
+                    (payload,) = self._connection.execute(_BODY, (seq,)).fetchone()
+                claim = Claim(catch.lease, lane, date, seq, key, payload, attempts, deferred)
                 room -= claim.weight
                 of_location.append(claim)
             if len(of_location) < len(catch.places):  # the walk has passed what is left here
@@ -193,7 +201,7 @@ class Claims:
         behind = (began - 1, HIGHEST, HIGHEST) if began > LOWEST else (LOWEST, LOWEST, LOWEST)
         while catch.short:
             query = catch.location, *behind, look
-            rows = self._connection.execute(_QUEUED, query).fetchall()
+            rows = self._collector.execute(_QUEUED, query)
             is_done = catch.meet(rows)
             if len(rows) < look:
                 break
@@ -219,7 +227,7 @@ class Claims:
         in_hand |= self.index.lanes.get(catch.location, {}).get(lane, set())
         wanted = min(share, catch.short)
         limit = len(in_hand) + wanted
-        rows = self._connection.execute(_OF_LANE, (catch.location, lane, limit)).fetchall()
+        rows = self._collector.execute(_OF_LANE, (catch.location, lane, limit))
         more = [row for row in rows if row[2] not in in_hand]
         catch.places += more[:wanted]  # those in hand may come later than what arrived since
         return len(rows) == limit

@@ -159,7 +159,8 @@ def explained(path: str, error: BaseException) -> OutboxError:
         reason = error.strerror or type(error).__name__
         fix = "choose a folder where files can be made"
         return OutboxWriteError(f"{error.filename or path} cannot be written ({reason}): {fix}")
-    is_garbled = "decode to UTF-8" in str(error)  # Python's own, which quotes what is stored there
+    # Python's own: of a value that it read, which it quotes, or that it was to collect.
+    is_garbled = "decode to UTF-8" in str(error) or "user-defined" in str(error)
     is_damage = is_garbled or isinstance(error, (ValueError, *DAMAGE))
     if is_damage or code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         is_safe = isinstance(error, sqlite3.Error) and not is_garbled  # to print: holds no value
@@ -205,11 +206,33 @@ def run_rows(
 
 
 def fetch_rows(
-    connection: Connection, head: str, rows: Sequence[tuple[Any, ...]], tail: str = ""
+    connection: Connection | RowCollector,
+    head: str,
+    rows: Sequence[tuple[Any, ...]],
+    tail: str = "",
 ) -> Iterator[Any]:
     """Yield what ``head VALUES (…), (…), … tail`` selects over all rows."""
     for statement, values in _statements(head, rows, tail):
         yield from connection.execute(statement, values)
+
+
+class RowCollector:
+    """Reads rows by a function ``collect`` within SQL, which is called with each.
+
+    A cursor lets go of the interpreter and takes it back for every value that it reads, and this
+    once for a row.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._execute = connection.execute
+        rows = self._rows = list[tuple[Any, ...]]()
+        connection.create_function("collect", -1, lambda *row: rows.append(row))
+
+    def execute(self, query: str, values: Sequence[Any]) -> list[Any]:
+        """Return what a query collects: ``SELECT count(collect(…)) FROM …``."""
+        self._rows.clear()
+        self._execute(query, values).fetchone()
+        return self._rows.copy()
 
 
 def _statements(

@@ -6,8 +6,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, published
 
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.sqlite.claims import DEPTH, LANES, MODEST, STRETCH, Claims
 from leadconnector_async.outbox.sqlite.connection import open_to_write
 from leadconnector_async.outbox.sqlite.jobs import open_store
@@ -129,3 +131,18 @@ def test_a_location_that_becomes_small_keeps_the_order_of_its_lanes(tmp_path: Pa
     for lane in range(3):
         of_lane = [number for number in taken if number % 3 == lane]
         assert of_lane == sorted(of_lane)
+
+
+def test_long_bodies_are_read_one_by_one_while_there_is_room(tmp_path: Path) -> None:
+    """So that a claim takes no more memory than its room, and one body."""
+    bodies = [b"%05d" % n + b" " * 100_000 for n in range(50)]
+    batch = [replace(one, payload=body) for one, body in zip(drafts(50), bodies, strict=True)]
+    with closing(open_store(str(tmp_path / "o.db"), sqlite3.connect)) as store:
+        store.stage(batch, SourcePass())
+        store.enqueuer.publish()
+        lease = store.acquire(["l1"])[0].lease
+        asked: list[str] = []
+        store.connection.set_trace_callback(asked.append)
+        (claims,) = store.claim([(lease, 50)], 250_000)
+    assert [claim.payload for claim in claims] == bodies[:3]
+    assert sum(query.startswith("SELECT payload FROM record") for query in asked) == 3

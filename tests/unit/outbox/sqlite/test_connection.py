@@ -168,6 +168,16 @@ def test_damage_that_sqlite_does_not_see_is_told_as_such(tmp_path: Path, damage:
         in_outbox(path, sends)
 
 
+def test_a_text_of_other_bytes_is_told_as_damage_by_what_claims_it(tmp_path: Path) -> None:
+    """Where a function is called with what SQLite reads, its error says nothing of the value."""
+    path = tmp_path / "o.db"
+    in_outbox(path, lambda outbox: published(outbox, drafts(50)))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE record SET late = CAST(x'ff' AS TEXT) WHERE seq = 7")
+    with pytest.raises(OutboxUnusableError, match=r"o\.db is damaged"):
+        in_outbox(path, lambda outbox: claimed(outbox, 50))
+
+
 async def sends(outbox: SqliteOutbox) -> None:
     """Stage more, claim all, and settle them."""
     await published(outbox, drafts(60))
