@@ -135,9 +135,9 @@ async def add_trails(database: Database, settlements: Iterable[Settlement]) -> N
     """Write the trails of claims down, in the transaction that settles them."""
     text = database.text
     rows = [
-        (claim.seq, event.at, text(event.what), event.trace and text(event.trace))
-        for claim, *_ in settlements
-        for event in claim.trail or ()
+        (fate[0].seq, event.at, text(event.what), event.trace and text(event.trace))
+        for fate in settlements
+        for event in fate[0].trail or ()
     ]
     await database.write(_TRAIL, rows)
 

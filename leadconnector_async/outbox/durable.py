@@ -57,7 +57,8 @@ def check_settled(settlements: Sequence[Settlement], held: AbstractSet[int]) -> 
         raise ValueError("a record is settled twice")
     if not seqs <= held:
         raise ValueError("a record is not claimed")
-    if any(fate[1] is State.CLAIMED for fate in settlements):
+    claimed = State.CLAIMED
+    if [fate for fate in settlements if fate[1] is claimed]:
         raise ValueError("a record is not claimed, or is to stay so")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, packed, run_rows, unpacked
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
     from sqlite3 import Connection
+
+    from leadconnector_async.outbox.record_store import QueuePlace
 
 _UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
     FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
@@ -67,10 +69,10 @@ class ClaimIndex:
         for location, lane, seq in places:
             self.lanes[location][lane].add(seq)
 
-    def drop(self, places: Iterable[tuple[int, int, int]]) -> None:
-        """Note in memory that each (location, lane, seq) is not claimed any more."""
-        left, batch_of, lanes_of = self._left, self._batch_of, self.lanes
-        for location, lane, seq in places:
+    def drop(self, places: Iterable[QueuePlace]) -> None:
+        """Note in memory that each is not claimed any more."""
+        lanes_of, batches = self.lanes, []
+        for location, lane, _, seq in places:
             lanes = lanes_of[location]
             seqs = lanes[lane]
             seqs.remove(seq)
@@ -78,8 +80,9 @@ class ClaimIndex:
                 del lanes[lane]
                 if not lanes:
                     del lanes_of[location]
-            batch = batch_of.pop(seq)
-            left[batch] -= 1
+            batches.append(self._batch_of.pop(seq))
+        for batch, n in Counter(batches).items():
+            self._left[batch] -= n
             self._stale.add(batch)
 
     def tidy(self, *, everything: bool = True) -> None:

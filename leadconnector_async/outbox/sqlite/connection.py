@@ -194,14 +194,18 @@ first: each statement costs as much as several rows, and is made once and kept."
 
 
 def run_rows(
-    connection: Connection, head: str, rows: Sequence[tuple[Any, ...]], tail: str = ""
+    connection: Connection,
+    head: str,
+    rows: Sequence[tuple[Any, ...]],
+    tail: str = "",
+    constants: str = "",
 ) -> None:
-    """Execute ``head VALUES (…), (…), … tail`` over all rows.
+    """Execute ``head VALUES (…), (…), … tail`` over all rows, with constants at the end of each.
 
     An ``INSERT OR FAIL`` that fails has put some rows in, which go with its job. The usual INSERT
     would copy each page before it changes it, to undo that alone, and spill to the disk.
     """
-    for statement, values in _statements(head, rows, tail):
+    for statement, values in _statements(head, rows, tail, constants):
         connection.execute(statement, values)
 
 
@@ -236,19 +240,19 @@ class RowCollector:
 
 
 def _statements(
-    head: str, rows: Sequence[tuple[Any, ...]], tail: str
+    head: str, rows: Sequence[tuple[Any, ...]], tail: str, constants: str = ""
 ) -> Iterator[tuple[str, list[Any]]]:
     at = 0
     while left := len(rows) - at:
         size = left if left <= _FEW else min(left - left % 8, _MAX_ROWS)
-        statement = _statement(head, len(rows[at]), size, tail)
+        statement = _statement(head, len(rows[at]), size, tail, constants)
         yield statement, list(chain.from_iterable(rows[at : at + size]))
         at += size
 
 
 @lru_cache(maxsize=_STATEMENTS)
-def _statement(head: str, width: int, rows: int, tail: str) -> str:
-    row = f"({','.join('?' * width)})"
+def _statement(head: str, width: int, rows: int, tail: str, constants: str) -> str:
+    row = f"({','.join('?' * width)}{constants})"
     return f"{head} VALUES {','.join([row] * rows)} {tail}"
 
 

@@ -62,12 +62,16 @@ class Counters:
         """
         moments = [at for _, _, at in ended]
         first, last = min(moments), max(moments)
-        totals = Counter([(location, state) for location, state, _ in ended])
+        totals = Counter([one[:2] for one in ended])
         rows: list[tuple[int, int, int, int | None, int | None]]
         rows = [(*place, n, first, last) for place, n in totals.items()]
         rows += [(location, PENDING, -n, None, None) for (location, _), n in totals.items()]
         run_rows(self._connection, _ADD, sorted(rows), _TO_TOTALS)
-        spans = Counter([at // SPAN_MS for _, state, at in ended if state == SENT])
+        sent = [at for _, state, at in ended if state == SENT]
+        is_one = first // SPAN_MS == last // SPAN_MS  # as it is of nearly all batches
+        spans = Counter(
+            [first // SPAN_MS] * len(sent) if is_one else [at // SPAN_MS for at in sent]
+        )
         run_rows(self._connection, "INSERT INTO pace (span, sent)", list(spans.items()), _TO_PACE)
 
     def quotas(self, quotas: Iterable[tuple[Lease, QuotaSnapshot]]) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import LeaseLostError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock, this_process
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.base import Quotas, Staged, Submission, Wants
+    from leadconnector_async.outbox.record_store import QueuePlace
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.outbox.sqlite.connection import Connect
@@ -52,11 +53,13 @@ _OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
 _LEAVE: Final = "DELETE FROM queue WHERE (location, lane, date, seq) IN (SELECT * FROM ("
 
 # Of nearly all there is nothing more to say, and a third of the time goes by the values.
-_SENT: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, state, at, attempts, message_id,
-    conversation_id)"""
+_SENT: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, at, message_id,
+    conversation_id, state, attempts)"""
 
-_END: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, state, at, attempts, message_id,
-    conversation_id, email_message_id, reason, detail)"""
+_AT_FIRST: Final = f", {SENT}, 1"
+
+_END: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, at, message_id,
+    conversation_id, email_message_id, state, attempts, reason, detail)"""
 
 _STAY: Final = """UPDATE queue SET attempts = ?
     WHERE location = ? AND lane = ? AND date = ? AND seq = ?"""
@@ -150,45 +153,40 @@ class SqliteStore:
         pending = State.PENDING
         given = [fate for fate in settlements if fate[1] is pending]
         ended = [fate for fate in settlements if fate[1] is not pending] if given else settlements
-        if ended:
-            self._end(ended)
-        self.claims.index.drop([(c.lease.number, c.lane, c.seq) for c, *_ in settlements])
-        self._give_back(given)
+        places = self._give_back(given) + (self._end(ended) if ended else [])
+        self.claims.index.drop(places)
         at_once(database.add_trails(self._database, settlements))
         self.claims.index.tidy(everything=bool(given))
         self._counters.quotas(quotas)
         if traced := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
             run_rows(self.connection, "DELETE FROM trace WHERE seq IN (", traced, ")")
 
-    def _end(self, ended: Sequence[Settlement]) -> None:
-        places = [(c.lease.number, c.lane, c.date, c.seq) for c, *_ in ended]
+    def _end(self, ended: Sequence[Settlement]) -> list[QueuePlace]:
+        places = _places(ended)
         run_rows(self.connection, _LEAVE, places, "))")
         sent = State.SENT
-        plain = [
-            (c.lease.number, c.lane, c.seq, SENT, at, tries, message, conversation)
-            for c, state, at, tries, message, conversation, email, why, detail, _ in ended
-            if state is sent and email is None and why is None and detail is None
-        ]
-        run_rows(self.connection, _SENT, plain)
-        rows = [] if len(plain) == len(ended) else self._full(ended)
-        run_rows(self.connection, _END, rows)
-        self._counters.settled([(row[0], row[3], row[4]) for row in (*plain, *rows)])
+        plain, full = [], []
+        for (location, lane, _, seq), fate in zip(places, ended, strict=True):
+            _, state, at, tries, message, conversation, email, why, detail, _ = fate
+            if state is sent and tries == 1 and email is None and why is None and detail is None:
+                plain.append((location, lane, seq, at, message, conversation))
+            else:
+                reason = at_once(self._numbers.reason(why))
+                ids = message, conversation, email
+                full.append((location, lane, seq, at, *ids, int(state), tries, reason, detail))
+        run_rows(self.connection, _SENT, plain, constants=_AT_FIRST)
+        run_rows(self.connection, _END, full)
+        counted = [(row[0], SENT, row[3]) for row in plain]
+        self._counters.settled(counted + [(row[0], row[7], row[3]) for row in full])
         at_once(self.lookups.learn(ended))
+        return places
 
-    def _full(self, ended: Sequence[Settlement]) -> list[tuple[Any, ...]]:
-        told = {fate.reason for fate in ended}
-        reasons = {why: at_once(self._numbers.reason(why)) for why in told}
-        return [
-            (c.lease.number, c.lane, c.seq, int(state), at, tries, *ids, reasons[why], detail)
-            for c, state, at, tries, *ids, why, detail, _ in ended
-            if not (state is State.SENT and ids[2] is None and why is None and detail is None)
-        ]
-
-    def _give_back(self, given: Sequence[Settlement]) -> None:
-        for claim, _, _, attempts, *_ in given:
-            place = claim.lease.number, claim.lane, claim.date, claim.seq
-            self.connection.execute(_STAY, (attempts, *place))
-            self.claims.arrived(claim.lease.number)
+    def _give_back(self, given: Sequence[Settlement]) -> list[QueuePlace]:
+        places = _places(given)
+        for place, fate in zip(places, given, strict=True):
+            self.connection.execute(_STAY, (fate.attempts, *place))
+            self.claims.arrived(place[0])
+        return places
 
     def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
@@ -251,6 +249,11 @@ class SqliteStore:
     def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
         return dict(self.connection.execute(_SQL["unsent"]).fetchall())
+
+
+def _places(fates: Sequence[Settlement]) -> list[QueuePlace]:
+    claims = [fate[0] for fate in fates]
+    return [(claim.lease.number, claim.lane, claim.date, claim.seq) for claim in claims]
 
 
 def open_store(path: str, connect: Connect) -> SqliteStore:
