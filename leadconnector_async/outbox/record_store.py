@@ -151,7 +151,8 @@ class RecordStore(ABC):
         """Note where new records came from, and which were refused. Returns how many were."""
         await self._note_origins(created, source)
         ended = [record for record in created if record.draft.payload is None]
-        totals = Counter([(record.location, _PENDING) for record in created])
+        staged = Counter([record.location for record in created])
+        totals = Counter({(location, _PENDING): n for location, n in staged.items()})
         if ended:
             await self._refuse(ended)
             for record in ended:

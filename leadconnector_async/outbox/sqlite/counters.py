@@ -6,7 +6,7 @@ Totals are kept in the transaction that changes them, so that a report never cou
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.base import SPAN_MS, Lease, State
 from leadconnector_async.outbox.sqlite.connection import run_rows
@@ -34,6 +34,8 @@ _TO_TOTALS: Final = """ ON CONFLICT (location, state) DO UPDATE SET n = n + excl
     first_at = coalesce(min(first_at, excluded.first_at), first_at, excluded.first_at),
     last_at = coalesce(max(last_at, excluded.last_at), last_at, excluded.last_at)"""
 
+_PACE: Final = "INSERT INTO pace (span, sent)"
+
 _TO_PACE: Final = " ON CONFLICT (span) DO UPDATE SET sent = sent + excluded.sent"
 
 _SPEND: Final = (
@@ -55,24 +57,24 @@ class Counters:
         if rows:
             run_rows(self._connection, _ADD, rows, _TO_TOTALS)
 
-    def settled(self, ended: Sequence[tuple[int, int, int]]) -> None:
-        """Count records whose fate became known: (location, state, at).
+    def settled(self, state: int, ends: Sequence[tuple[Any, ...]]) -> None:
+        """Count records that came to a state: of each its location, lane, number, and when.
 
         Their times are noted to the batch.
         """
-        moments = [at for _, _, at in ended]
+        moments = [end[3] for end in ends]
         first, last = min(moments), max(moments)
-        totals = Counter([one[:2] for one in ended])
+        totals = Counter([end[0] for end in ends])
         rows: list[tuple[int, int, int, int | None, int | None]]
-        rows = [(*place, n, first, last) for place, n in totals.items()]
-        rows += [(location, PENDING, -n, None, None) for (location, _), n in totals.items()]
+        rows = [(location, state, n, first, last) for location, n in totals.items()]
+        rows += [(location, PENDING, -n, None, None) for location, n in totals.items()]
         run_rows(self._connection, _ADD, sorted(rows), _TO_TOTALS)
-        sent = [at for _, state, at in ended if state == SENT]
-        is_one = first // SPAN_MS == last // SPAN_MS  # as it is of nearly all batches
-        spans = Counter(
-            [first // SPAN_MS] * len(sent) if is_one else [at // SPAN_MS for at in sent]
-        )
-        run_rows(self._connection, "INSERT INTO pace (span, sent)", list(spans.items()), _TO_PACE)
+        if state == SENT:
+            span = first // SPAN_MS
+            spans = {span: len(ends)}  # nearly always
+            if last // SPAN_MS > span:
+                spans = Counter([at // SPAN_MS for at in moments])
+            run_rows(self._connection, _PACE, list(spans.items()), _TO_PACE)
 
     def quotas(self, quotas: Iterable[tuple[Lease, QuotaSnapshot]]) -> None:
         """Note how much of each quota is used."""

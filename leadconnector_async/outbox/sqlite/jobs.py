@@ -176,8 +176,10 @@ class SqliteStore:
                 full.append((location, lane, seq, at, *ids, int(state), tries, reason, detail))
         run_rows(self.connection, _SENT, plain, constants=_AT_FIRST)
         run_rows(self.connection, _END, full)
-        counted = [(row[0], SENT, row[3]) for row in plain]
-        self._counters.settled(counted + [(row[0], row[7], row[3]) for row in full])
+        if plain:
+            self._counters.settled(SENT, plain)
+        for end in sorted({row[7] for row in full}):
+            self._counters.settled(end, [row for row in full if row[7] == end])
         at_once(self.lookups.learn(ended))
         return places
 

@@ -108,6 +108,7 @@ def _configure(connection: Connection, path: str) -> None:
         )
     for setting in (
         "synchronous = FULL",
+        "secure_delete = OFF",  # which some builds set: `compact` forgets what is freed
         "fullfsync = ON",  # macOS: fsync alone leaves the data in the drive's cache
         f"cache_size = -{CACHE_KIB}",
         f"wal_autocheckpoint = {WAL_BYTES // _pragma(connection, 'page_size')}",
