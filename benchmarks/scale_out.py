@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.contest import report
 from benchmarks.many_workers import many, paced
 from benchmarks.outbox import Shape, run
-from benchmarks.records import Shape as Records
-from benchmarks.records import write_jsonl
+from benchmarks.records import Shape as Records, write_jsonl
 from benchmarks.server import running
 from benchmarks.whole_import import import_file
 from leadconnector_async.outbox.open import open_outbox

@@ -20,8 +20,7 @@ from leadconnector_async.models import InboundMessage
 from leadconnector_async.records.validation import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Sequence, Set as AbstractSet
 
     from leadconnector_async.api.listings import ListedMessage
     from leadconnector_async.transport.base import Request, Response

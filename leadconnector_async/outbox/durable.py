@@ -13,8 +13,7 @@ from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import Lease, Outbox, Settlement, State, StoppedLocation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Collection, Iterable, Mapping, Sequence, Set as AbstractSet
 
     from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.lookups import ReadMark

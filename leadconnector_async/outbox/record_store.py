@@ -18,8 +18,7 @@ from leadconnector_async.outbox.database import Database, Numbers, statements
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 
     LineKey = tuple[int, bytes]
     """Number of a location, and key of a record in it."""

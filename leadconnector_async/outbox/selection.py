@@ -22,8 +22,7 @@ from leadconnector_async.records.draft import milliseconds
 from leadconnector_async.sources.contact_values import Contacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Set as AbstractSet
 
     Day = str | date
     """A day or a moment: in ISO 8601, or an object."""

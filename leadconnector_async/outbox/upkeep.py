@@ -20,8 +20,7 @@ from leadconnector_async.outbox.open import (
 )
 from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to
-from leadconnector_async.outbox.sqlite.upkeep import backup, compact
-from leadconnector_async.outbox.sqlite.upkeep import empty_files as empty_folder
+from leadconnector_async.outbox.sqlite.upkeep import backup, compact, empty_files as empty_folder
 from leadconnector_async.outbox.transfer import StoreTransfer, transfer
 
 if TYPE_CHECKING:

@@ -11,9 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from leadconnector_async.models import Contact, InboundMessage, Problem, Record
-from leadconnector_async.records import deferred as late
-from leadconnector_async.records import draft as drafts
-from leadconnector_async.records import validation as rules
+from leadconnector_async.records import deferred as late, draft as drafts, validation as rules
 from leadconnector_async.records.deferred import Deferred, is_outbound_call
 from leadconnector_async.records.draft import draft, key_from_text, unsent_draft, verified
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact

@@ -13,8 +13,7 @@ import time
 from operator import gt, lt
 from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async.sandbox import read_endpoints as reads
-from leadconnector_async.sandbox import replies
+from leadconnector_async.sandbox import read_endpoints as reads, replies
 from leadconnector_async.sandbox.api_request import ApiRequest, Grant
 from leadconnector_async.sandbox.config import OAuthApp, OAuthInstallation
 from leadconnector_async.sandbox.message_store import Conversation, iso

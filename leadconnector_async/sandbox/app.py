@@ -14,9 +14,11 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadconnector_async.sandbox import account_endpoints as account
-from leadconnector_async.sandbox import read_endpoints as reads
-from leadconnector_async.sandbox import storing_endpoints as storing
+from leadconnector_async.sandbox import (
+    account_endpoints as account,
+    read_endpoints as reads,
+    storing_endpoints as storing,
+)
 from leadconnector_async.sandbox.api_request import ApiRequest
 from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, invented_reply, spoil
 from leadconnector_async.sandbox.message_store import normal_phone

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct, to_builtins
-from msgspec.structs import fields as fields_of
-from msgspec.structs import replace
+from msgspec.structs import fields as fields_of, replace
 
 from leadconnector_async.models import MessageFields
 from leadconnector_async.sandbox.api_request import AccessControl, parse_ms

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.sources import fields
-from leadconnector_async.sources import mapped_rules as rules
+from leadconnector_async.sources import fields, mapped_rules as rules
 from leadconnector_async.sources.columns import FieldPlan
 from leadconnector_async.sources.contact_values import NOBODYS, settle_person
 from leadconnector_async.sources.date_patterns import LocalText

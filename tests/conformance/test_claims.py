@@ -7,8 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, keys, published
 from outbox_places import Place, in_store

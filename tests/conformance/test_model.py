@@ -6,8 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
 from outbox_kit import listed

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, keys, listed, published, said
 from outbox_places import DurablePlace, Place, in_store

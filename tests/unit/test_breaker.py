@@ -3,8 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async import NotSentError
 from leadconnector_async.breaker import FAILURES_TO_OPEN, FIRST_PAUSE, MAX_PAUSE, Breaker

@@ -21,8 +21,7 @@ from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.records.draft import traced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Sequence, Set as AbstractSet
 
     from leadconnector_async.outbox.postgres.connection import Connection
 

@@ -19,8 +19,7 @@ from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Se
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.database import stored
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued, Share
-from leadconnector_async.outbox.postgres import connection as server
-from leadconnector_async.outbox.postgres import stored_files, upkeep
+from leadconnector_async.outbox.postgres import connection as server, stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
 from leadconnector_async.outbox.postgres.connection import JobRunner
 from leadconnector_async.outbox.postgres.counters import ServerDatabase

@@ -12,8 +12,7 @@ from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import NewRecord, Origin, RecordStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Mapping, Sequence, Set as AbstractSet
 
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.queueing import Publisher

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, packed, run_rows, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Sequence, Set as AbstractSet
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import QueuePlace

@@ -16,8 +16,7 @@ from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
 from leadconnector_async.outbox.sqlite.connection import RowCollector, fetch_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Collection, Iterable, Mapping, Sequence, Set as AbstractSet
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.base import Lease, Wants

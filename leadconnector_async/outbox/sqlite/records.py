@@ -13,8 +13,7 @@ from leadconnector_async.outbox.sqlite.connection import run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Mapping, Sequence, Set as AbstractSet
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import QueuePlace

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from leadconnector_async.api import responses
 from leadconnector_async.api.responses import (

@@ -6,8 +6,7 @@ import tracemalloc
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async import Policy, RateLimit
 from leadconnector_async.auth.provider import StaticToken

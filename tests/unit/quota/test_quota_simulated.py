@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from quota_servers import Kind, Scenario, our_quota, simulate
 from samples import sampled
 

@@ -5,8 +5,7 @@ import heapq
 from math import inf
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from virtual_time import in_virtual_time
 
 from leadconnector_async.api.responses import MAX_FIGURE, SILENT

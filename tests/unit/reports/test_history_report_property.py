@@ -10,8 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from outbox_kit import claimed, fate, run_apart
 
 from leadconnector_async.delivery.results import RunStats

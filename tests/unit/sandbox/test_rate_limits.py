@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async.sandbox import NO_LIMITS, Limits
 from leadconnector_async.sandbox.rate_limits import RateLimiter

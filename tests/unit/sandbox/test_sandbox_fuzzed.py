@@ -9,8 +9,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from leadconnector_async.models import MESSAGE_TYPES
 from leadconnector_async.sandbox import OAuthApp, OAuthInstallation, Sandbox, SandboxConfig

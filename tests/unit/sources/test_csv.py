@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from bad_inputs import HEADER, ROW_BEFORE, parse
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Call

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.dates import EARLY, FOLD, GAP, LATE, TIMELESS, WINTER, Dates

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from bad_inputs import parse, record
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.encoding import (

@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from bad_inputs import BAD_INPUTS, HEADER, BadInput, jsonl, parse, record
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from msgspec.structs import asdict
 
 from leadconnector_async.sources import (

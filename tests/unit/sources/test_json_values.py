@@ -4,8 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async.sources.base import LINE_LIMIT
 from leadconnector_async.sources.byte_stream import TooLong

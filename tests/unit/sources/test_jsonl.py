@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from bad_inputs import jsonl, parse, record
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async.models import Call
 from leadconnector_async.sources import SourceOptions

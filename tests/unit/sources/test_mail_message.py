@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from mails import ME, PLAIN, samples
 
 from leadconnector_async.errors import SourceError

@@ -6,8 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import Parsed, SourceOptions, open_source

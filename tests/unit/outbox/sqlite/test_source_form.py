@@ -7,8 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from leadconnector_async.outbox.sqlite import source_form
 from leadconnector_async.outbox.sqlite.source_form import SourceForms, restored
