@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import tomllib
 from difflib import get_close_matches
 from enum import IntEnum
 from importlib import import_module
@@ -32,25 +33,10 @@ class Exit(IntEnum):
     """Run again to go on."""
 
 
-COMMANDS: Final = {
-    "import": ("import_", "Import files: stage, send, report. Run again to go on."),
-    "doctor": ("doctor", "Say whether an import would work, before the first one."),
-    "validate": ("validate", "Say what is wrong with files, line by line."),
-    "inspect": ("inspect", "Show a file's columns, and records as they would be sent."),
-    "mapping": ("mapping", "Test a mapping of another system's export by its examples."),
-    "status": ("status", "Say where an import stands, also while it runs."),
-    "show": ("show", "Tell the life of single records: read, sent, looked for, settled."),
-    "failed": ("failed", "Write the failed records down, each with its reason."),
-    "retry": ("retry", "Put failed records back, to be tried again."),
-    "worker": ("worker", "Send what is staged in a database, beside other workers."),
-    "verify": ("verify", "Compare what was sent with what the API exports."),
-    "report": ("report", "Write a page on the import, to hand to a client."),
-    "outbox": ("outbox", "Make, check, copy, move or upgrade an outbox, or forget its texts."),
-    "sandbox": ("sandbox", "Run a stand-in for the API on this machine."),
-    "completion": ("completion", "Print the shell's completion script."),
-}
-"""Each command's module, which holds it as ``command``, and its line in the list of all: the list
-imports none of them."""
+COMMANDS: Final[dict[str, tuple[str, str]]] = tomllib.loads(
+    Path(__file__).with_name("commands.toml").read_text("utf-8")
+)
+"""Each command's module, and its line in the list of all."""
 
 _ERROR: Final = "Error: "
 """What click puts before a message."""

@@ -6,10 +6,13 @@ that is left of a quota and the deepest lane.
 
 from __future__ import annotations
 
+import tomllib
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeadConnectorError
+from leadconnector_async.sources.base import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,42 +24,11 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "leadconnector_"
 
-_OF_LOCATIONS: Final[dict[str, tuple[str, str, Callable[[list[float]], float]]]] = {
-    "pending": ("pending_records", "gauge", sum),
-    "claimed": ("claimed_records", "gauge", sum),
-    "in_flight": ("in_flight_records", "gauge", sum),
-    "in_doubt": ("in_doubt_records", "gauge", sum),
-    "lanes": ("lanes", "gauge", sum),
-    "lane_depth": ("lane_depth_records", "gauge", max),
-    "requests": ("requests", "counter", sum),
-    "throttled": ("throttled_requests", "counter", sum),
-    "quota_limit": ("quota_limit_requests", "gauge", sum),
-    "quota_used": ("quota_used_requests", "gauge", sum),
-    "quota_left": ("quota_left_requests", "gauge", min),
-    "quota_wait": ("quota_wait_seconds", "counter", sum),
-    "day_limit": ("day_limit_requests", "gauge", sum),
-    "day_used": ("day_used_requests", "gauge", sum),
-    "day_left": ("day_left_requests", "gauge", min),
-}
-"""By the field of `LocationStatistics`: the metric, its kind, and how several become one."""
+_TABLES: Final = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
-_OF_THE_PROCESS: Final = {
-    "read": ("read_records", "counter"),
-    "staged": ("staged_records", "counter"),
-    "rate": ("records_per_second", "gauge"),
-    "request_rate": ("requests_per_second", "gauge"),
-    "seconds_left": ("left_seconds", "gauge"),
-    "out_of_reach": ("out_of_reach_seconds", "gauge"),
-}
-"""The same by the field of `Statistics`."""
+_TOGETHER: Final[dict[str, Callable[[list[float]], float]]] = {"sum": sum, "min": min, "max": max}
 
 _OUTCOMES: Final = ("sent", "rejected", "unresolved")
-
-_LATENCIES: Final = {
-    "request_latency": "request_duration_seconds",
-    "settle_latency": "settle_duration_seconds",
-    "commit_latency": "outbox_commit_duration_seconds",
-}
 
 _QUANTILES: Final = {"p50": "0.5", "p90": "0.9", "p99": "0.99", "max": "1"}
 
@@ -84,7 +56,7 @@ class Metrics:
             for labels, value in samples:
                 metric.add_sample(metric.name + "_total" * (kind == "counter"), labels, value)
             yield metric
-        for field, name in _LATENCIES.items():
+        for field, name in _TABLES["latencies"].items():
             latency: Latency = getattr(stats, field)
             metric = Metric(PREFIX + name, f"See docs/metrics.md: {field}.", "summary")
             for of, quantile in _QUANTILES.items():
@@ -95,10 +67,10 @@ class Metrics:
             yield metric
 
     def _families(self, stats: Statistics) -> Iterator[tuple[str, str, str, Iterable[_Sample]]]:
-        for field, (name, kind, together) in _OF_LOCATIONS.items():
+        for field, (name, kind, together) in _TABLES["locations"].items():
             values = {place: getattr(of, field) for place, of in stats.locations.items()}
-            yield name, kind, field, self._of(values, together)
-        for field, (name, kind) in _OF_THE_PROCESS.items():
+            yield name, kind, field, self._of(values, _TOGETHER[together])
+        for field, (name, kind) in _TABLES["process"].items():
             if (value := getattr(stats, field)) is not None:
                 yield name, kind, field, [({}, value)]
         for name, kind, label, counts in (
@@ -138,13 +110,8 @@ def served_metrics(options: SendingOptions) -> Iterator[Metrics]:
         yield metrics
         return
     host, port = options.metrics
-    try:
+    with needs("--metrics", "prometheus-client", "metrics"):
         from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise LeadConnectorError(
-            "--metrics needs the package prometheus-client: "
-            "pip install 'leadconnector-async[metrics]'"
-        ) from error
     registry = CollectorRegistry()
     registry.register(metrics)
     try:

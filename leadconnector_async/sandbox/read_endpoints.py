@@ -1,12 +1,11 @@
-"""The endpoints that read messages, of a conversation, of a location, or one; and what they show.
-
-The numbers of types follow the order of the API's list of them.
-"""
+"""The endpoints that read messages: of a conversation, of a location, or one."""
 
 from __future__ import annotations
 
+import tomllib
 from bisect import bisect_left, bisect_right
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.sandbox import replies
@@ -18,25 +17,9 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.api_request import ApiRequest
     from leadconnector_async.sandbox.state import SandboxState
 
-MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int, str]]] = {
-    "Call": ("TYPE_CALL", 1, "Call"),
-    "SMS": ("TYPE_SMS", 2, "SMS"),
-    "Email": ("TYPE_EMAIL", 3, "Email"),
-    "WebChat": ("TYPE_WEBCHAT", 5, ""),
-    "Campaign_Call": ("TYPE_CAMPAIGN_CALL", 8, "Call"),
-    "Campaign_VoiceMail": ("TYPE_CAMPAIGN_VOICEMAIL", 10, "Call"),
-    "FB": ("TYPE_FACEBOOK", 11, "Facebook"),
-    "GMB": ("TYPE_GMB", 15, ""),
-    "IG": ("TYPE_INSTAGRAM", 18, "Instagram"),
-    "WhatsApp": ("TYPE_WHATSAPP", 19, "WhatsApp"),
-    "Custom": ("TYPE_CUSTOM_PROVIDER_SMS", 22, "SMS"),
-    "IVR_Call": ("TYPE_IVR_CALL", 24, "Call"),
-    "Live_Chat": ("TYPE_LIVE_CHAT", 29, ""),
-    "ALL_IN_ONE_CHAT": ("TYPE_LIVE_CHAT", 29, ""),
-    "TIKTOK": ("TYPE_TIKTOK", 37, ""),
-    "FORM_SUBMISSION": ("TYPE_FORM_SUBMISSION", 40, ""),
-    "RCS": ("TYPE_RCS", 42, ""),
-}
+MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int, str]]] = tomllib.loads(
+    Path(__file__).with_name("message_types.toml").read_text("utf-8")
+)
 """Of each type its name and its number on reads, and the channel that the export has it in."""
 
 _CHANNELS: Final = ("Call", "SMS", "Email", "WhatsApp", "Instagram", "Facebook")

@@ -41,13 +41,11 @@ def command(outbox: str, html: str | None, as_csv: str | None, title: str | None
         if given is not None and given != "-":
             _refuse_outbox(outbox, given, what)
     from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.sources.base import needs  # noqa: PLC0415 - the same
 
     if html is not None:
-        try:
+        with needs("--html", "jinja2", "cli"):
             import jinja2  # noqa: F401, PLC0415 - only whether it is there
-        except ModuleNotFoundError as error:
-            wrong = "jinja2 is missing: pip install 'leadconnector-async[cli]'"
-            raise click.ClickException(wrong) from error
         work = read_outbox(outbox, lambda reader: _write_page(reader, html, title))
         run_waiting("Reading the outbox", work)
     if as_csv is not None:

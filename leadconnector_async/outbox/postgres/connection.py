@@ -11,8 +11,10 @@ import asyncio
 import logging
 import os
 import socket
+import tomllib
 from contextlib import asynccontextmanager, suppress
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from uuid import uuid4
 
@@ -63,30 +65,11 @@ _CLOSE_S: Final = 5.0
 ALONE: Final = ""
 """Begins no transaction, for a job that writes in one statement alone, which is one by itself."""
 
-READING: Final = {
-    "jit": "off",
-    "idle_session_timeout": "0",  # a connection waits for people, sources and answers
-    "plan_cache_mode": "force_custom_plan",
-    "enable_hashjoin": "off",  # a page of a large table needs a page of the others
-    "enable_mergejoin": "off",
-}
+_SETTINGS: Final = tomllib.loads(files(__package__).joinpath("settings.toml").read_text("utf-8"))
 
-WRITING: Final = {
-    "jit": "off",
-    "idle_session_timeout": "0",
-    "synchronous_commit": "on",  # a claim has to be on disk before its request leaves
-    # Nobody waits longer for one that is stopped, or cut off, amid a transaction.
-    "idle_in_transaction_session_timeout": "60000",
-    "tcp_keepalives_idle": "15",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-    # The plan of a statement is made once, often while its tables are empty. What is read is found
-    # by its key, whatever the size of the tables then.
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-}
+READING: Final[dict[str, str]] = _SETTINGS["reading"]
+
+WRITING: Final[dict[str, str]] = _SETTINGS["writing"]
 
 REHEARSING: Final = WRITING | {"idle_in_transaction_session_timeout": "0"}
 

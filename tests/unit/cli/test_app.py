@@ -78,7 +78,8 @@ def test_without_jinja_the_report_says_what_to_install(tmp_path: Path) -> None:
         f"sys.argv[1:] = ['report', '--outbox', 'o.db', '--html', {str(page)!r}]; main()"
     )
     assert run.returncode == 1
-    assert run.stderr == "Error: jinja2 is missing: pip install 'leadconnector-async[cli]'\n"
+    wrong = "leadconnector: --html: needs the package jinja2"
+    assert run.stderr == f"{wrong}: pip install 'leadconnector-async[cli]'\n"
     assert not page.exists()
 
 
