@@ -96,9 +96,8 @@ class LeadConnector(LocationApi):
         telemetry: Telemetry | None = None,
     ) -> None:
         if version is not None and not is_token(version):
-            raise ValueError(
-                "the version is empty or has characters that none has: give such as v3"
-            )
+            wrong = "the version is empty or has characters that none has"
+            raise ValueError(f"{wrong}: give such as v3")
         if connections < 1:
             raise ValueError("connections is less than 1: nothing would be sent")
         for one in (limit, *limits.values()):

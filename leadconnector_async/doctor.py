@@ -338,13 +338,9 @@ def provider_findings(needs: Needs | None, token: str) -> Iterator[Finding]:
     """Whether what needs a conversation provider names one that this token may use."""
     for kind in sorted(needs.kinds if needs else ()):
         if kind.provider and token.startswith("pit-"):
-            yield Finding(
-                "provider",
-                "warning",
-                f"{kind.text}: the provider's app takes its own OAuth token, most likely not this "
-                "private integration's",
-                "try --canary, and give the app's token if that fails",
-            )
+            other = "takes its own OAuth token, most likely not this private integration's"
+            fix = "try --canary, and give the app's token if that fails"
+            yield Finding("provider", "warning", f"{kind.text}: the provider's app {other}", fix)
         elif kind.provider:
             found = f"{kind.text}: the API has no call that shows a provider's app and type"
             yield Finding("provider", "note", found, "--canary writes a message through it")

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
 from math import inf
@@ -165,14 +166,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     )
     providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
     importing = import_with(
-        partial(
-            _run,
-            on_progress=on_progress or (lambda _: None),
-            every=every,
-            handle_signals=handle_signals,
-            on_stats=on_stats,
-            stats_every=stats_every,
-        ),
+        _Driver(on_progress or (lambda _: None), every, handle_signals, on_stats, stats_every).run,
         partial(
             Importer,
             api.session.under(policy=policy),
@@ -190,47 +184,49 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     return await cancelled_once(importing)
 
 
-async def _run(  # noqa: PLR0913 - handed on by name
-    importer: Importer,
-    *,
-    on_progress: Callable[[ImportProgress], object],
-    every: float,
-    handle_signals: bool,
-    on_stats: Callable[[Statistics], object] | None,
-    stats_every: float,
-) -> Ending:
-    """Run an importer to its end, or until signals stop it, and tell how far it is."""
-    running = asyncio.create_task(importer.run())
-    signals = Signals(importer.reader, finish=importer.stop, stop_now=running.cancel)
-    reporter = None
-    if on_stats is not None and importer.statistics is not None:
-        reporter = StatisticsReporter(importer.statistics.snapshot, on_stats, stats_every)
-        reporter.start()
-    try:
-        with signals if handle_signals else nullcontext():
-            while not (await asyncio.wait([running], timeout=every))[0]:
-                await _tell(on_progress, importer)
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
-        if reporter is not None:
-            await reporter.close()
-    if not (running.cancelled() and signals.count):
-        running.result()
-    await _tell(on_progress, importer)
-    if signals.count:
-        return Ending(ended="interrupted", stopped=importer.ending().stopped)
-    errors = importer.errors.values()
-    if len(errors) == len(importer.left):
-        for error in errors:
-            if not isinstance(error, DailyQuotaSpentError):
-                raise error
-    return importer.ending()
+@dataclass(eq=False, repr=False)
+class _Driver:
+    """Runs an importer for a program; see `import_files`."""
 
+    _on_progress: Callable[[ImportProgress], object]
+    _every: float
+    _handle_signals: bool
+    _on_stats: Callable[[Statistics], object] | None
+    _stats_every: float
 
-async def _tell(on_progress: Callable[[ImportProgress], object], importer: Importer) -> None:
-    if isawaitable(answer := on_progress(importer.snapshot())):
-        await answer
+    async def run(self, importer: Importer) -> Ending:
+        """Run it to its end, or until signals stop it, and tell how far it is."""
+        running = asyncio.create_task(importer.run())
+        signals = Signals(importer.reader, finish=importer.stop, stop_now=running.cancel)
+        reporter = None
+        if self._on_stats is not None and importer.statistics is not None:
+            read = importer.statistics.snapshot
+            reporter = StatisticsReporter(read, self._on_stats, self._stats_every)
+            reporter.start()
+        try:
+            with signals if self._handle_signals else nullcontext():
+                while not (await asyncio.wait([running], timeout=self._every))[0]:
+                    await self._tell(importer)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            if reporter is not None:
+                await reporter.close()
+        if not (running.cancelled() and signals.count):
+            running.result()
+        await self._tell(importer)
+        if signals.count:
+            return Ending(ended="interrupted", stopped=importer.ending().stopped)
+        errors = importer.sending.errors.values()
+        if len(errors) == len(importer.left):
+            for error in errors:
+                if not isinstance(error, DailyQuotaSpentError):
+                    raise error
+        return importer.ending()
+
+    async def _tell(self, importer: Importer) -> None:
+        if isawaitable(answer := self._on_progress(importer.snapshot())):
+            await answer
 
 
 STOPPING_S: Final = 1.0

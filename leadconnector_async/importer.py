@@ -11,18 +11,13 @@ import time
 from copy import copy
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.results import RunStats
-from leadconnector_async.errors import (
-    DailyQuotaSpentError,
-    LeadConnectorError,
-    OutboxError,
-    OutboxUnusableError,
-)
+from leadconnector_async.errors import DailyQuotaSpentError, OutboxError, OutboxUnusableError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_outbox, shown_place
 from leadconnector_async.outbox.selection import Selection
@@ -32,7 +27,7 @@ from leadconnector_async.reports.outbox_status import status_of
 from leadconnector_async.reports.progress import ImportProgress, ProgressMeter
 from leadconnector_async.reports.statistics_meter import StatisticsMeter
 from leadconnector_async.reports.summary import Ending, ImportSummary, summary_of
-from leadconnector_async.sending import OwnerSending, WorkerSending, sending_from
+from leadconnector_async.sending import OwnerSending, WorkerSending
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
@@ -42,6 +37,7 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.outbox_reader import OutboxReader
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.session import ApiSession
     from leadconnector_async.sources import SourceOptions
     from leadconnector_async.sources.batch_reader import SourceReader
@@ -94,24 +90,20 @@ class Importer:
         self.reader = reader
         self._staged = RunStats()
         self.stager: Stager = Stager(
-            outbox,
-            self._staged,
-            location=location,
-            providers=providers,
-            network=session.network,
+            outbox, self._staged, location=location, providers=providers, network=session.network
         )
         self.statistics: StatisticsMeter | None = None
         """What the run sends, and how fast; with the figures that `snapshot` has too."""
         if measured or session.observer is not None:
             self.statistics = StatisticsMeter(session)
             session = self.statistics.session
-        self.sending: OwnerSending | WorkerSending = sending_from(
-            session,
-            outbox,
-            alone=self._selection is not None or session.policy.mark_read,
-            concurrency=concurrency,
-            notice=self.stager.notes.notices.add,
-        )
+        self.sending: OwnerSending | WorkerSending
+        if outbox.is_shared and self._selection is None and not session.policy.mark_read:
+            shared = cast("PostgresOutbox", outbox)
+            self.sending = WorkerSending(session, shared, concurrency=concurrency)
+        else:
+            notice = self.stager.notes.notices.add
+            self.sending = OwnerSending(session, outbox, concurrency=concurrency, notice=notice)
         self.left: dict[str, int] = self.sending.left
         """Records without a fate, by location, where this run has some to send."""
         self._meter = ProgressMeter(self, session.breaker, reader, self.left)
@@ -142,16 +134,11 @@ class Importer:
         """Those that this process sends for."""
         return self.sending.locations
 
-    @property
-    def errors(self) -> Mapping[str, LeadConnectorError]:
-        """Why locations could not go on."""
-        return self.sending.errors
-
     async def run(self) -> None:
         """Stage the sources, then send what is staged, by this run and by earlier ones.
 
-        A location that cannot go on stops alone: see `errors`. When this is cancelled, what is
-        known is still settled.
+        A location that cannot go on stops alone: see `OwnerSending.errors`. When this is
+        cancelled, what is known is still settled.
 
         Raises:
             SourceError: a source cannot be read; nothing was sent.
@@ -196,24 +183,21 @@ class Importer:
 
     def ending(self) -> Ending:
         """How a run ended that nothing interrupted."""
-        stopped = {name: str(error) for name, error in self.errors.items()}
+        errors = self.sending.errors
+        stopped = {name: str(error) for name, error in errors.items()}
         barred = [
             why if name in why else f"location {name}: {why}"
             for name, why in stopped.items()
-            if not isinstance(self.errors[name], DailyQuotaSpentError)
+            if not isinstance(errors[name], DailyQuotaSpentError)
         ]
         if barred:
-            return Ending(ended="error", error=_together(barred), stopped=stopped)
+            error, more = barred[0], len(barred) - 1
+            if more:
+                error += f" (and {more} more location{'s' * (more > 1)} could not go on)"
+            return Ending(ended="error", error=error, stopped=stopped)
         if self._time_is_up and any(self.left.values()):
             return Ending(ended="time_up", stopped=stopped)
         return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
-
-
-def _together(errors: list[str]) -> str:
-    """The first error, and how many more there are."""
-    if not (more := len(errors) - 1):
-        return errors[0]
-    return f"{errors[0]} (and {more} more location{'s' * (more > 1)} could not go on)"
 
 
 async def reading_options(options: SourceOptions, outbox: str) -> SourceOptions:
@@ -265,10 +249,9 @@ async def import_with(
                 importer.statistics.is_open = False
         await empty_files(outbox)
     if not exists(outbox):
-        raise OutboxUnusableError(
-            f"{shown_place(outbox)} was taken away while the import ran: put it back, and run "
-            "again; a new one would send again what was sent"
-        )
+        wrong = f"{shown_place(outbox)} was taken away while the import ran"
+        fix = "put it back, and run again; a new one would send again what was sent"
+        raise OutboxUnusableError(f"{wrong}: {fix}")
     return summary_of(
         importer.stats,
         await read_outbox(outbox, status_of),

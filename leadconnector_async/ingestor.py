@@ -86,9 +86,8 @@ class Ingestor:
             raise ValueError('the role is none: give "both" or "submit"')
         self._is_shared = outbox is not None and is_url(outbox)
         if role == "submit" and not self._is_shared:
-            raise ValueError(
-                'role="submit" needs workers: give the URL of a database as the outbox'
-            )
+            fix = "give the URL of a database as the outbox"
+            raise ValueError(f'role="submit" needs workers: {fix}')
         if outbox is not None and fspath(outbox) in ("", ":memory:"):
             raise ValueError("the outbox is no file: give its path, or None for one in memory")
         if buffer < 1 or (concurrency is not None and concurrency < 1):
@@ -230,10 +229,9 @@ class Ingestor:
         """
         self._check_open()
         if self._running:
-            raise RuntimeError(
-                "another run() is under way: merge what they send, or end it first; one that is "
-                "left early ends by contextlib.aclosing"
-            )
+            fix = "merge what they send, or end it first"
+            early = "one that is left early ends by contextlib.aclosing"
+            raise RuntimeError(f"another run() is under way: {fix}; {early}")
         self._running, self._stopping = True, False
         try:
             async with aclosing(self._run(messages)) as outcomes:
@@ -308,10 +306,8 @@ class Ingestor:
         if not self._is_open and (self._is_open is None or not or_was):
             raise ClosedError("the ingestor is not open: use it within `async with`")
         if not or_was and asyncio.get_running_loop() is not self._loop:
-            raise RuntimeError(
-                "the ingestor is open in another event loop: from a thread, call it by "
-                "asyncio.run_coroutine_threadsafe"
-            )
+            fix = "from a thread, call it by asyncio.run_coroutine_threadsafe"
+            raise RuntimeError(f"the ingestor is open in another event loop: {fix}")
 
     async def _stage(
         self, messages: Messages, source_pass: SourcePass

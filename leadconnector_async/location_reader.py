@@ -58,10 +58,8 @@ class LocationReader:
         """
         for location in reader.locations:
             if location == self._target:
-                raise SourceError(
-                    f"leadconnector:{location}: is the location that the records go to: "
-                    "name the one that they come from"
-                )
+                wrong = f"leadconnector:{location}: is the location that the records go to"
+                raise SourceError(f"{wrong}: name the one that they come from")
             with LocationCopy(self._folder, location) as copy:
                 self.reading = location
                 try:
@@ -72,9 +70,8 @@ class LocationReader:
                     raise type(error)(replace(error.refusal, message=words)) from None
                 finally:
                     self.reading = None
-                reader.warnings += [
-                    f"{copy.name}: {n:,} {what}" for what, n in pass_.lost.items() if n
-                ]
+                lost = pass_.lost.items()
+                reader.warnings += [f"{copy.name}: {n:,} {what}" for what, n in lost if n]
 
 
 @dataclass(slots=True, eq=False, repr=False)

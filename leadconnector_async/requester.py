@@ -23,9 +23,10 @@ from leadconnector_async.transport.base import FileUnreadableError, Request, Res
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-    from leadconnector_async.api.effects import Flow
     from leadconnector_async.policy import Policy
     from leadconnector_async.session import ApiSession
+
+    Reading = Callable[[Response], "_T"]
 
 _T = TypeVar("_T")
 
@@ -88,12 +89,7 @@ class Requester:
         return await self.answered(location, request, read)
 
     async def answered(
-        self,
-        location: str,
-        request: Request,
-        read: Callable[[Response], _T],
-        *,
-        repeatable: bool = True,
+        self, location: str, request: Request, read: Reading[_T], *, repeatable: bool = True
     ) -> _T:
         """What ``read`` makes of a success or a refusal; ValueError tells that it is unusable.
 
@@ -130,14 +126,13 @@ class Requester:
                     except ValueError as error:
                         unusable = f": answered {response.status} with {error}"
             await asyncio.sleep(self.policy.delay(attempt, self.random))
-        raise errors.TransportError(
-            f"no usable answer in {self.policy.attempts} attempts{unusable}"
-        )
+        attempts = self.policy.attempts
+        raise errors.TransportError(f"no usable answer in {attempts} attempts{unusable}")
 
     async def run(
         self,
         location: str,
-        flow: Callable[[], Flow[_T]],
+        flow: Callable[[], effects.Flow[_T]],
         *,
         lookups: dict[str, str] | None = None,
         repeatable: bool = True,
@@ -160,7 +155,7 @@ class Requester:
         raise AssertionError
 
     async def _walked(
-        self, location: str, flow: Flow[_T], known: dict[str, str], *, repeatable: bool
+        self, location: str, flow: effects.Flow[_T], known: dict[str, str], *, repeatable: bool
     ) -> _T:
         result: object = None
         refusal: Refusal | None = None
@@ -171,9 +166,8 @@ class Requester:
                 value: _T = end.value
                 return value
             except effects.StepRefusedError as error:
-                raise errors.RefusedError(
-                    refusal or Refusal(status=200, message=str(error))
-                ) from None
+                refusal = refusal or Refusal(status=200, message=str(error))
+                raise errors.RefusedError(refusal) from None
             result = None
             match step:
                 case Request():
@@ -212,9 +206,7 @@ class MessageExport:
     """
 
     def __init__(self, api: Requester, location: str, asked: dict[str, str | None]) -> None:
-        self._pages: AsyncGenerator[tuple[MessagePage, bytes], None] = exported(
-            api, location, **asked
-        )
+        self._pages = exported(api, location, **asked)
         self.total: int | None = None
         self.problems: list[str] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class OwnerSending:
-    """Sends all that the outbox holds, as its one owner."""
+    """Sends all that the outbox holds, as its one owner.
+
+    ``notice`` is told what could not be marked as read.
+    """
 
     left_over: Final = None
     """How many of these are left; None where it is all that is pending."""
@@ -53,11 +56,9 @@ class OwnerSending:
         """What was done so far."""
         self.locations: Mapping[str, LocationState] = of.locations
         """Those that this process sends for."""
-        self._marker = (
-            ReadMarker(session, outbox, of.stats, of.locations, notice)
-            if session.policy.mark_read
-            else None
-        )
+        marks = session.policy.mark_read
+        own = session, outbox, of.stats, of.locations
+        self._marker = ReadMarker(*own, notice) if marks else None
         self.left: dict[str, int] = {}
         """Records without a fate, by location, of those that this run has to see sent."""
         self.total: int | None = None
@@ -118,11 +119,7 @@ class WorkerSending:
         self._outbox = outbox
         own = (lambda: self.left) if is_one_locations(session) else None
         self._worker = Worker(
-            session,
-            outbox.sender,
-            concurrency=concurrency,
-            left=self._look,
-            own=own,
+            session, outbox.sender, concurrency=concurrency, left=self._look, own=own
         )
         self._met: bytes | None = None
         self._first = self._last = _NOTHING
@@ -176,9 +173,8 @@ class WorkerSending:
     async def _look(self, outbox: PostgresOutbox) -> Mapping[str, int]:
         found = await outbox.unsettled(self._met)
         self._last = Unsettled(*map(sum, zip(_NOTHING, *found.values(), strict=True)))
-        self.left |= dict.fromkeys(self.left, 0) | {
-            n: of.left for n, of in found.items() if of.left
-        }
+        left = {name: of.left for name, of in found.items() if of.left}
+        self.left |= dict.fromkeys(self.left, 0) | left
         return self.left
 
     def stop(self) -> None:
@@ -187,20 +183,3 @@ class WorkerSending:
 
 
 _NOTHING: Final = Unsettled(0, 0, 0)
-
-
-def sending_from(
-    session: ApiSession,
-    outbox: DurableOutbox,
-    *,
-    alone: bool,
-    concurrency: int | None,
-    notice: Callable[[str, str], object],
-) -> OwnerSending | WorkerSending:
-    """Return the way to send from an outbox: ``alone``, or as its other users do too.
-
-    ``notice`` is told what could not be marked as read.
-    """
-    if outbox.is_shared and not alone:
-        return WorkerSending(session, cast("PostgresOutbox", outbox), concurrency=concurrency)
-    return OwnerSending(session, outbox, concurrency=concurrency, notice=notice)

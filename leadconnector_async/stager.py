@@ -18,7 +18,7 @@ from leadconnector_async.records.builder import Providers, RowDrafter, no_provid
 from leadconnector_async.records.draft import fault_key
 from leadconnector_async.records.newest_first import NewestFirst
 from leadconnector_async.reports.outbox_status import Notes
-from leadconnector_async.sources import Identity, Parsed, SourceOptions
+from leadconnector_async.sources import Identity, Parsed
 from leadconnector_async.sources.attachments import Attachments, are_remote, largest, named_for
 from leadconnector_async.sources.base import location_in
 from leadconnector_async.sources.fields import WrongValueError
@@ -40,23 +40,18 @@ if TYPE_CHECKING:
 
 
 class _AttachmentFetcher:
-    """Puts the files themselves in place of URLs. ``is_stopped`` tells when to begin no more.
+    """Puts the files themselves in place of URLs, until the reader is stopped.
 
     What a URL gave is kept beside the outbox, so that the next run needs it no more.
     ``location`` is that of records that name none.
     """
 
-    def __init__(
-        self,
-        options: SourceOptions,
-        network: Network,
-        is_stopped: Callable[[], bool],
-        location: str,
-    ) -> None:
+    def __init__(self, reader: SourceReader, network: Network, location: str) -> None:
+        options = reader.options
         self._files = Attachments(options, Beside())
         self._spool = Spool(options.spool)
         self._downloads = Downloads(private=options.fetch_private, network=network)
-        self._is_stopped = is_stopped
+        self._reader = reader
         self._location = location
         self._tasks: dict[tuple[str, str, int], asyncio.Task[Fetched]] = {}
 
@@ -103,9 +98,8 @@ class _AttachmentFetcher:
                 said = Identity(row.id, row.location_id, row.outbox_key)
                 return parsed._replace(row=None, problems=(problem,), identity=said)
             else:
-                told.append(
-                    "attachments that could not be fetched: their URLs are sent as they are"
-                )
+                lost = "attachments that could not be fetched"
+                told.append(f"{lost}: their URLs are sent as they are")
                 found.append(item)
         row.attachments = found or None
         return parsed._replace(notices=(*parsed.notices, *told)) if told else parsed
@@ -115,7 +109,7 @@ class _AttachmentFetcher:
     ) -> Fetched:
         if (known := self._spool.of_url(url, location)) is not None:
             return [known]
-        if self._is_stopped():
+        if self._reader.interrupted:
             return WrongValueError("was not fetched: the import was stopped", "import it again")
         try:
             came = await self._downloads.fetch(url, largest(type_))
@@ -161,17 +155,15 @@ class Stager:
         options = reader.options
         fetches = options.fetch_attachments or reader.locations
         if fetches and options.spool is not None:  # else it is a rehearsal
-            network, is_stopped = self.network, lambda: reader.interrupted
-            own = self.location or ""
-            self._fetcher = _AttachmentFetcher(options, network, is_stopped, own)
-        drafter = RowDrafter(self.location, time.time_ns() // 1_000_000, self.providers)
+            self._fetcher = _AttachmentFetcher(reader, self.network, self.location or "")
+        self._drafter = RowDrafter(self.location, time.time_ns() // 1_000_000, self.providers)
         async with self._fetcher or nullcontext():
             for source in reader.sources():
                 batch = reader.batch()
                 self._refuse_homeless(source.name, batch)
                 number = await self.outbox.source(source.name, source.form)
                 source_pass = self._pass = SourcePass(number, self._pass)
-                await self._stage(reader, batch, drafter, source_pass, source.name)
+                await self._stage(reader, batch, source_pass, source.name)
                 if not reader.interrupted:
                     await self.outbox.end(source_pass, fault_key(source.name))
 
@@ -187,16 +179,11 @@ class Stager:
             raise SourceError(f"{name}: its records name no locationId: give --location ID")
 
     async def _stage(
-        self,
-        reader: SourceReader,
-        batch: list[Parsed],
-        drafter: RowDrafter,
-        source_pass: SourcePass,
-        source: str,
+        self, reader: SourceReader, batch: list[Parsed], source_pass: SourcePass, source: str
     ) -> None:
         """Stage batch after batch, each while the next is read: its commit waits for the disk."""
         under_way: asyncio.Task[Staged] | None = None
-        order = NewestFirst()
+        order, draft_of = NewestFirst(), self._drafter.draft_of
         try:
             while batch:
                 asked = reader.options.fetch_attachments
@@ -205,7 +192,7 @@ class Stager:
                     if reader.interrupted:
                         return
                 self.notes.add_all(batch, source)
-                drafts = order.turned([drafter.draft_of(parsed, source) for parsed in batch])
+                drafts = order.turned([draft_of(parsed, source) for parsed in batch])
                 self.stats.read += len(batch)
                 batch.clear()  # the rows are not needed any more, and are half of the memory
                 last, under_way = under_way, None

@@ -11,6 +11,7 @@ from collections import Counter
 from contextlib import aclosing, suppress
 from contextvars import Context
 from copy import copy
+from dataclasses import KW_ONLY, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,7 @@ HAND_OVER_S: Final = 5.0
 """Seconds that requests in flight are given to be answered before others look for them."""
 
 
+@dataclass(eq=False, repr=False)
 class Submitter:
     """Stages and waits, and sends too where it has a session.
 
@@ -59,37 +61,31 @@ class Submitter:
         observer: is told what is staged, and what has ended elsewhere.
     """
 
-    def __init__(  # noqa: PLR0913 - four have defaults
-        self,
-        open_outbox: Callable[[], Awaitable[PostgresOutbox]],
-        in_flight: InFlightLimit,
-        session: ApiSession | None = None,
-        *,
-        concurrency: int | None = None,
-        location: str | None = None,
-        look_s: float = LOOK_S,
-        observer: Observer | None = None,
-    ) -> None:
-        self._own = None if location is None else {location}
-        self.outbox: ReopenedOutbox = ReopenedOutbox(open_outbox, self._tell)
-        self._look_s = look_s
-        self._observer = observer
-        self._worker = (
-            None
-            if session is None
-            else Worker(
-                session,
-                open_outbox,
-                concurrency=concurrency,
+    open_outbox: Callable[[], Awaitable[PostgresOutbox]]
+    in_flight: InFlightLimit
+    session: ApiSession | None = None
+    _: KW_ONLY
+    concurrency: int | None = None
+    location: str | None = None
+    look_s: float = LOOK_S
+    observer: Observer | None = None
+
+    def __post_init__(self) -> None:
+        self._own = None if self.location is None else {self.location}
+        self.outbox: ReopenedOutbox = ReopenedOutbox(self.open_outbox, self._tell)
+        self._worker: Worker | None = None
+        if self.session is not None:
+            self._worker = Worker(
+                self.session,
+                self.open_outbox,
+                concurrency=self.concurrency,
                 own=None if self._own is None else lambda: self._own or (),
                 hand_over_s=HAND_OVER_S,
                 deliver=self._deliver,
                 closed=self._location_closed,
             )
-        )
         self._work: asyncio.Task[None] | None = None
         self.staged: RunStats = RunStats()
-        self._in_flight = in_flight
         self._waiters = Waiters()
         self._open: dict[int, str] = {}
         """The records of a run without an end yet, and their locations."""
@@ -197,14 +193,14 @@ class Submitter:
                 if self._waiters.noted(seq):
                     self._told.add(seq)
                     self._called.set()
-            if (is_new or waiter.done()) and self._observer is not None:  # else it was known
-                self._observer.staged(range(seq, seq + 1), draft.location)
+            if (is_new or waiter.done()) and self.observer is not None:  # else it was known
+                self.observer.staged(range(seq, seq + 1), draft.location)
             if self._closed:
                 self.end()
             self._tell_worker(draft.location)
             return await waiter
         finally:
-            self._in_flight.leave(1, len(draft.payload or b""))
+            self.in_flight.leave(1, len(draft.payload or b""))
 
     async def expect(self, seqs: Iterable[int]) -> None:
         """Have a run wait for those of these without an end: others may send them at once."""
@@ -301,7 +297,7 @@ class Submitter:
     async def _watch(self) -> None:
         """See what became of records that others have sent."""
         now = asyncio.get_running_loop().time
-        look_at = now() + self._look_s
+        look_at = now() + self.look_s
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(look_at):
@@ -318,7 +314,7 @@ class Submitter:
             except LeadConnectorError as error:
                 self.end(error)
             if began >= look_at:
-                look_at = now() + max(self._look_s, _BUSY * (now() - began))
+                look_at = now() + max(self.look_s, _BUSY * (now() - began))
 
     async def _look(self, seqs: Sequence[int]) -> None:
         for lot in _lots(seqs):
@@ -326,14 +322,14 @@ class Submitter:
             for seq, (location, end) in ends.items():
                 if location in self.locations and self._is_new(seq):
                     continue  # the worker here is about to tell it, and has it counted
-                if self._observer is not None:
-                    self._observer.ended(seq)
+                if self.observer is not None:
+                    self.observer.ended(seq)
                 self._ended(seq, location, end)
 
     def _is_new(self, seq: int) -> bool:
         """Whether an end was first seen less than a look ago."""
         now = asyncio.get_running_loop().time()
-        return now - self._seen.setdefault(seq, now) < self._look_s
+        return now - self._seen.setdefault(seq, now) < self.look_s
 
     async def _look_at_stopped(self) -> None:
         """See which locations cannot go on elsewhere: an owner that has just begun may yet try."""

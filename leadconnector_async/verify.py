@@ -13,7 +13,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec import Struct
 
 from leadconnector_async.api.listings import ListedMessage, date_ms
 from leadconnector_async.outbox.database import statements
@@ -34,7 +33,7 @@ MAX_LISTED: Final = 1_000
 _SQL: Final = statements(__package__, "verify")
 
 
-class Difference(Struct, frozen=True):
+class Difference(msgspec.Struct, frozen=True):
     """A record that the API does not show, or shows more than once."""
 
     key: str
@@ -42,7 +41,7 @@ class Difference(Struct, frozen=True):
     copies: int
 
 
-class Verification(Struct):
+class Verification(msgspec.Struct):
     """What a comparison came to. Each list has the first thousand.
 
     ``unreadable`` names the exported entries that cannot be compared, or not in full.
@@ -63,7 +62,7 @@ class Verification(Struct):
         return not (self.missing_count or self.double_count or self.unreadable_count)
 
 
-class SourceVerification(Struct):
+class SourceVerification(msgspec.Struct):
     """What another location has, against what of it is there. Lists have the first thousand ids.
 
     ``refused`` are on the list of failed records; ``absent`` are not there though nothing is known
@@ -182,11 +181,6 @@ def _look_of(message: ListedMessage) -> bytes | None:
     """What tells messages apart that carry no ``altId``; None, equal to no other, for no date."""
     if message.date_added is None:
         return None
-    parts = (
-        message.conversation_id,
-        message.message_type,
-        message.direction,
-        str(date_ms(message.date_added) // 1000),
-        message.body,
-    )
+    second, kind = str(date_ms(message.date_added) // 1000), message.message_type
+    parts = (message.conversation_id, kind, message.direction, second, message.body)
     return blake2b("\0".join(part or "" for part in parts).encode(), digest_size=12).digest()

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
-from msgspec import Struct
 
 from leadconnector_async.api import effects, endpoints, responses
 from leadconnector_async.api.listings import conversation_of, text_of
@@ -27,7 +26,6 @@ from leadconnector_async.models import Contact, FoundContact, UpsertedContact
 from leadconnector_async.transport.base import Request, Response
 
 if TYPE_CHECKING:
-    from leadconnector_async.api.effects import Flow
     from leadconnector_async.policy import ContactMode
 
 _MAKE: Final = "the contact could not be created"
@@ -42,7 +40,7 @@ _OTHER: Final = (
 _PUNCTUATION: Final = re.compile(r"[+\s().-]")
 
 
-class _ContactReply(Struct, rename="camel"):
+class _ContactReply(msgspec.Struct, rename="camel"):
     contact: Any = None
     contacts: Any = None
     new: Any = None
@@ -74,7 +72,7 @@ def person_of(answer: dict[str, Any]) -> dict[str, object] | None:
 
 def find_contact(
     location: str, contact: Contact, mode: ContactMode, person: Contact | None = None
-) -> Flow[str]:
+) -> effects.Flow[str]:
     """Learn a contact's id. ``person`` is who it is, where more is known than the record says.
 
     ``find`` looks by number and by address. ``create`` looks first, and creates what is not there;
@@ -88,9 +86,8 @@ def find_contact(
     if found is not None:
         return str(found["id"])
     if mode == "find":
-        raise effects.StepRefusedError(
-            _OTHER if others else "no contact has this number or address, and none is created"
-        )
+        nobody = "no contact has this number or address, and none is created"
+        raise effects.StepRefusedError(_OTHER if others else nobody)
     response: Response = yield make_contact(location, person)
     if responses.is_refusal(response):
         known = _id_in(responses.json_object(response.body).get("meta"), "contactId")
@@ -109,7 +106,7 @@ def find_contact(
     return made
 
 
-def look_up_contact(location: str, contact: Contact) -> Flow[FoundContact | None]:
+def look_up_contact(location: str, contact: Contact) -> effects.Flow[FoundContact | None]:
     """Who has this number, or else this address; or who the search gives for it."""
     others: dict[str, dict[str, Any]] = {}
     ways = [("number", contact.phone), ("email", contact.email)]
@@ -118,7 +115,7 @@ def look_up_contact(location: str, contact: Contact) -> Flow[FoundContact | None
     return None if found is None else _read_contact(found)
 
 
-def upsert_contact(location: str, contact: Contact) -> Flow[UpsertedContact]:
+def upsert_contact(location: str, contact: Contact) -> effects.Flow[UpsertedContact]:
     """Change the contact that the API takes it for, or make one."""
     fields = {"locationId": location} | msgspec.to_builtins(contact)
     response: Response = yield Request(
@@ -150,7 +147,7 @@ def _read_contact(fields: dict[str, Any]) -> FoundContact:
 
 def _look(
     location: str, ways: list[tuple[str, str | None]], others: dict[str, dict[str, Any]]
-) -> Flow[dict[str, Any] | None]:
+) -> effects.Flow[dict[str, Any] | None]:
     """The one contact that has this number, or else this address.
 
     ``others`` takes those, by their ids, that the search gave and that have another one. Of one
@@ -171,10 +168,9 @@ def _look(
         }
         found_ids = [id_ for id_, contact in shown.items() if _has(contact, field, value)]
         if len(found_ids) > 1:
-            raise effects.StepRefusedError(
-                f"{len(found_ids)} contacts have this {'address' if field == 'email' else field}: "
-                "give the contactId of the right one"
-            )
+            what = "address" if field == "email" else field
+            wrong = f"{len(found_ids)} contacts have this {what}"
+            raise effects.StepRefusedError(f"{wrong}: give the contactId of the right one")
         if found_ids:
             return shown[found_ids[0]]
         others |= shown
@@ -191,10 +187,8 @@ def _id_in(entry: object, name: str = "id") -> str | None:
 
 def _has(contact: dict[str, Any], field: str, value: str) -> bool:
     """Whether it is the contact's own, after normalization; or may be, where none is shown."""
-    name, more = (
-        ("email", "additionalEmails") if field == "email" else ("phone", "additionalPhones")
-    )
-    others = contact.get(more)
+    name = "email" if field == "email" else "phone"
+    others = contact.get("additionalEmails" if name == "email" else "additionalPhones")
     if name not in contact and not others:
         return True
     texts = [contact.get(name), *(others if isinstance(others, list) else ())]
@@ -210,11 +204,8 @@ def _normal(text: str) -> str:
 
 def made_contact(response: Response) -> str | None:
     """The id of the contact that was made, where one was: also by an answer that says otherwise."""
-    return (
-        _id_in(responses.json_object(response.body).get("contact"))
-        if responses.is_success(response)
-        else None
-    )
+    body = response.body if responses.is_success(response) else b""
+    return _id_in(responses.json_object(body).get("contact"))
 
 
 def delete_contact(contact: str) -> Request:
@@ -233,7 +224,7 @@ _OPEN: Final = "the conversation could not be opened"
 _FIND: Final = "the conversation could not be found"
 
 
-def open_conversation(location: str, contact: str) -> Flow[str]:
+def open_conversation(location: str, contact: str) -> effects.Flow[str]:
     """Learn the id of a contact's conversation."""
     response: Response = yield endpoints.open_conversation(location, contact)
     if responses.exists_already(response):
@@ -251,7 +242,7 @@ def open_conversation(location: str, contact: str) -> Flow[str]:
     return opened
 
 
-def find_owner(conversation: str) -> Flow[str]:
+def find_owner(conversation: str) -> effects.Flow[str]:
     """Learn the id of a conversation's contact."""
     response: Response = yield endpoints.get_conversation(conversation)
     what = "the conversation's contact could not be found"

@@ -21,7 +21,6 @@ from collections.abc import Generator
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Struct
 
 from leadconnector_async.api.responses import is_refusal, is_success, read_refusal
 from leadconnector_async.transport.base import Request, Response
@@ -29,25 +28,25 @@ from leadconnector_async.transport.base import Request, Response
 T = TypeVar("T")
 
 
-class GetLookups(Struct, frozen=True):
+class GetLookups(msgspec.Struct, frozen=True):
     """Look these lookups up."""
 
     names: list[str]
 
 
-class PutLookups(Struct, frozen=True):
+class PutLookups(msgspec.Struct, frozen=True):
     """Write these lookups down."""
 
     lookups: dict[str, str]
 
 
-class HashFile(Struct, frozen=True):
+class HashFile(msgspec.Struct, frozen=True):
     """See what a file holds."""
 
     path: str
 
 
-class FetchFile(Struct, frozen=True):
+class FetchFile(msgspec.Struct, frozen=True):
     """Get a file that is not here any more, or never was, by the digest of what it held.
 
     It is there until the flow ends, or fetches the next one.

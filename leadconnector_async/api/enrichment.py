@@ -35,7 +35,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 import orjson
-from msgspec import Struct
 
 from leadconnector_async.api import effects, endpoints
 from leadconnector_async.api.contacts import find_contact, find_owner, open_conversation
@@ -47,7 +46,6 @@ from leadconnector_async.records.deferred import Deferred, LocalFile, read_defer
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-    from leadconnector_async.api.effects import Flow
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.transport.base import Response
 
@@ -61,13 +59,13 @@ CALLS_NEED: Final = "needs:call"
 _UPLOADS_NEED: Final = "needs:upload"
 
 
-class _MessageIds(Struct, rename="camel"):
+class _MessageIds(msgspec.Struct, rename="camel"):
     contact_id: str | None = None
     conversation_id: str | None = None
     email_message_id: str | None = None
 
 
-class _Uploaded(Struct, rename="camel"):
+class _Uploaded(msgspec.Struct, rename="camel"):
     uploaded_files: dict[str, str]
 
 
@@ -79,7 +77,7 @@ _contacts: Final = msgspec.json.Decoder(Contact)
 _ids: Final = msgspec.json.Decoder(_MessageIds)
 
 
-class EnrichedRequest(Struct, frozen=True):
+class EnrichedRequest(msgspec.Struct, frozen=True):
     """The request's path and body, and what is to be remembered once it is stored.
 
     ``mails`` are names of lookups: of the thread that this message begins, or else joins.
@@ -163,7 +161,7 @@ def enrich(
     location: str,
     mode: ContactMode,
     unread_of: int | None = None,
-) -> Flow[EnrichedRequest]:
+) -> effects.Flow[EnrichedRequest]:
     """Complete one message.
 
     ``unread_of`` is its lane, where it matters whether the conversation was unread before.
@@ -200,7 +198,7 @@ def enrich(
     return EnrichedRequest(endpoints.INBOUND_PATH, payload, thread, mails)
 
 
-def _remembered(name: str, learn: Flow[str]) -> Flow[str]:
+def _remembered(name: str, learn: effects.Flow[str]) -> effects.Flow[str]:
     known: dict[str, str] = yield effects.GetLookups([name])
     if name in known:
         return known[name]
@@ -209,7 +207,7 @@ def _remembered(name: str, learn: Flow[str]) -> Flow[str]:
     return value
 
 
-def _contact(contact: Contact, location: str, mode: ContactMode) -> Flow[str]:
+def _contact(contact: Contact, location: str, mode: ContactMode) -> effects.Flow[str]:
     name = f"{PERSON}{contact.key}"
     known: dict[str, str] = yield effects.GetLookups([contact_lookup(contact), name])
     person = _contacts.decode(known[name]) if name in known else contact
@@ -217,12 +215,12 @@ def _contact(contact: Contact, location: str, mode: ContactMode) -> Flow[str]:
     return (yield from _remembered(contact_lookup(contact), search))
 
 
-def _conversation(contact: str, location: str) -> Flow[str]:
+def _conversation(contact: str, location: str) -> effects.Flow[str]:
     opening = open_conversation(location, contact)
     return (yield from _remembered(conversation_lookup(contact), opening))
 
 
-def _attachments(items: list[str | LocalFile], where: Place) -> Flow[list[str]]:
+def _attachments(items: list[str | LocalFile], where: Place) -> effects.Flow[list[str]]:
     urls: list[str] = []
     for number, item in enumerate(items, 1):
         if isinstance(item, LocalFile):
@@ -232,7 +230,7 @@ def _attachments(items: list[str | LocalFile], where: Place) -> Flow[list[str]]:
     return urls
 
 
-def _upload(file: LocalFile, number: int, where: Place) -> Flow[str]:
+def _upload(file: LocalFile, number: int, where: Place) -> effects.Flow[str]:
     digest: str | None = yield effects.HashFile(file.path)
     path: str | None = file.path
     if digest != file.digest:
@@ -245,7 +243,7 @@ def _upload(file: LocalFile, number: int, where: Place) -> Flow[str]:
     return (yield from upload(path, name, where, what))
 
 
-def upload(path: str, name: str, where: Place, what: str) -> Flow[str]:
+def upload(path: str, name: str, where: Place, what: str) -> effects.Flow[str]:
     """Learn the URL of a file. ``what`` says what went wrong if there is none."""
     response = yield from _answer_to_upload(path, name, *where)
     uploaded = effects.content_of(response, _Uploaded, what).uploaded_files
@@ -257,7 +255,7 @@ def upload(path: str, name: str, where: Place, what: str) -> Flow[str]:
 
 def _answer_to_upload(
     path: str, name: str, location: str, contact: str | None, conversation: str | None
-) -> Flow[Response]:
+) -> effects.Flow[Response]:
     response: Response
     if contact is None:
         owner = find_owner(conversation or "")
@@ -283,7 +281,7 @@ LEAVE: Final = "-"
 
 def note_unread(
     location: str, lane: int, contact: str | None, conversation: str | None
-) -> Flow[None]:
+) -> effects.Flow[None]:
     """Learn whether a conversation is to be marked as read at its end, unless that is known."""
     who = conversation or contact or ""
     mark, unread = f"{_MARK}{lane}:{who}", f"{_UNREAD}{who}"

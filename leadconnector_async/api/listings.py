@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
-from msgspec import Struct
 
 from leadconnector_async.api.responses import json_object
 from leadconnector_async.models import ConversationSummary
@@ -32,7 +31,7 @@ _ID_SHOWN: Final = 60
 _TOLD_OTHERWISE: Final = frozenset({"from", "to", "cc", "bcc", "replyToMessageId", "threadId"})
 
 
-class ListedMessage(Struct, rename="camel"):
+class ListedMessage(msgspec.Struct, rename="camel"):
     """A message as the API gives it back. What it did not tell is None.
 
     ``message_type`` is such as ``TYPE_SMS``, ``direction`` ``inbound`` or ``outbound``.
@@ -68,7 +67,7 @@ class ListedMessage(Struct, rename="camel"):
         return f"Message(id={self.id!r}, message_type={self.message_type!r})"
 
 
-class MessagePage(Struct, rename="camel"):
+class MessagePage(msgspec.Struct, rename="camel"):
     """A page: what can be compared, and what ``problems`` its other entries have."""
 
     messages: list[ListedMessage]
@@ -82,11 +81,9 @@ class MessagePage(Struct, rename="camel"):
 
 
 _TEXTS: Final = {
-    own: name
-    for own, name in zip(
-        ListedMessage.__struct_fields__, ListedMessage.__struct_encode_fields__, strict=True
-    )
-    if own not in ("id", "date_added", "meta", "attachments")
+    field.name: field.encode_name
+    for field in msgspec.structs.fields(ListedMessage)
+    if field.name not in ("id", "date_added", "meta", "attachments")
 }
 """Those of its fields that are texts, and the API's names of them."""
 

@@ -20,7 +20,6 @@ from urllib.parse import urlencode
 
 import msgspec
 import orjson
-from msgspec import Struct
 
 from leadconnector_async.api import responses
 from leadconnector_async.transport.base import FORM, Request, Response, is_token
@@ -40,7 +39,7 @@ _CODE: Final = re.compile(r"[a-z_]{1,40}")
 Kind = Literal["Company", "Location"]
 
 
-class Granted(Struct, frozen=True):
+class Granted(msgspec.Struct, frozen=True):
     """A token. ``life`` is in seconds; ``refresh_token`` is None where the old one stays."""
 
     access_token: str
@@ -51,7 +50,7 @@ class Granted(Struct, frozen=True):
         return f"Granted(for {self.life:g} s)"
 
 
-class Denied(Struct, frozen=True):
+class Denied(msgspec.Struct, frozen=True):
     """The same request would be denied again.
 
     ``client`` tells that the app itself is unknown, ``expired`` that the agency's token is refused.
@@ -62,13 +61,13 @@ class Denied(Struct, frozen=True):
     expired: bool = False
 
 
-class Lost(Struct, frozen=True):
+class Lost(msgspec.Struct, frozen=True):
     """A token was given, perhaps, and has not come."""
 
     what: str
 
 
-class Later(Struct, frozen=True):
+class Later(msgspec.Struct, frozen=True):
     """No token this time."""
 
     what: str
@@ -82,7 +81,7 @@ def _folded(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-class _Tokens(Struct, rename=_folded):
+class _Tokens(msgspec.Struct, rename=_folded):
     access_token: str
     expires_in: float | str | None = None
     refresh_token: str | None = None
@@ -98,9 +97,8 @@ def refresh(
     values = (client_id, client_secret, "refresh_token", refresh_token, kind)
     if version == NEWER_VERSION:
         names = ("clientId", "clientSecret", "grantType", "refreshToken", "userType")
-        return Request(
-            "POST", TOKEN_PATH, version, orjson.dumps(dict(zip(names, values, strict=True)))
-        )
+        body = orjson.dumps(dict(zip(names, values, strict=True)))
+        return Request("POST", TOKEN_PATH, version, body)
     names = ("client_id", "client_secret", "grant_type", "refresh_token", "user_type")
     return _form(TOKEN_PATH, dict(zip(names, values, strict=True)))
 
@@ -124,10 +122,9 @@ def read_tokens(response: Response) -> TokenResult:
     if responses.is_grant_denied(response):
         client = code == "invalid_client" or "client" in words
         return Denied(what, client=client, expired=responses.is_unauthorized(response))
-    unknown = isinstance(
-        responses.classify(response.status, response.body), responses.Indeterminate
-    )
-    return (Lost if unknown else Later)(f"the API answered {what}")
+    meant = responses.classify(response.status, response.body)
+    kind = Lost if isinstance(meant, responses.Indeterminate) else Later
+    return kind(f"the API answered {what}")
 
 
 def _read_success(response: Response) -> TokenResult:

@@ -126,21 +126,13 @@ class Search:
     """
 
     def __init__(
-        self,
-        location: str,
-        targets: Sequence[SearchTarget],
-        taken: AbstractSet[str],
+        self, location: str, targets: Sequence[SearchTarget], taken: AbstractSet[str]
     ) -> None:
         self._location = location
-        first = targets[0].message
-        self._contact, self._conversation = first.contact_id, first.conversation_id
         # Records of one contact can name different conversations: then each has its own look.
-        here = [
-            target
-            for target in targets
-            if target.message.contact_id == self._contact
-            and target.message.conversation_id == self._conversation
-        ]
+        places = [(of.message.contact_id, of.message.conversation_id) for of in targets]
+        self._contact, self._conversation = places[0]
+        here = (of for of, place in zip(targets, places, strict=True) if place == places[0])
         self._targets = sorted(here, key=specificity)
         self._taken = set(taken)
         self._oldest = min(target.date_ms for target in self._targets) - OLDER_MS

@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
-from msgspec import Struct
 
 from leadconnector_async.models import RateLimitHeaders, Receipt, Refusal
 
@@ -49,13 +48,13 @@ _NO_RECEIPT: Final = Receipt(message_id="")
 _PROVIDER_CODE: Final = "CONVERSATIONS_MSG_PROVIDER_NO_ACCESS"
 
 
-class Accepted(Struct, frozen=True, gc=False):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The message is in its conversation."""
 
     receipt: Receipt
 
 
-class _Refusing(Struct, frozen=True, gc=False):
+class _Refusing(msgspec.Struct, frozen=True, gc=False):
     refusal: Refusal
 
 

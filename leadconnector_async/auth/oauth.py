@@ -158,10 +158,8 @@ class Installation:
         if refused is None:
             return f"there is no refresh token of {self._what}: {self._remedy}"
         if refused.client:
-            return (
-                f"the OAuth app was refused ({refused.what}): correct its client id or its "
-                "client secret"
-            )
+            fix = "correct its client id or its client secret"
+            return f"the OAuth app was refused ({refused.what}): {fix}"
         lost = kept.asked is not None and self._denied.get(kept.asked) is not None
         why = ", since an earlier refresh was cut off before its successor was kept" if lost else ""
         return f"the refresh token of {self._what} is refused ({refused.what}){why}: {self._remedy}"
@@ -282,11 +280,9 @@ class OAuth:
                 return await own.keep(answer, asked_at, answer.refresh_token)
             return lasting(answer.access_token, asked_at, answer.life)
         if isinstance(answer, oauth.Denied):
-            what = (
-                f"company {company} gives no token for location {location} ({answer.what}): "
-                "install the app for that location, or correct its company"
-            )
-            raise AccessError(Refusal(status=401, message=what))
+            what = f"company {company} gives no token for location {location} ({answer.what})"
+            fix = "install the app for that location, or correct its company"
+            raise AccessError(Refusal(status=401, message=f"{what}: {fix}"))
         raise NotSentError(f"the token of location {location} cannot be had now: {answer.what}")
 
     async def _ask(self, company: str, location: str, token: str) -> oauth.TokenResult:

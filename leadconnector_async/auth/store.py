@@ -99,10 +99,9 @@ class TokenStore:
             except OutboxBusyError:
                 await asyncio.sleep(ASK_AGAIN_S)
             except OSError as error:
-                raise TokenStoreError(
-                    f"{path}.lock cannot be made ({error.strerror}): the token store needs a "
-                    "folder that can be written"
-                ) from error
+                wrong = f"{path}.lock cannot be made ({error.strerror})"
+                fix = "the token store needs a folder that can be written"
+                raise TokenStoreError(f"{wrong}: {fix}") from error
             else:
                 break
         try:
@@ -136,15 +135,13 @@ class TokenStore:
                 self._prepare(connection)
                 yield connection
         except sqlite3.Error as error:
-            raise TokenStoreError(
-                f"the token store {self.path} cannot be used ({error}): see that the disk has "
-                "room and the folder can be written, or name another file"
-            ) from error
+            wrong = f"the token store {self.path} cannot be used ({error})"
+            fix = "see that the disk has room and the folder can be written, or name another file"
+            raise TokenStoreError(f"{wrong}: {fix}") from error
         except OSError as error:
-            raise TokenStoreError(
-                f"the token store {self.path} cannot be made ({error.strerror}): name a file in a "
-                "folder that exists and can be written"
-            ) from error
+            wrong = f"the token store {self.path} cannot be made ({error.strerror})"
+            fix = "name a file in a folder that exists and can be written"
+            raise TokenStoreError(f"{wrong}: {fix}") from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         # In one transaction: another provider may make tables and marks between two of these.
@@ -158,9 +155,8 @@ class TokenStore:
                 Path(self.path).chmod(0o600)
             return
         if application or version or tables:
-            raise TokenStoreError(
-                f"{self.path} is no token store of this version: name another file"
-            )
+            wrong = f"{self.path} is no token store of this version"
+            raise TokenStoreError(f"{wrong}: name another file")
         connection.executescript(SQL["schema"])
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
 import click
@@ -138,15 +139,12 @@ def width() -> int:
     return _columns(sys.stdout) or USUAL
 
 
+_wrap: Final = partial(textwrap.wrap, break_long_words=False, break_on_hyphens=False)
+
+
 def wrapped(text: str, columns: int, indent: str = "") -> list[str]:
     """Lines of so many columns; all but the first are indented. A longer word stays whole."""
-    return textwrap.wrap(
-        text,
-        columns,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ) or [text]
+    return _wrap(text, columns, subsequent_indent=indent) or [text]
 
 
 def _fitted(line: str, columns: int) -> str:

@@ -117,10 +117,9 @@ def served_metrics(options: SendingOptions) -> Iterator[Metrics]:
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
-        raise LeadConnectorError(
-            f"--metrics {host}:{port} cannot be used: {error.strerror or error}. "
-            "Choose another port, or end the program that has it"
-        ) from error
+        wrong = f"--metrics {host}:{port} cannot be used: {error.strerror or error}"
+        fix = "Choose another port, or end the program that has it"
+        raise LeadConnectorError(f"{wrong}. {fix}") from error
     try:
         yield metrics
     finally:

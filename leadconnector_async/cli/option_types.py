@@ -99,10 +99,9 @@ def location(text: str) -> str:
     """Take an id: a name would stay in the outbox as a location that no token opens."""
     id_ = text.strip()
     if not re.fullmatch(r"[\w.:-]+", id_, re.ASCII):
-        raise ValueError(
-            f"{text!r} is no location's id: give one such as ve9EPM428h8vShlRW1KT, which stands in "
-            "the address of its pages, behind /location/"
-        )
+        where = "which stands in the address of its pages, behind /location/"
+        fix = f"give one such as ve9EPM428h8vShlRW1KT, {where}"
+        raise ValueError(f"{text!r} is no location's id: {fix}")
     return id_
 
 

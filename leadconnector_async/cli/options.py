@@ -30,13 +30,8 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 def _tables() -> dict[str, dict[str, dict[str, Any]]]:
     """Read what ``options.toml`` says of each option, by its table and its name."""
     text = Path(__file__).with_suffix(".toml").read_text("utf-8")
-    for name, filled in (
-        ("KINDS", ", ".join(LEAVE_OUT)),
-        ("NUMBERLESS", ", ".join(sorted(NUMBERLESS))),
-        ("SANDBOX_OUTBOX", SANDBOX_OUTBOX),
-    ):
-        text = text.replace(f"{{{name}}}", filled)
-    return tomllib.loads(text)
+    text = text.replace("{KINDS}", ", ".join(LEAVE_OUT)).replace("{SANDBOX_OUTBOX}", SANDBOX_OUTBOX)
+    return tomllib.loads(text.replace("{NUMBERLESS}", ", ".join(sorted(NUMBERLESS))))
 
 
 def options_of(*names: str) -> Callable[[_F], _F]:

@@ -16,7 +16,7 @@ from leadconnector_async.outbox.open import is_url, shown_place
 from leadconnector_async.sources import SourceOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from leadconnector_async.cli.import_options import ImportOptions
     from leadconnector_async.reports import outbox_status
@@ -86,19 +86,27 @@ def location_lines(locations: Sequence[outbox_status.LocationCounts]) -> Iterato
     """A table of the locations, where there are several: those with the most to do first."""
     if len(locations) < 2:  # noqa: PLR2004 - one location is the total
         return
-    width = max(len("location"), *(len(location.location) for location in locations))
-    yield ""
-    yield f"  {'location':<{width}}{'sent':>{_COUNT}}{'failed':>8}{'unresolved':>12}{'pending':>10}"
+    heads = {"sent": _COUNT, "failed": 8, "unresolved": 12, "pending": 10}
     by_work = sorted(locations, key=lambda of: (-of.pending, -of.failed - of.unresolved))
-    for of in by_work[:MAX_LOCATIONS]:
-        yield (
-            f"  {of.location or '(none)':<{width}}{of.sent:>{_COUNT},}"
-            f"{of.failed:>8,}{of.unresolved:>12,}{of.pending:>10,}"
-        )
-        if of.error is not None:
-            yield f"    {of.error}"
-    if len(locations) > MAX_LOCATIONS:
-        yield f"  and {len(locations) - MAX_LOCATIONS} more"
+    rows = [(of.location, [getattr(of, head) for head in heads], of.error) for of in by_work]
+    yield from _table(heads, rows)
+
+
+def _table(
+    heads: Mapping[str, int], rows: Sequence[tuple[str, Sequence[int | str], str | None]]
+) -> Iterator[str]:
+    """Columns that are so wide, for the first locations, each with what stands below its row."""
+    width = max(len("location"), *(len(name) for name, *_ in rows))
+    yield ""
+    yield f"  {'location':<{width}}{''.join(f'{head:>{n}}' for head, n in heads.items())}"
+    for name, cells, below in rows[:MAX_LOCATIONS]:
+        texts = (f"{of:,}" if isinstance(of, int) else of for of in cells)
+        columns = zip(texts, heads.values(), strict=True)
+        yield f"  {name or '(none)':<{width}}{''.join(f'{text:>{n}}' for text, n in columns)}"
+        if below is not None:
+            yield f"    {below}"
+    if len(rows) > MAX_LOCATIONS:
+        yield f"  and {len(rows) - MAX_LOCATIONS} more"
 
 
 AUTOMATIONS: Final = (
@@ -210,14 +218,13 @@ _OF_VALUES: Final = (
 
 def _given(options: ImportOptions, source: SourceOptions) -> Iterator[tuple[str, object]]:
     """The options that a mended list needs too, where they are not the usual ones."""
-    if options.outbox:
-        yield "outbox", shown_place(options.outbox)
-    if options.base_url is not None and not options.sandbox:
-        yield "base_url", options.base_url
-    if options.locations is not None:
-        yield "locations", options.locations.file
-    if options.location:
-        yield "location", options.location
+    where = {
+        "outbox": options.outbox and shown_place(options.outbox),
+        "base_url": None if options.sandbox else options.base_url,
+        "locations": options.locations and options.locations.file,
+        "location": options.location,
+    }
+    yield from ((name, value) for name, value in where.items() if value)
     yield from (("map", f"{field}={column}") for field, column in source.mapping.items())
     if source.mapping_file is not None:
         yield "mapping", source.mapping_file
@@ -287,16 +294,13 @@ def _locations(plans: list[LocationPlan]) -> Iterator[str]:
     """A table, where there are several: the slowest ones first."""
     if len(plans) < 2:  # noqa: PLR2004 - one location is the total
         return
-    width = max(len("location"), *(len(of.location) for of in plans))
-    yield ""
-    heads = ("records", "contacts", "files", "conversations", "requests")
-    yield f"  {'location':<{width}}{''.join(f'{head:>15}' for head in heads)}  time"
-    for of in sorted(plans, key=lambda of: -of.estimate_most_s)[:MAX_LOCATIONS]:
+    heads = dict.fromkeys(("records", "contacts", "files", "conversations", "requests"), 15)
+    rows = []
+    for of in sorted(plans, key=lambda of: -of.estimate_most_s):
         requests = f"{of.requests_least:,}"
         if of.requests_most > of.requests_least:
             requests += f" to {of.requests_most:,}"
-        counts = f"{of.records:>15,}{of.contacts:>15,}{of.files:>15,}{of.conversations:>15,}"
+        counts = of.records, of.contacts, of.files, of.conversations
         time = _span(of.estimate_s, of.estimate_most_s)
-        yield f"  {of.location:<{width}}{counts}{requests:>15}  {time}"
-    if len(plans) > MAX_LOCATIONS:
-        yield f"  and {len(plans) - MAX_LOCATIONS} more"
+        rows.append((of.location, (*counts, requests, f"  {time}"), None))
+    yield from _table(heads | {"  time": 0}, rows)

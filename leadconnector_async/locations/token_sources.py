@@ -82,31 +82,22 @@ def tokens_of(
     """
     oauth = _oauth(locations, environ, outbox) if locations.app is not None else None
     turns = asyncio.Semaphore(_MAX_COMMANDS)
-    sources = {
-        id_: _source(locations, location, environ, oauth, turns)
-        for id_, location in locations.locations.items()
-    }
+
+    def source(location: Location) -> TokenProvider:
+        name = location.token_env
+        if name is not None:
+            where = f"{locations.file}: location {location.id}: token_env"
+            try:
+                return StaticToken(_value(name, where, environ))
+            except ValueError as error:
+                raise LocationsError(f"{where}: in {name} {error}: set it to the token") from None
+        if location.token_command is not None:
+            return CommandToken(location.token_command, f"location {location.id}", turns)
+        assert oauth is not None  # noqa: S101 - the reading has seen to it
+        return oauth
+
+    sources = {id_: source(location) for id_, location in locations.locations.items()}
     return LocationTokens(locations, sources, oauth)
-
-
-def _source(
-    locations: Locations,
-    location: Location,
-    environ: Mapping[str, str],
-    oauth: OAuth | None,
-    turns: asyncio.Semaphore,
-) -> TokenProvider:
-    name = location.token_env
-    if name is not None:
-        where = f"{locations.file}: location {location.id}: token_env"
-        try:
-            return StaticToken(_value(name, where, environ))
-        except ValueError as error:
-            raise LocationsError(f"{where}: in {name} {error}: set it to the token") from None
-    if location.token_command is not None:
-        return CommandToken(location.token_command, f"location {location.id}", turns)
-    assert oauth is not None  # noqa: S101 - the reading has seen to it
-    return oauth
 
 
 def _value(name: str, where: str, environ: Mapping[str, str]) -> str:
@@ -123,10 +114,8 @@ def _oauth(locations: Locations, environ: Mapping[str, str], outbox: str | None)
     assert app is not None  # noqa: S101 - tells the type checker
     store = app.store or (outbox if outbox and is_url(outbox) else None)
     if store is None:
-        raise LocationsError(
-            f'{locations.file}: [oauth] has no store: write store = "tokens.db", or keep the '
-            "outbox in a database"
-        )
+        fix = 'write store = "tokens.db", or keep the outbox in a database'
+        raise LocationsError(f"{locations.file}: [oauth] has no store: {fix}")
     listed = locations.locations.items()
     variables = locations.companies | {
         id_: of.refresh_token_env for id_, of in listed if of.refresh_token_env is not None

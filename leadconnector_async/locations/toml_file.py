@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from msgspec import Struct, field
-from msgspec.structs import replace
 
 from leadconnector_async.errors import LocationsError
 from leadconnector_async.models import MESSAGE_TYPES
@@ -43,7 +41,7 @@ def stated_rate(text: str) -> StatedRate | None:
     return rate if rate.requests > 0 and 0 < rate.interval < math.inf else None
 
 
-class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
+class AppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An OAuth app. ``store`` is the path or URL of its token store; None for the outbox's."""
 
     client_id: str
@@ -51,12 +49,12 @@ class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
     store: str | None = None
 
 
-class _CompanyTable(Struct, frozen=True, forbid_unknown_fields=True):
+class _CompanyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     refresh_token_env: str
 
 
-class Location(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One location, as its table says it. One of the four that tell its token is there."""
 
     id: str
@@ -71,7 +69,7 @@ class Location(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: str | None = None
     daily: int | None = None
     """Requests a day; None where that is not known."""
-    providers: dict[str, str] = field(default_factory=dict)
+    providers: dict[str, str] = msgspec.field(default_factory=dict)
     """The conversation provider of a message type."""
 
     def quota(self, default: RateLimit | None) -> RateLimit | None:
@@ -86,13 +84,13 @@ class Location(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"Location({self.id!r})"
 
 
-class Locations(Struct, frozen=True, kw_only=True):
+class Locations(msgspec.Struct, frozen=True, kw_only=True):
     """All locations of a file, by their ids in its order. ``companies`` maps to variables."""
 
     file: str
     locations: dict[str, Location]
     app: AppSettings | None = None
-    companies: dict[str, str] = field(default_factory=dict)
+    companies: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def only(self) -> str | None:
@@ -114,10 +112,8 @@ class Locations(Struct, frozen=True, kw_only=True):
 
     def unlisted(self, location_id: str) -> str:
         """What to say of a location that is not in the file."""
-        return (
-            f"location {location_id} is not in {self.file}: add a [[location]] with this id "
-            "and its token, and run again"
-        )
+        fix = "add a [[location]] with this id and its token, and run again"
+        return f"location {location_id} is not in {self.file}: {fix}"
 
 
 _SEE: Final = "see docs/locations.md"
@@ -198,7 +194,7 @@ class _LocationsReader:
                 self._filled("[oauth]", key, value)
         if found.store is None or is_url(found.store):
             return found
-        return replace(found, store=str(Path(self._path).parent / found.store))
+        return msgspec.structs.replace(found, store=str(Path(self._path).parent / found.store))
 
     def _filled(self, place: str, key: str, value: str) -> None:
         if not value.strip():

@@ -240,10 +240,7 @@ class Outbox(Protocol):
         """
 
     async def take_in(
-        self,
-        drafts: Sequence[Draft],
-        wants: Wants = (),
-        room: int = NO_BOUND,
+        self, drafts: Sequence[Draft], wants: Wants = (), room: int = NO_BOUND
     ) -> tuple[list[Submission], list[list[Claim]]]:
         """`submit` all or none, and `claim`: in one commit, where there are commits."""
         submissions = [await self.submit(draft) for draft in drafts]

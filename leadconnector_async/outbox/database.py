@@ -51,10 +51,8 @@ def formats(package: str) -> list[str]:
 
 def newer(shown: str, found: int, reads: int) -> OutboxUnusableError:
     """The error that an outbox is which a later version has written."""
-    return OutboxUnusableError(
-        f"{shown} was written by a newer version (format {found}, this one reads {reads}): "
-        "upgrade leadconnector-async"
-    )
+    wrong = f"{shown} was written by a newer version (format {found}, this one reads {reads})"
+    return OutboxUnusableError(f"{wrong}: upgrade leadconnector-async")
 
 
 def older(shown: str, found: int, reads: int, fix: str) -> OutboxUnusableError:

@@ -39,10 +39,9 @@ async def dedicate(database: Database, destination: str, name: str, *, may_move:
     elif may_move and all(place.startswith("http:") for place in (destination, *known)):
         return  # which none but this machine may have: see `check_base_url`
     elif destination not in known:
-        raise OutboxUnusableError(
-            f"{name} belongs to an import into {known[0]}, not {destination}: what was sent there "
-            "would not be sent here. Choose another outbox"
-        )
+        wrong = f"{name} belongs to an import into {known[0]}, not {destination}"
+        why = "what was sent there would not be sent here"
+        raise OutboxUnusableError(f"{wrong}: {why}. Choose another outbox")
 
 
 def check_settled(settlements: Sequence[Settlement], held: AbstractSet[int]) -> None:

@@ -81,9 +81,7 @@ class Lookups:
             await self._database.fetch(_SQL["forget"], location, self._database.name(name))
 
     async def forget_places(
-        self,
-        records: Iterable[tuple[int, int, bytes, str]],
-        in_doubt: Container[tuple[int, int]],
+        self, records: Iterable[tuple[int, int, bytes, str]], in_doubt: Container[tuple[int, int]]
     ) -> None:
         """Let it be asked again where rejected records belong: contacts may have been deleted.
 

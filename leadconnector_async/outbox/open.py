@@ -71,10 +71,9 @@ def _check_unmoved(place: Place) -> None:
     """
     moved = f"{os.fspath(place)}.moved"
     if not exists(place) and Path(moved).exists():
-        raise OutboxUnusableError(
-            f"{place} was moved, and {moved} is kept of it: give the place where it is now, or, to "
-            "begin anew, put that file elsewhere"
-        )
+        wrong = f"{place} was moved, and {moved} is kept of it"
+        fix = "give the place where it is now, or, to begin anew, put that file elsewhere"
+        raise OutboxUnusableError(f"{wrong}: {fix}")
 
 
 def database_stores() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
@@ -89,10 +88,9 @@ def database_stores() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise
-        raise OutboxUnusableError(
-            "asyncpg is missing, which an outbox in PostgreSQL needs: "
-            "pip install 'leadconnector-async[postgres]'"
-        ) from error
+        wrong = "asyncpg is missing, which an outbox in PostgreSQL needs"
+        fix = "pip install 'leadconnector-async[postgres]'"
+        raise OutboxUnusableError(f"{wrong}: {fix}") from error
     return PostgresOutbox, PostgresOutboxReader
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
 
 from leadconnector_async.outbox.base import State, TrailEvent
 
@@ -18,12 +17,12 @@ KindOf = Callable[[bytes | None, bytes | None], tuple[str | None, str | None, in
 """Reads type, direction and date (in Unix milliseconds) of the form and the text of a record."""
 
 
-class _PayloadKind(Struct, gc=False):
+class _PayloadKind(msgspec.Struct, gc=False):
     """What is decoded of a payload. A database's own JSON functions take three times as long."""
 
     type: str | None = None
     direction: str | None = None
-    date: Raw | UnsetType = UNSET
+    date: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _kinds: Final = msgspec.json.Decoder(_PayloadKind)
@@ -32,7 +31,7 @@ _kinds: Final = msgspec.json.Decoder(_PayloadKind)
 def kind_of(payload: bytes, date: int) -> tuple[str | None, str | None, int | None]:
     """Type, direction, and ``date`` if the message has one."""
     kind = _kinds.decode(payload)
-    return kind.type, kind.direction, None if kind.date is UNSET else date
+    return kind.type, kind.direction, None if kind.date is msgspec.UNSET else date
 
 
 class SourcePosition(NamedTuple):
@@ -42,7 +41,7 @@ class SourcePosition(NamedTuple):
     line: int
 
 
-class ReasonGroup(Struct, frozen=True):
+class ReasonGroup(msgspec.Struct, frozen=True):
     """How many records ended so, and where the first of them stand."""
 
     state: State
@@ -73,7 +72,7 @@ def gist(reason: str) -> str:
     return reason
 
 
-class Group(Struct):
+class Group(msgspec.Struct):
     """How many records ended so. ``reason`` is the gist where several reasons share it."""
 
     state: int

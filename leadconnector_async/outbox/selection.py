@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec import Struct
 
 from leadconnector_async.errors import SelectionError
 from leadconnector_async.models import Call
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     Candidate = tuple[int, int, int, int, int, bytes | None, str | None]
     """Number, location, lane, source (0 for none) and date of a record, with its body and its
-    deferred parts, which need be there only where the selection `reads` them."""
+    deferred parts, which need be there only where the selection has some of ``only``."""
 
 _PUNCTUATED: Final = re.compile(r"[\d\s()+./-]*\d{3}[\d\s()+./-]*")
 
@@ -39,7 +38,7 @@ WHOLE: Final = 0
 """As ``limit_conversations``: the conversations of what ``limit`` takes, however many they are."""
 
 
-class Selection(Struct, frozen=True, kw_only=True):
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """The records that meet all of this, in the order of their dates. Dates: Unix milliseconds."""
 
     limit: int | None = None
@@ -61,11 +60,6 @@ class Selection(Struct, frozen=True, kw_only=True):
             raise ValueError("limit_conversations without a number needs a limit of messages")
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ValueError("until must be after since")
-
-    @property
-    def reads(self) -> bool:
-        """Whether it looks into the records."""
-        return bool(self.only)
 
 
 def selection_of(  # noqa: PLR0913 - one argument for each thing to select by
@@ -150,9 +144,8 @@ class SelectionPass:
         if self._missing:
             listed = ", ".join(sorted(self._names[name] for name in self._missing))
             fix = ": a number needs its country code, or --region" if "+" in listed else ""
-            raise SelectionError(
-                f"no record has the type, contact, number or address {listed}{fix}"
-            )
+            wrong = f"no record has the type, contact, number or address {listed}"
+            raise SelectionError(wrong + fix)
 
     def _is_meant(self, at: int, payload: bytes | None, deferred: str | None) -> bool:
         since, until = self._selection.since, self._selection.until
@@ -172,7 +165,7 @@ class SelectionPass:
         return conversations == WHOLE and lane in self._lanes
 
 
-class _Named(Struct, rename="camel", gc=False):
+class _Named(msgspec.Struct, rename="camel", gc=False):
     type: str = ""
     contact_id: str | None = None
     conversation_id: str | None = None

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from shutil import copytree
 from typing import TYPE_CHECKING, Final
 
@@ -72,10 +73,8 @@ async def give_up(place: Place, location: str) -> int:
         lease, count = (await outbox.acquire(location)).lease, 0
         while claims := (await outbox.claim([(lease, RETRIES)], _ROOM))[0]:
             at = time.time_ns() // 1_000_000
-            ends = [
-                Settlement(one, State.REJECTED, at, one.attempts, reason=GIVEN_UP) for one in claims
-            ]
-            await outbox.settle(ends, [])
+            end = partial(Settlement, state=State.REJECTED, at=at, reason=GIVEN_UP)
+            await outbox.settle([end(of, attempts=of.attempts) for of in claims], [])
             count += len(claims)
         return count
 
@@ -128,9 +127,8 @@ async def back_up(place: Place, target: str) -> None:
         OutboxError: it is in a database, cannot be read, or the copy cannot be written.
     """
     if is_url(place):
-        raise OutboxUnusableError(
-            f"{shown_place(place)} is in a database: copy it with pg_dump --schema, or move it"
-        )
+        fix = "copy it with pg_dump --schema, or move it"
+        raise OutboxUnusableError(f"{shown_place(place)} is in a database: {fix}")
     await asyncio.to_thread(backup, os.fspath(place), target)
     if (files := files_of(place)).is_dir():
         await asyncio.to_thread(copytree, files, files_of(target), dirs_exist_ok=True)

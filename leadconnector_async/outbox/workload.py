@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
 
 from leadconnector_async.api.enrichment import PERSON, contact_lookup, conversation_lookup
 from leadconnector_async.models import Contact
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     Find = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
 
 
-class _Ids(Struct, rename="camel", gc=False):
+class _Ids(msgspec.Struct, rename="camel", gc=False):
     contact_id: str | None = None
     conversation_id: str | None = None
     conversation_provider_id: str | None = None

@@ -60,9 +60,7 @@ class Reasons:
         key = gist(reason)
         if key not in self._groups and len(self._groups) >= MAX_REASONS:
             key = reason = OTHERS
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = Reason(self._state, reason)
+        group = self._groups.setdefault(key, Reason(self._state, reason))
         if group.reason != reason:
             group.reason = key
         group.count += 1
@@ -208,23 +206,21 @@ class Tallied(OutboxCounts, frozen=True, kw_only=True):
     @property
     def adds_up(self) -> bool:
         """Whether each record that was read is somewhere. It always does, or this is at fault."""
-        ended = self.sent + self.failed + self.unresolved + self.left_out + self.dismissed
-        return self.read == ended + self.pending + self.copies
+        ends: int = sum(getattr(self, name) for name in _ENDS)
+        return self.read == ends
 
     @property
     def text(self) -> str:
         """The sum as people read it: ``read 10 = 7 sent + 1 failed + 2 left out``."""
-        told = {
-            "sent": self.sent,
-            "failed": self.failed,
-            "unresolved": self.unresolved,
-            "pending": self.pending,
-            "copy" if self.copies == 1 else "copies": self.copies,
-            "left out": self.left_out,
-            "dismissed": self.dismissed,
-        }
-        terms = [f"{n:,} {name}" for name, n in told.items() if n] or ["0 sent"]
+        told = {name.replace("_", " "): n for name in _ENDS if (n := getattr(self, name))}
+        if self.copies == 1:
+            told = {"copy" if name == "copies" else name: n for name, n in told.items()}
+        terms = [f"{n:,} {name}" for name, n in told.items()] or ["0 sent"]
         return f"read {self.read:,} = {' + '.join(terms)}"
+
+
+_ENDS: Final = ("sent", "failed", "unresolved", "pending", "copies", "left_out", "dismissed")
+"""What became of what was read, in the order in which it is told."""
 
 
 class StatedOutbox(OutboxCounts, frozen=True, kw_only=True):

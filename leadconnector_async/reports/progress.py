@@ -226,11 +226,7 @@ class ProgressMeter:
         self._throttled_at = -math.inf
 
     def snapshot(
-        self,
-        now: float,
-        total: int | None,
-        location: str | None = None,
-        lost: LeadConnectorError | None = None,
+        self, now: float, total: int | None, location: str | None, lost: LeadConnectorError | None
     ) -> ImportProgress:
         """What the import does now; ``total`` is None while it reads, perhaps a ``location``.
 

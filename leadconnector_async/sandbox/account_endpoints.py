@@ -221,7 +221,7 @@ def refresh(state: SandboxState, request: ApiRequest) -> replies.Reply:
     if installation is None:
         body = {"error": "invalid_grant", "error_description": "This refresh token is invalid"}
         raise replies.ApiError(replies.json_reply(400, body))
-    return _issue(state, app, installation, request, renewable=True)
+    return _issue(state, installation, request, renewable=True)
 
 
 def location_token(state: SandboxState, request: ApiRequest) -> replies.Reply:
@@ -237,7 +237,7 @@ def location_token(state: SandboxState, request: ApiRequest) -> replies.Reply:
     if form["company_id"] != company or location not in app.company_locations.get(company, ()):
         raise replies.refused(400, "Location not found")
     installation = OAuthInstallation(refresh_token="", company_id=company, location_id=location)
-    return _issue(state, app, installation, request, renewable=request.version == "v3")
+    return _issue(state, installation, request, renewable=request.version == "v3")
 
 
 def _app(state: SandboxState) -> OAuthApp:
@@ -247,14 +247,9 @@ def _app(state: SandboxState) -> OAuthApp:
 
 
 def _issue(
-    state: SandboxState,
-    app: OAuthApp,
-    installation: OAuthInstallation,
-    request: ApiRequest,
-    *,
-    renewable: bool,
+    state: SandboxState, installation: OAuthInstallation, request: ApiRequest, *, renewable: bool
 ) -> replies.Reply:
-    token = f"access-{state.ids()}"
+    app, token = _app(state), f"access-{state.ids()}"
     company, location = installation.company_id, installation.location_id
     grant = Grant(
         app=app.client_id,

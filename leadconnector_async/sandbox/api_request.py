@@ -40,6 +40,15 @@ def parse_ms(text: str) -> int | None:
     return (in_utc - _EPOCH) // timedelta(milliseconds=1)
 
 
+def json_object(body: bytes) -> dict[str, Any]:
+    """The object that a body is; empty where it is none."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def _digits(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 

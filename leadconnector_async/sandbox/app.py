@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 
-import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -19,7 +18,7 @@ from leadconnector_async.sandbox import (
     read_endpoints as reads,
     storing_endpoints as storing,
 )
-from leadconnector_async.sandbox.api_request import ApiRequest
+from leadconnector_async.sandbox.api_request import ApiRequest, json_object
 from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, invented_reply, spoil
 from leadconnector_async.sandbox.message_store import normal_phone
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
@@ -123,11 +122,7 @@ def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:
     """What a request names, in its query or in its JSON, and whose numbers, where a fault asks."""
     if not state.faults.asks:
         return {}
-    try:
-        fields = orjson.loads(request.body)
-    except orjson.JSONDecodeError:
-        fields = None
-    named = request.query | (fields if isinstance(fields, dict) else {})
+    named: dict[str, Any] = request.query | json_object(request.body)
     location = request.grant.location
     opened = state.store.conversation(location, str(named.get("conversationId")))
     contact_id = named.get("contactId") or (opened.contact_id if opened else "")

@@ -79,11 +79,8 @@ def config_from_options(**options: Unpack[Options]) -> SandboxConfig:
         >>> config_from_options(locations=2).tokens
         {'token-0001': 'loc-0001', 'token-0002': 'loc-0002'}
     """
-    plain: dict[str, Any] = {
-        name: options[name]
-        for name in ("token", "location_id", "closed", "trusting", "apart", "keep_messages", "seed")
-        if name in options
-    }
+    names = ("token", "location_id", "closed", "trusting", "apart", "keep_messages", "seed")
+    plain: dict[str, Any] = {name: of for name, of in options.items() if name in names}
     numbers = range(1, options.get("locations", 0) + 1)
     tokens = {f"token-{number:04d}": f"loc-{number:04d}" for number in numbers}
     tokens |= options.get("tokens", {})

@@ -215,10 +215,8 @@ def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
     else:
         rest = matching if last is None else matching[bisect_right(matching, last, key=key) :]
         page = rest[:limit]
-    content: dict[str, Any] = {
-        "messages": [message_view(state, stored) for stored in page],
-        "total": len(matching),
-    }
+    messages = [message_view(state, stored) for stored in page]
+    content: dict[str, Any] = {"messages": messages, "total": len(matching)}
     if len(rest) > limit:
         content["nextCursor"] = "{}.{}".format(*key(page[-1]))
     return replies.json_reply(200, content)

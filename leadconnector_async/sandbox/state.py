@@ -11,12 +11,11 @@ from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from msgspec import Struct, to_builtins
 from msgspec.structs import fields as fields_of, replace
 
 from leadconnector_async.models import MessageFields
-from leadconnector_async.sandbox.api_request import AccessControl, parse_ms
+from leadconnector_async.sandbox.api_request import AccessControl, json_object, parse_ms
 from leadconnector_async.sandbox.faults import FaultPlan
 from leadconnector_async.sandbox.message_store import (
     ContactBook,
@@ -53,11 +52,7 @@ class MessageCall(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def fields(self) -> dict[str, Any]:
         """The request's body; empty where it is no JSON object."""
-        try:
-            fields = orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            return {}
-        return fields if isinstance(fields, dict) else {}
+        return json_object(self.body)
 
     def __repr__(self) -> str:
         return f"MessageCall(status={self.status}, stored={self.stored!r})"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import struct
+import sys
 from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.config import Latency
     from leadconnector_async.sandbox.faults import Fault
     from leadconnector_async.sandbox.replies import Reply
+
+    GoDown = Callable[[float], None]
 
 _HUGE: Final = 100 * 1024 * 1024
 
@@ -81,13 +85,6 @@ def drop(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response()
 
 
-def _reset(request: web.BaseRequest) -> web.StreamResponse:
-    if request.transport is not None:
-        connection = request.transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    return drop(request)
-
-
 def _mislabel(request: web.BaseRequest, reply: Reply, fault: Fault) -> web.StreamResponse:
     """Write a head with a false length, and close: the HTTP library would refuse to."""
     half = len(reply.body) // 2
@@ -105,32 +102,25 @@ def _limit(fault: Fault, default: float = 30.0) -> float:
     return default if fault.seconds is None else fault.seconds
 
 
-async def _huge(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+async def _flood(request: web.BaseRequest, reply: Reply, fault: Fault) -> web.StreamResponse:
+    """Write so much that nobody should read all of it, or go on for some time."""
     stream = web.StreamResponse(headers={"Content-Type": reply.content_type, **reply.headers})
-    stream.content_length = _HUGE
+    now = asyncio.get_running_loop().time
+    left, until = _HUGE // len(_CHUNK), math.inf
+    if fault.kind == "huge":
+        stream.content_length = _HUGE
+    else:
+        stream.enable_chunked_encoding()
+        left, until = sys.maxsize, now() + _limit(fault)
     await stream.prepare(request)
-    for _ in range(_HUGE // len(_CHUNK)):
+    while left and now() < until:
         await stream.write(_CHUNK)
-    return stream
-
-
-async def _endless(request: web.BaseRequest, reply: Reply, fault: Fault) -> web.StreamResponse:
-    stream = web.StreamResponse(headers={"Content-Type": reply.content_type, **reply.headers})
-    stream.enable_chunked_encoding()
-    await stream.prepare(request)
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _limit(fault)
-    while loop.time() < until:
-        await stream.write(_CHUNK)
-    return drop(request)
+        left -= 1
+    return stream if fault.kind == "huge" else drop(request)
 
 
 async def spoil(
-    request: web.BaseRequest,
-    reply: Reply,
-    fault: Fault,
-    pauses: Pauses,
-    go_down: Callable[[float], None],
+    request: web.BaseRequest, reply: Reply, fault: Fault, pauses: Pauses, go_down: GoDown
 ) -> web.StreamResponse:
     """Let a fault of the connection happen. ``go_down`` closes the port for some seconds.
 
@@ -140,12 +130,11 @@ async def spoil(
     match fault.kind:
         case "cut" | "overlong":
             return _mislabel(request, reply, fault)
-        case "huge":
-            return await _huge(request, reply)
-        case "endless":
-            return await _endless(request, reply, fault)
-        case "reset":
-            return _reset(request)
+        case "huge" | "endless":
+            return await _flood(request, reply, fault)
+        case "reset" if request.transport is not None:
+            connection = request.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         case "hang":
             await pauses.wait(_limit(fault))
         case "down":

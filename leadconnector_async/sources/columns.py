@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
@@ -165,10 +166,8 @@ class NamedColumns(Columns):
         if lacking:
             columns = ", nor ".join(f'"{name}"' for name in lacking)
             maps = " ".join(f"--map {name}=COLUMN" for name in lacking)
-            told.append(
-                f"no column is named {columns}: "
-                f"write the API's field names in the first line, or give {maps}"
-            )
+            fix = f"write the API's field names in the first line, or give {maps}"
+            told.append(f"no column is named {columns}: {fix}")
         path = self._source.rpartition(": ")[0] or self._source
         if path != "standard input":
             told.append(f'"leadconnector inspect {path}" shows whether a mapping reads it')
@@ -248,24 +247,22 @@ def skipped(first: int, last: int, what: str = "line") -> str:
     return f"{what}s {first} to {last} are above the header: not read"
 
 
+@dataclass(eq=False, repr=False)
 class FieldPlan:
     """A rule made ready: the columns by direction, and what its field is."""
 
-    def __init__(
-        self,
-        field: str,
-        rule: FieldRule,
-        empty: frozenset[str],
-        make: Callable[[str], object] | None,
-    ) -> None:
-        self.field = field
-        self.rule = rule
+    field: str
+    rule: FieldRule
+    empty: frozenset[str]
+    make: Callable[[str], object] | None
+    """What makes the value of a cell's text. None: it is the text itself."""
+
+    def __post_init__(self) -> None:
+        field, rule, empty, make = self.field, self.rule, self.empty, self.make
         self.is_list: bool = field in fields.LIST_FIELDS
-        self.make: Callable[[str], object] | None = make
-        """What makes the value of a cell's text. None: it is the text itself."""
         self.is_plain: bool = make is None and not rule.strip and not rule.kinds
         self.clean: Callable[[str], str] = _CLEANERS.get(field, stripped)
-        self.empty: frozenset[str] = empty if rule.empty is None else frozenset(rule.empty) | {""}
+        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
         self.kinds: list[tuple[str, ColumnValues]] = [
             (kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()
         ]

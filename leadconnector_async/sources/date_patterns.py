@@ -304,10 +304,9 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
     said = f"time zone {quoted(name.text)}" if in_cell else f"column {shown(name.column or '')}"
     nor = "" if given is None else ", nor does --timezone have such a zone"
     never = f", or Etc/GMT{-hours:+g} if they do not" if hours and hours % 1 == 0 else ""
-    raise WrongValueError(
-        f"has no offset, and its {said} does not tell it{nor}",
-        f"give --timezone {city} if clocks change there{never}, or rename the column",
-    )
+    wrong = f"has no offset, and its {said} does not tell it{nor}"
+    fix = f"give --timezone {city} if clocks change there{never}, or rename the column"
+    raise WrongValueError(wrong, fix)
 
 
 def _agrees(zone: tzinfo, name: str) -> bool:

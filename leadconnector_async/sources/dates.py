@@ -207,11 +207,9 @@ class Dates:
                 continue
             if EARLIEST <= date <= last:
                 if (other := date + _APPLE_AHEAD) <= last:
-                    raise WrongValueError(
-                        "is a number that can be Unix time or a Mac's, which counts from 2001 "
-                        f'("{date:%Y-%m-%d} or {other:%Y-%m-%d}")',
-                        f"give --date-format epoch, or write ISO 8601, as in {EXAMPLE}",
-                    )
+                    wrong = "is a number that can be Unix time or a Mac's, which counts from 2001"
+                    fix = f"give --date-format epoch, or write ISO 8601, as in {EXAMPLE}"
+                    raise WrongValueError(f'{wrong} ("{date:%Y-%m-%d} or {other:%Y-%m-%d}")', fix)
                 self.notices.append(f"date is a number, read as {name}")
                 return date
         local = date_patterns.of_serial(value) if 0 < value < 1e5 else None  # noqa: PLR2004 - 2173
@@ -219,10 +217,8 @@ class Dates:
             self.notices.append("date is a number, read as Excel's count of days")
             self.notices += [TIMELESS] if text.isdecimal() else []
             return self.utc(local, zone)
-        raise WrongValueError(
-            "is a number that is no time since 1990, in seconds, milliseconds or days of Excel",
-            f"write ISO 8601, as in {EXAMPLE}, or give --date-format",
-        )
+        wrong = "is a number that is no time since 1990, in seconds, milliseconds or days of Excel"
+        raise WrongValueError(wrong, f"write ISO 8601, as in {EXAMPLE}, or give --date-format")
 
     def _as_written(self, text: str) -> datetime:
         if of_script := _OF_SCRIPT.fullmatch(text):
@@ -232,10 +228,9 @@ class Dates:
         found = found or readings(_translated(plain))
         if not found:
             quoted = f' ("{text}")' if _QUOTABLE.fullmatch(text) else ""
-            raise WrongValueError(
-                f"is text of {len(text)} characters that is no date of a known form{quoted}",
-                f"write it as in {EXAMPLE}, or give --date-format, such as '%d/%m/%Y %H:%M'",
-            )
+            wrong = f"is text of {len(text)} characters that is no date of a known form{quoted}"
+            fix = f"write it as in {EXAMPLE}, or give --date-format, such as '%d/%m/%Y %H:%M'"
+            raise WrongValueError(wrong, fix)
         if ":" not in text and not found[0].date.hour:
             self.notices.append(TIMELESS)
         if found[0].is_buddhist:
@@ -286,10 +281,9 @@ def _checked(form: str) -> str:
     except (ValueError, re.error) as error:
         sound = "does not match" in str(error) and "%" in form
         if not sound and form not in date_patterns.FORMATS:
-            raise SourceError(
-                f"--date-format {form}: is no form of dates: give a pattern such as "
-                f"'%d/%m/%Y %H:%M', or one of {', '.join(date_patterns.FORMATS)}"
-            ) from None
+            fix = "give a pattern such as '%d/%m/%Y %H:%M', or one of "
+            fix += ", ".join(date_patterns.FORMATS)
+            raise SourceError(f"--date-format {form}: is no form of dates: {fix}") from None
     return "".join(_DIRECTIVE.findall(form))
 
 

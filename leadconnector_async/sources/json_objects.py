@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -51,6 +52,7 @@ _HINT: Final = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class Objects:
     """Makes records of objects.
 
@@ -58,18 +60,13 @@ class Objects:
     are paths, such as ``from.number`` and ``to[0]``, and compared without case and separators.
     """
 
-    def __init__(
-        self,
-        choice: Choice,
-        mapping: Mapping[str, str],
-        coercer: RowCoercer,
-        stream: ByteStream | None = None,
-    ) -> None:
-        self._stream = stream
-        self._mapping = mapping
-        self._coercer = coercer
-        self._choice = choice
-        self.definition: Definition | None = choice.definition
+    _choice: Choice
+    _mapping: Mapping[str, str]
+    _coercer: RowCoercer
+    _stream: ByteStream | None = None
+
+    def __post_init__(self) -> None:
+        self.definition: Definition | None = self._choice.definition
         self._unused: dict[str, None] = {}
         self._has_foreign = False
         self.around: set[str] = set()

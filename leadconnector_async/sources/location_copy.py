@@ -115,10 +115,9 @@ class LocationCopy:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> SourceError:
-        return SourceError(
-            f"{self.name}: no copy of it can be kept in {self._folder} ({error}): free some space, "
-            "choose an outbox in another folder, or delete a damaged copy"
-        )
+        wrong = f"no copy of it can be kept in {self._folder} ({error})"
+        fix = "free some space, choose an outbox in another folder, or delete a damaged copy"
+        return SourceError(f"{self.name}: {wrong}: {fix}")
 
 
 def copy_path(folder: Path, location: str) -> Path:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, tzinfo
 from email import utils
 from email.errors import HeaderParseError
 from email.header import decode_header
-from email.utils import getaddresses
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unicodedata import normalize
@@ -73,7 +72,7 @@ class Head:
         if name not in self._people:
             values = [_raw_text(value) for value in self._values.get(name, ())]
             people = self._people[name] = {}
-            for person, address in getaddresses(values, **_LOOSE) if values else ():
+            for person, address in utils.getaddresses(values, **_LOOSE) if values else ():
                 if "@" in address.strip("@"):  # Outlook puts bare ones in quotes
                     one = MailPerson(_name(person), address.strip(" '"))
                     people.setdefault(one.folded, one)

@@ -300,7 +300,7 @@ class RowMapper:
             begins = (of for prefix, of in rule.prefixes.items() if text.startswith(prefix))
             if found := rules.meant_by(rule.words, text) or next(begins, None):
                 return found
-        return rules.default_of(rule, row)
+        return next((rule.present[name] for name in rule.present if name in row), rule.default)
 
     def _cell(self, columns: Sequence[str], row: Row, plan: FieldPlan | None = None) -> Cell | None:
         """Give the first of the columns that is filled."""

@@ -343,8 +343,3 @@ def spread(values: dict[str, object], is_own: Callable[[str], bool]) -> bool:
         values["contact.email"] = first
     values["emailTo"] = first
     return True
-
-
-def default_of(rule: FieldRule, row: Row) -> str | None:
-    """Give the value of a field that no column gives."""
-    return next((rule.present[name] for name in rule.present if name in row), rule.default)

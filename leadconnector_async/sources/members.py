@@ -221,10 +221,9 @@ def printable(path: str) -> str:
 def _refuse_bomb(shown: str, unpacked: int, packed: int) -> None:
     ratio = unpacked // max(packed, 1)
     if unpacked > _FREE and ratio > MAX_RATIO:
-        raise SourceError(
-            f"{shown}: unpacks to {unpacked:,} bytes, {ratio:,} times its size (limit: "
-            f"{MAX_RATIO}): it may be a zip bomb; if it is not, unpack it, and name its folder"
-        )
+        wrong = f"unpacks to {unpacked:,} bytes, {ratio:,} times its size (limit: {MAX_RATIO})"
+        fix = "it may be a zip bomb; if it is not, unpack it, and name its folder"
+        raise SourceError(f"{shown}: {wrong}: {fix}")
 
 
 def member_at(path: Path) -> tuple[ZipMembers, str] | None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import phonenumbers
 
 from leadconnector_async.sources import phone_numbers as texts
 from leadconnector_async.sources.fields import WrongValueError
-
-if TYPE_CHECKING:
-    from phonenumbers import PhoneNumber
 
 EXTENSION: Final = "extensions of telephone numbers, which are not kept"
 
@@ -66,14 +63,14 @@ def parse_number(text: str, region: str | None, *, possible: bool) -> Number:
     return Number(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), notice)
 
 
-def _parsed(text: str, region: str | None) -> PhoneNumber | None:
+def _parsed(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
     try:
         return phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
 
 
-def _by_code(text: str, region: str | None) -> PhoneNumber | None:
+def _by_code(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
     """Read a number without + as if it had one: the country code is there, or 00 before it."""
     digits = texts.digits(text)
     if "+" in text or texts.LETTER.search(text):
@@ -86,8 +83,11 @@ def _by_code(text: str, region: str | None) -> PhoneNumber | None:
 
 
 def _chosen(
-    text: str, region: str | None, given: PhoneNumber | None, other: PhoneNumber | None
-) -> PhoneNumber | None:
+    text: str,
+    region: str | None,
+    given: phonenumbers.PhoneNumber | None,
+    other: phonenumbers.PhoneNumber | None,
+) -> phonenumbers.PhoneNumber | None:
     """Take the reading that is the number of somebody."""
     is_given = given is not None and phonenumbers.is_valid_number(given)
     if other is not None and phonenumbers.is_valid_number(other):
@@ -105,7 +105,7 @@ def _chosen(
     return None if given is None else _mexican(given)
 
 
-def _mexican(given: PhoneNumber) -> PhoneNumber | None:
+def _mexican(given: phonenumbers.PhoneNumber) -> phonenumbers.PhoneNumber | None:
     """Drop the 1 that was dialled before mobile numbers of Mexico until 2019."""
     digits = phonenumbers.national_significant_number(given)
     if given.country_code != _MEXICO or len(digits) != _MEXICAN or digits[0] != "1":
@@ -114,7 +114,7 @@ def _mexican(given: PhoneNumber) -> PhoneNumber | None:
     return number if number is not None and phonenumbers.is_valid_number(number) else None
 
 
-def _spellings(number: PhoneNumber | None) -> tuple[str, ...]:
+def _spellings(number: phonenumbers.PhoneNumber | None) -> tuple[str, ...]:
     if number is None:
         return ()
     digits = phonenumbers.national_significant_number(number)
@@ -131,7 +131,7 @@ def _refuse_placeholder(digits: str) -> None:
 
 
 def _refusal(
-    text: str, region: str | None, given: PhoneNumber | None, *, coded: bool
+    text: str, region: str | None, given: phonenumbers.PhoneNumber | None, *, coded: bool
 ) -> WrongValueError:
     """Say what a text is that is no number of a person."""
     if texts.SHORT_CODE.fullmatch(text):
@@ -146,7 +146,7 @@ def _refusal(
     return _no_possible(given)
 
 
-def _no_possible(given: PhoneNumber) -> WrongValueError:
+def _no_possible(given: phonenumbers.PhoneNumber) -> WrongValueError:
     reason = phonenumbers.is_possible_number_with_reason(given)
     if reason == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
         # It would be looked up, and a contact made, under a number that nobody has.

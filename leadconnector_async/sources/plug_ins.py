@@ -67,10 +67,8 @@ def from_plug_ins(path: str, options: SourceOptions) -> tuple[Source | None, lis
 def unknown_format(name: str) -> str:
     """Say what else there is."""
     others = listed([point.name for point in plug_ins()]) or "none is installed"
-    return (
-        f"--format {name}: there is no such format, and no such plug-in: the formats are "
-        f"{', '.join(FORMATS)}; plug-ins: {others}"
-    )
+    known = f"the formats are {', '.join(FORMATS)}; plug-ins: {others}"
+    return f"--format {name}: there is no such format, and no such plug-in: {known}"
 
 
 def _opened(point: EntryPoint, path: str, options: SourceOptions) -> Source | str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
-from msgspec import Struct
 
 from leadconnector_async.sources.byte_stream import ByteStream, LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, in_api_names
@@ -28,7 +27,7 @@ ListFormat = Literal["jsonl", "csv"]
 """What lists of failed records are written in."""
 
 
-class SourceFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SourceFormat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Sources of equal form share one list of failed records."""
 
     format: ListFormat

@@ -113,11 +113,9 @@ def _seconds(rules: Mapping[str, FieldRule]) -> Iterator[str]:
     for field, rule in rules.items():
         if field not in fields.LIST_FIELDS and not rule.join and rule.column:
             first, *others = dict.fromkeys(as_list(rule.column))
-            alone = (other for other in others if times[other] == 1)
-            yield from (
-                f"column {shown(other)} is not sent where column {shown(first)} is filled"
-                for other in alone
-            )
+            for other in others:
+                if times[other] == 1:
+                    yield f"column {shown(other)} is not sent where column {shown(first)} is filled"
 
 
 def _refuse_missing(source: str, definition: Definition, find: Callable[[str], str | None]) -> None:
@@ -254,10 +252,8 @@ class Table:
         dates = self.columns.feeds.get("date", ())
         row = dict(zip(self.columns.names, map(stripped, cells), strict=True))
         halves = [shown(name) for name in self._halves if row[name]]
-        told = [
-            f"has half of the day in a column of its own, {one}, which is not read"
-            for one in halves
-        ]
+        half = "has half of the day in a column of its own"
+        told = [f"{half}, {one}, which is not read" for one in halves]
         if TIMELESS in parsed.notices and self._is_joined:
             clocks = [name for name in (*self._clocks, *dates) if _CLOCK.fullmatch(row[name])]
             clocks += [name for name in dates if ":" in row[name]]

@@ -126,10 +126,9 @@ class XmlSource(RowSource):
         self.warnings.extend(parser.warnings(whole=problem is None))
 
     def _holds_none(self, definition: Definition, where: str, fix: str) -> SourceError:
-        return SourceError(
-            f"{self.name}: holds no {_alternatives(definition.elements)}{where}: its first element "
-            f"is {described(self._root)}{fix}"
-        )
+        wrong = f"holds no {_alternatives(definition.elements)}{where}"
+        said = f"its first element is {described(self._root)}"
+        return SourceError(f"{self.name}: {wrong}: {said}{fix}")
 
 
 class _Parser:

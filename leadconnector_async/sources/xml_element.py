@@ -116,9 +116,8 @@ class ElementReader:
             files, broken = _within(rule, element, passed.append)
             kept = self._coercer.files.keep(files, values.get("type"), passed.append)
             if broken is not None:
-                broken.given = (
-                    kept.given if isinstance(kept, WrongValueError) else [*map(str, kept)]
-                )
+                given = kept.given if isinstance(kept, WrongValueError) else [*map(str, kept)]
+                broken.given = given
             if broken is not None or kept:
                 values["attachments"] = broken or kept
         return values, passed

@@ -170,8 +170,8 @@ async def test_a_location_that_cannot_go_on_stops_alone(tmp_path: Path) -> None:
             importer = Importer(api.session, store, reader)
             await importer.run()
         assert importer.stats.sent == 20
-        assert importer.errors.keys() == {"bad"}
-        assert isinstance(importer.errors["bad"], AccessError)
+        assert importer.sending.errors.keys() == {"bad"}
+        assert isinstance(importer.sending.errors["bad"], AccessError)
 
 
 def test_a_source_that_breaks_off_stops_the_import_before_it_sends(tmp_path: Path) -> None:

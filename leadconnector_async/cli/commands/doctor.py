@@ -14,7 +14,6 @@ from leadconnector_async import __version__
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import say, width, wrapped
-from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.report_lines import print_json
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
 
 @click.command("doctor")
 @options.sources(required=False)
-@options_of(
+@options.options_of(
     *("doctor.location", "doctor.outbox", "access.token", "api", "doctor.sandbox"),
     *("doctor.canary", "source", "access.provider", "output"),
 )
@@ -133,13 +132,11 @@ def _lines(found: list[Finding], *, works: bool, quiet: bool) -> Iterator[str]:
     shown = [one for one in found if not quiet or one.state in ("warning", "fault")]
     several = len({one.location for one in found if one.location}) > 1
     for finding in shown:
-        sign = _SIGNS[finding.state]
         of = f"{finding.location}: " if several and finding.location else ""
-        head, *rest = wrapped(f"{of}{finding.check}: {finding.found}", width() - 9)
-        yield f"{sign:<9}{head}"
+        fix = [] if finding.fix is None else wrapped(f"Fix: {finding.fix}.", width() - 9)
+        head, *rest = wrapped(f"{of}{finding.check}: {finding.found}", width() - 9) + fix
+        yield f"{_SIGNS[finding.state]:<9}{head}"
         yield from (" " * 9 + line for line in rest)
-        if finding.fix is not None:
-            yield from (" " * 9 + line for line in wrapped(f"Fix: {finding.fix}.", width() - 9))
     if not quiet:
         yield ""
     yield "An import would work." if works else "An import would not work: see what is a FAULT."

@@ -7,12 +7,11 @@ from typing import Any
 import click
 
 from leadconnector_async.cli import options
-from leadconnector_async.cli.options import options_of
 
 
 @click.command("import")
 @options.sources(required=False)
-@options_of(
+@options.options_of(
     *("import.location", "import.outbox", "access.token", "access.source-token", "api"),
     *("import.sandbox", "import.dry-run", "import.stage-only", "source", "access.provider"),
     *("piece", "sending", "output"),
@@ -49,10 +48,8 @@ def _check_origin(given: dict[str, Any]) -> None:
 
     own = given["source_token"] or (not given["sandbox"] and (given["token"] or given["locations"]))
     if not own and not given["dry_run"] and any(map(location_in, given["sources"])):
-        raise click.UsageError(
-            "a location is read through the API: give its token with --source-token, or in "
-            "LEADCONNECTOR_SOURCE_TOKEN"
-        )
+        fix = "give its token with --source-token, or in LEADCONNECTOR_SOURCE_TOKEN"
+        raise click.UsageError(f"a location is read through the API: {fix}")
 
 
 def _fill_in(given: dict[str, Any]) -> None:

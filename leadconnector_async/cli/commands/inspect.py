@@ -9,7 +9,6 @@ from urllib.parse import unquote
 
 import click
 import msgspec
-from msgspec.structs import replace
 
 from leadconnector_async.cli.commands.validate import RowChecker
 from leadconnector_async.cli.format import counted, say
@@ -191,7 +190,7 @@ def guess(path: str, options: SourceOptions) -> SourceOptions:
             raise error from None
     else:
         found = found or _first_that_reads(path, options)
-    return options if found is None else replace(options, mapping_file=found)
+    return options if found is None else msgspec.structs.replace(options, mapping_file=found)
 
 
 def _makes_nothing(source: Source) -> bool:
@@ -214,7 +213,7 @@ def table_of(source: Source) -> Table | None:
 def _reads(path: str, options: SourceOptions, name: str) -> bool:
     """Tell whether a mapping makes anything of a file."""
     try:
-        with open_source(path, replace(options, mapping_file=name)) as source:
+        with open_source(path, msgspec.structs.replace(options, mapping_file=name)) as source:
             if (table := table_of(source)) is not None:
                 return sum(map(bool, table.columns.feeds.values())) > 1
             return not _makes_nothing(source)

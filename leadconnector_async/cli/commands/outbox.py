@@ -77,10 +77,8 @@ def check(outbox: str, *, as_json: bool) -> None:
         if not broken:
             say(f"{counted(records, 'record')}: each is accounted for.")
         if overtaken:
-            early = (
-                f"{counted(overtaken, 'message')} sent before an earlier one of the conversation"
-            )
-            say(f"{early}, which was read, put back or selected later.")
+            early = f"{counted(overtaken, 'message')} sent before an earlier one"
+            say(f"{early} of the conversation, which was read, put back or selected later.")
         say(f"{count:,} {what}" for what, count in broken.items())
     if broken:
         say(

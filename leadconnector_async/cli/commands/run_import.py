@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,23 +29,18 @@ from leadconnector_async.outbox.open import rehearsal, shown_place
 from leadconnector_async.outbox.workload import workload
 from leadconnector_async.reports.outbox_status import status_of
 from leadconnector_async.reports.progress import budget_after, requests_for, seconds_needed
-from leadconnector_async.reports.summary import (
-    Ended,
-    Ending,
-    ImportSummary,
-    LocationPlan,
-    summary_of,
-)
+from leadconnector_async.reports.summary import Ending, LocationPlan, summary_of
 from leadconnector_async.sources.batch_reader import SourceReader
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from leadconnector_async.auth.provider import TokenProvider
     from leadconnector_async.cli.import_options import ImportOptions
     from leadconnector_async.cli.rich_progress import BarDisplay
     from leadconnector_async.outbox.outbox_reader import OutboxReader
+    from leadconnector_async.reports.summary import Ended, ImportSummary
 
 _CODES: Final[dict[Ended, Exit]] = {
     "error": Exit.ERROR,
@@ -74,8 +70,8 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
             target(options) as (base_url, token),
             asyncio.Runner(loop_factory=loop_factory()) as runner,
         ):
-            drive = partial(_drive, options, display, metrics, until_reported)
-            summary = runner.run(_import(drive, options, base_url, token))
+            run = _Run(options, display, metrics, until_reported)
+            summary = runner.run(run.whole(base_url, token))
         if summary.error is not None:
             say(f"leadconnector: {summary.error}", err=True)
         if options.as_json:
@@ -107,86 +103,84 @@ def exit_code(summary: ImportSummary) -> Exit:
     return _CODES.get(summary.ended, Exit.DONE)
 
 
-async def _import(
-    drive: Callable[[Importer], Awaitable[Ending]],
-    options: ImportOptions,
-    base_url: str,
-    token: str | TokenProvider,
-) -> ImportSummary:
-    path = options.outbox or ""
-    async with (
-        options.sending_client(token, base_url, options.location) as api,
-        options.source_client() or nullcontext(api) as origin,
-    ):
-        return await import_with(
-            drive,
-            partial(
-                Importer,
-                api.session,
-                concurrency=options.concurrency,
-                location=options.location,
-                providers=providers_of(options.provider, options.locations),
-                piece=options.piece,
-                origin=origin,
-                measured=options.metrics is not None,
-            ),
-            SourceReader(options.sources, await reading_options(options.source, path)),
-            outbox=path,
-            destination=destination(options),
+@dataclass(eq=False, repr=False)
+class _Run:
+    """One import by the command."""
+
+    options: ImportOptions
+    display: NoDisplay | BarDisplay
+    metrics: Metrics
+    until_reported: ExitStack
+
+    async def whole(self, base_url: str, token: str | TokenProvider) -> ImportSummary:
+        """Import from the sources' check to the summary."""
+        options, path = self.options, self.options.outbox or ""
+        async with (
+            options.sending_client(token, base_url, options.location) as api,
+            options.source_client() or nullcontext(api) as origin,
+        ):
+            return await import_with(
+                self.drive,
+                partial(
+                    Importer,
+                    api.session,
+                    concurrency=options.concurrency,
+                    location=options.location,
+                    providers=providers_of(options.provider, options.locations),
+                    piece=options.piece,
+                    origin=origin,
+                    measured=options.metrics is not None,
+                ),
+                SourceReader(options.sources, await reading_options(options.source, path)),
+                outbox=path,
+                destination=destination(options),
+            )
+
+    async def drive(self, importer: Importer) -> Ending:
+        """Run the importer to its end, or until signals stop it."""
+        if importer.statistics is not None:
+            self.metrics.read = importer.statistics.read
+        task = asyncio.create_task(self._work(importer))
+        watching = asyncio.create_task(self._watch(importer))
+
+        def finish() -> None:
+            importer.stop()
+            say("Finishing what is in flight. Ctrl-C again stops at once.", err=True)
+
+        signals = self.until_reported.enter_context(  # one that comes late takes no report away
+            Signals(importer.reader, finish=finish, stop_now=task.cancel)
         )
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            watching.cancel()
+            await asyncio.wait([task, watching])
+            self.display.close()
+        ending = _ending(task, importer, interrupted=signals.count > 0)
+        is_staged = self.options.stage_only and ending.ended == "done"
+        return Ending(ended="staged") if is_staged else ending
 
+    async def _work(self, importer: Importer) -> None:
+        options = self.options
+        if not (options.sandbox or options.quiet or options.stage_only):
+            say(report_lines.AUTOMATIONS, err=True)
+        await importer.stage()
+        if not options.quiet:  # before the sending, which may take days
+            _tell_notes(importer.reader, importer.stager)
+            if options.sandbox and (known := await taken_as_known(options)):
+                say(f"Note: {known}", err=True)
+        if not options.stage_only:
+            await importer.send()
 
-async def _drive(
-    options: ImportOptions,
-    display: NoDisplay | BarDisplay,
-    metrics: Metrics,
-    until_reported: ExitStack,
-    importer: Importer,
-) -> Ending:
-    """Run the importer to its end, or until signals stop it."""
-    if importer.statistics is not None:
-        metrics.read = importer.statistics.read
-    task = asyncio.create_task(_run(options, importer))
-    watching = asyncio.create_task(_watch(display, importer))
-
-    def finish() -> None:
-        importer.stop()
-        say("Finishing what is in flight. Ctrl-C again stops at once.", err=True)
-
-    signals = until_reported.enter_context(  # one that comes late takes no report away
-        Signals(importer.reader, finish=finish, stop_now=task.cancel)
-    )
-    try:
-        await asyncio.wait([task])
-    finally:
-        task.cancel()
-        watching.cancel()
-        await asyncio.wait([task, watching])
-        display.close()
-    ending = _ending(task, importer, interrupted=signals.count > 0)
-    return Ending(ended="staged") if options.stage_only and ending.ended == "done" else ending
-
-
-async def _run(options: ImportOptions, importer: Importer) -> None:
-    if not (options.sandbox or options.quiet or options.stage_only):
-        say(report_lines.AUTOMATIONS, err=True)
-    await importer.stage()
-    if not options.quiet:  # before the sending, which may take days
-        _tell_notes(importer.reader, importer.stager)
-        if options.sandbox and (known := await taken_as_known(options)):
-            say(f"Note: {known}", err=True)
-    if not options.stage_only:
-        await importer.send()
-
-
-async def _watch(display: NoDisplay | BarDisplay, importer: Importer) -> None:
-    now = asyncio.get_running_loop().time
-    took = 0.0
-    while True:
-        await asyncio.sleep(max(display.interval, _SHOWN_FOR * took))
-        began = now()
-        display.show(importer.snapshot(), began)
-        took = now() - began
+    async def _watch(self, importer: Importer) -> None:
+        now = asyncio.get_running_loop().time
+        took = 0.0
+        while True:
+            await asyncio.sleep(max(self.display.interval, _SHOWN_FOR * took))
+            began = now()
+            self.display.show(importer.snapshot(), began)
+            took = now() - began
 
 
 def _tell_notes(reader: SourceReader, stager: Stager) -> None:

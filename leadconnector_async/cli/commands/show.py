@@ -49,10 +49,9 @@ def command(ids: tuple[str, ...], outbox: str, *, as_json: bool) -> None:
         if more:
             say(f"{counted(more, 'more record')}: --json shows all.")
     if unknown:
-        raise OutboxUnusableError(
-            f"{shown_place(outbox)} has no record {', '.join(unknown)}: give an id, FILE:LINE, the "
-            "id of a message, or a contact's id, number or address"
-        )
+        wrong = f"{shown_place(outbox)} has no record {', '.join(unknown)}"
+        fix = "give an id, FILE:LINE, the id of a message, or a contact's id, number or address"
+        raise OutboxUnusableError(f"{wrong}: {fix}")
 
 
 async def _read(
@@ -95,9 +94,8 @@ def _end(life: RecordLife) -> str:
 
 
 def _trace(life: RecordLife) -> str | None:
-    if life.detail is None:
-        return None
-    return msgspec.json.decode(life.detail, type=Refusal).trace_id
+    refusal = life.detail and msgspec.json.decode(life.detail, type=Refusal)
+    return refusal.trace_id if refusal else None
 
 
 def _fields(life: RecordLife) -> dict[str, Any]:

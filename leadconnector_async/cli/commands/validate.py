@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import KW_ONLY, dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,6 @@ from msgspec.structs import replace
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import note_lines, print_json, reason_lines
 from leadconnector_async.records.builder import RowCheck, RowDrafter, check_row
@@ -89,7 +89,7 @@ class RowChecker:
 
 @click.command("validate")
 @options.sources(required=True)
-@options_of("source", "access.provider", "output.json", "validate.quiet")
+@options.options_of("source", "access.provider", "output.json", "validate.quiet")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Read files of records, and print what is wrong with them. Nothing is stored or sent.
@@ -108,16 +108,20 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     ctx.exit(Exit.FAILED if check.wrong else Exit.DONE)
 
 
+@dataclass(eq=False, repr=False)
 class Check:
     """One pass over the sources. With ``echo``, each problem is printed as it is met."""
 
-    def __init__(self, options: SourceOptions, *, echo: bool, provider: str | None) -> None:
-        self._options = options
-        self._provider = provider
-        self._echo = echo
-        self.records: int = 0
-        self.wrong: int = 0
-        self.without_location: int = 0
+    options: SourceOptions
+    _: KW_ONLY
+    echo: bool
+    provider: str | None
+    records: int = 0
+    wrong: int = 0
+    without_location: int = 0
+
+    def __post_init__(self) -> None:
+        options = self.options
         self.reasons: Reasons = Reasons()
         self.notes: Notes = Notes()
         self.warnings: list[str] = [] if options.people is None else list(options.people.warnings)
@@ -129,9 +133,9 @@ class Check:
             SourceError: one of them cannot be read.
         """
         checking = waiting("Checking", lambda: self.records)
-        with closing(RowChecker(self._provider)) as checker, checking as self._clear:
+        with closing(RowChecker(self.provider)) as checker, checking as self._clear:
             for path in paths:
-                sources = open_sources(path, self._options)
+                sources = open_sources(path, self.options)
                 for opened in sources:
                     with opened as source:
                         self._read(source, checker)
@@ -151,14 +155,14 @@ class Check:
             place = parsed.place(source.name)
             for problem in problems:
                 self.reasons.add(str(problem), place)
-                if self._echo:
+                if self.echo:
                     self._clear()
                     say(f"{place}: {problem}")
 
     def print_summary(self) -> None:
         """Print the counts by reason, and what was passed over."""
         if self.wrong:
-            if self._echo:
+            if self.echo:
                 say()
             are = "is" if self.wrong == 1 else "are"
             say(f"{self.wrong:,} of {counted(self.records, 'record')} {are} wrong:\n")

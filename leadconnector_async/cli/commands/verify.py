@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 from msgspec.structs import asdict
@@ -13,7 +13,6 @@ from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import ApiOptions
-from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.errors import AccessError
@@ -35,18 +34,18 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.verify import Difference, SourceVerification, Verification
 
-    # Locations, the sources that are other locations, the counts of what is not sent, and why
-    # locations could not be read.
-    _Result = tuple[
-        dict[str, Verification],
-        dict[str, SourceVerification],
-        dict[str, RecordCounts],
-        dict[str, str],
-    ]
+
+class _Result(NamedTuple):
+    """Of locations, and of the sources that are other ones; and why some could not be read."""
+
+    found: dict[str, Verification]
+    sources: dict[str, SourceVerification]
+    counts: dict[str, RecordCounts]
+    refused: dict[str, str]
 
 
 @click.command("verify")
-@options_of(
+@options.options_of(
     *("outbox.outbox", "access.token", "access.source-token", "api", "verify.location", "output")
 )
 @click.pass_context
@@ -116,9 +115,8 @@ async def _verify_all(options: VerifyOptions) -> _Result:
                 counts = (await reader.summary()).locations
                 if options.location not in (None, "", *counts):
                     known = ", ".join(filter(None, islice(counts, MAX_SHOWN))) or "no other one"
-                    raise click.UsageError(
-                        f"the outbox has no records of location {options.location}, but of {known}"
-                    )
+                    wrong = f"the outbox has no records of location {options.location}"
+                    raise click.UsageError(f"{wrong}, but of {known}")
                 chosen = [options.location] if options.location else filter(None, counts)
                 found: dict[str, Verification] = {}
                 refused: dict[str, str] = {}
@@ -129,7 +127,7 @@ async def _verify_all(options: VerifyOptions) -> _Result:
                         refused[of] = str(error)
                 names = [] if refused else await reader.sources()
                 sources = await _verify_sources(names, options, api, there)
-        return found, sources, (await reader.summary()).locations, refused
+        return _Result(found, sources, (await reader.summary()).locations, refused)
 
 
 async def _verify_sources(

@@ -11,7 +11,6 @@ import click
 
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
-from leadconnector_async.cli.options import options_of
 
 if TYPE_CHECKING:
     from leadconnector_async.cli.import_options import WorkerOptions
@@ -24,7 +23,7 @@ COUNTED_S: Final = 2.0
 
 
 @click.command("worker")
-@options_of(
+@options.options_of(
     *("worker.outbox", "access.token", "api", "sending", "worker.lease", "worker.drain", "output")
 )
 @click.pass_context
@@ -42,10 +41,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     options.obey_output_options(ctx, given)
     options.read_access(given)
     if not given["outbox"].startswith(("postgresql://", "postgres://")):
-        raise click.UsageError(
-            "workers share an outbox in a database: give --outbox postgresql://…; a file is sent "
-            "by the one import that has it open"
-        )
+        fix = "give --outbox postgresql://…; a file is sent by the one import that has it open"
+        raise click.UsageError(f"workers share an outbox in a database: {fix}")
     from leadconnector_async.cli import import_options as of  # noqa: PLC0415 - not for help
     from leadconnector_async.cli.metrics import served_metrics  # noqa: PLC0415 - the same
 

@@ -61,11 +61,6 @@ class Bin(Struct):
     sent: int
 
     @property
-    def total(self) -> int:
-        """Messages of all types."""
-        return self.types.total()
-
-    @property
     def name(self) -> str:
         """In full: ``March 2024``, ``2024, 1st quarter``, ``2024``, ``2020 to 2024``."""
         year, month = divmod(self.start, _YEAR)
@@ -159,7 +154,7 @@ class Chart(NamedTuple):
 
 def chart(bins: Sequence[Bin], series: Sequence[Series]) -> Chart:
     """Compute the bars of a time line that has at least one."""
-    steps = ticks(max(found.total for found in bins))
+    steps = ticks(max(found.types.total() for found in bins))
     scale = (_BASE - _TOP) / steps[-1]
     room = (WIDTH - _LEFT) / len(bins)
     years = list(_years(bins, room))
@@ -191,12 +186,12 @@ def ticks(most: int) -> list[int]:
 
 
 def _described(bins: Sequence[Bin]) -> str:
-    total = sum(found.total for found in bins)
-    highest = max(bins, key=lambda found: found.total)
+    total = sum(found.types.total() for found in bins)
+    highest = max(bins, key=lambda found: found.types.total())
     where = f", all of {highest.name}"
     if len(bins) > 1:
         where = f" from {bins[0].name} to {bins[-1].name}. The most are of {highest.name}: "
-        where += f"{highest.total:,}"
+        where += f"{highest.types.total():,}"
     return f"{counted(total, 'message')}{where}. The table below has the figures."
 
 

@@ -16,12 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from leadconnector_async.cli.html_report.chart import Bin
-    from leadconnector_async.reports.history_report import (
-        HistoryReport,
-        Period,
-        ReasonCount,
-        StateCounts,
-    )
+    from leadconnector_async.reports import history_report as history
 
 MAX_REASONS: Final = 100
 
@@ -48,7 +43,7 @@ class Table(NamedTuple):
     foot: Sequence[str] | None = None
 
 
-def page(report: HistoryReport, *, title: str | None, made_ms: int) -> str:
+def page(report: history.HistoryReport, *, title: str | None, made_ms: int) -> str:
     """Write the page."""
     environment = Environment(
         loader=PackageLoader("leadconnector_async.cli.html_report"),
@@ -89,7 +84,7 @@ def _row(*cells: int | str) -> Sequence[str]:
     return [f"{of:,}" if isinstance(of, int) else of for of in cells]
 
 
-def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
+def _facts(report: history.HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
     yield "Report made", wording.clock(made_ms)
     if report.period.first is not None:
         first, last = wording.day(report.period.first), wording.day(report.period.last)
@@ -108,11 +103,11 @@ def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
         yield "People, by number or address", words
 
 
-def _by_state(counts: StateCounts) -> tuple[int, ...]:
+def _by_state(counts: history.StateCounts) -> tuple[int, ...]:
     return counts.sent, counts.failed, counts.unresolved, counts.pending
 
 
-def _tiles(counts: StateCounts) -> Iterator[dict[str, Any]]:
+def _tiles(counts: history.StateCounts) -> Iterator[dict[str, Any]]:
     """Each state, its count and what that means; ``x`` and ``width`` are its part of the bar.
 
     In the bar, 1000 wide, what is there at all can be seen.
@@ -131,7 +126,7 @@ def _tiles(counts: StateCounts) -> Iterator[dict[str, Any]]:
         x += width * scale
 
 
-def _time_line(report: HistoryReport) -> dict[str, Any] | None:
+def _time_line(report: history.HistoryReport) -> dict[str, Any] | None:
     """The chart, its legend and its figures."""
     bins = binned(report.months, report.sent_months)
     if not bins:
@@ -159,7 +154,7 @@ def _by_month(bins: Sequence[Bin], types: Sequence[str]) -> Table:
     return Table("By the date of the message, in UTC.", head, rows, foot)
 
 
-def _by_type(report: HistoryReport) -> Table:
+def _by_type(report: history.HistoryReport) -> Table:
     """Types, each with its directions and its states."""
     directions = {"inbound": "Inbound", "outbound": "Outbound"}
     ways = [*directions, *{way for _, way in report.kinds} - {*directions}]
@@ -179,11 +174,11 @@ def _by_type(report: HistoryReport) -> Table:
     return Table("Direction and state of each type of message.", head, rows, foot)
 
 
-def _by_location(report: HistoryReport) -> Table:
+def _by_location(report: history.HistoryReport) -> Table:
     """Locations, the largest first."""
     places = sorted(report.locations.items(), key=lambda of: (-of[1][0].total, of[0]))
 
-    def row(name: str, counts: StateCounts, period: Period) -> Sequence[str]:
+    def row(name: str, counts: history.StateCounts, period: history.Period) -> Sequence[str]:
         days = wording.day(period.first), wording.day(period.last)
         return _row(name, *_by_state(counts), *days)
 
@@ -194,7 +189,7 @@ def _by_location(report: HistoryReport) -> Table:
     return Table(caption, head, rows, foot if len(places) > 1 else None)
 
 
-def _by_reason(report: HistoryReport) -> Iterator[tuple[Table, Table]]:
+def _by_reason(report: history.HistoryReport) -> Iterator[tuple[Table, Table]]:
     """Why messages are not sent, or not known to be: in plain words, and in technical ones."""
     for unresolved, total, caption in (
         (False, report.counts.failed, "Failed: not in LeadConnector."),
@@ -206,24 +201,20 @@ def _by_reason(report: HistoryReport) -> Iterator[tuple[Table, Table]]:
             yield _reasons(caption, wording.in_plain_words(found), total), technical
 
 
-def _by_choice(report: HistoryReport) -> Iterator[Table]:
+def _by_choice(report: history.HistoryReport) -> Iterator[Table]:
     """What was not meant to be sent, what was given up, and what was there twice."""
+    given_up = wording.in_plain_words(report.dismissed)
+    copies = [("It is the same as another message of the files.", report.copies)]
     for caption, found in (
         ("Left out: not meant to be imported.", _as_it_stands(report.left_out)),
-        (
-            "Given up: could not be imported, and is not waited for.",
-            wording.in_plain_words(report.dismissed),
-        ),
-        (
-            "Copies: not imported a second time.",
-            [("It is the same as another message of the files.", report.copies)],
-        ),
+        ("Given up: could not be imported, and is not waited for.", given_up),
+        ("Copies: not imported a second time.", copies),
     ):
         if total := sum(count for _, count in found):
             yield _reasons(caption, found, total)
 
 
-def _as_it_stands(reasons: Iterable[ReasonCount]) -> list[tuple[str, int]]:
+def _as_it_stands(reasons: Iterable[history.ReasonCount]) -> list[tuple[str, int]]:
     return [(why.reason, why.count) for why in reasons]
 
 

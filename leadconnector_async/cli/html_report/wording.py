@@ -54,11 +54,8 @@ def headline(counts: StateCounts) -> str:
     if not total:
         return "Nothing has been imported yet."
     if sent == total:
-        return (
-            f"All {total:,} messages are in LeadConnector."
-            if total > 1
-            else "The one message is in LeadConnector."
-        )
+        all_ = f"All {total:,} messages are" if total > 1 else "The one message is"
+        return f"{all_} in LeadConnector."
     verb = "is" if total == 1 or sent == 1 else "are"
     if not sent:
         of = "The one message is not" if total == 1 else f"None of the {total:,} messages is"
@@ -74,10 +71,8 @@ def remainder(counts: StateCounts) -> Iterator[str]:
     if counts.failed:
         yield f"{counted(counts.failed, 'message')} could not be imported."
     if counts.unresolved:
-        yield (
-            f"{counted(counts.unresolved, 'message')} may be in LeadConnector or not: it gave no "
-            "clear answer."
-        )
+        unclear = counted(counts.unresolved, "message")
+        yield f"{unclear} may be in LeadConnector or not: it gave no clear answer."
     if counts.failed or counts.unresolved:
         yield "The reasons are listed below."
 

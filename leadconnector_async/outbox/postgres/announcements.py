@@ -32,17 +32,14 @@ _SQL: Final = statements(__package__, "announcements")
 
 
 async def announce(
-    place: PostgresPlace,
-    connection: Connection,
-    locations: Iterable[str],
-    awaited: Sequence[int] = (),
+    place: PostgresPlace, connection: Connection, locations: Iterable[str], seqs: Sequence[int] = ()
 ) -> None:
-    """Tell that locations have something to send, and note whose ends are waited for.
+    """Tell that locations have something to send, and note the records that are waited for.
 
     An empty name stands for any location.
     """
     said = {name if len(name) <= _MAX_SAID else "" for name in locations}
-    await connection.execute(_SQL["await"], sorted(awaited), place.channel(WORK), list(said))
+    await connection.execute(_SQL["await"], sorted(seqs), place.channel(WORK), list(said))
 
 
 async def listen(

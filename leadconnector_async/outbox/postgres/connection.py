@@ -80,10 +80,8 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
     Raises:
         OutboxError: there is none; the message says why, and what to do.
     """
-    settings = settings | {
-        "search_path": f'"{place.schema}"',
-        "application_name": _process_name(os.getpid()),
-    }
+    own = {"search_path": f'"{place.schema}"', "application_name": _process_name(os.getpid())}
+    settings = settings | own
     try:
         connection = await asyncpg.connect(place.dsn, timeout=_CONNECT_S, server_settings=settings)
         try:  # A pooler lets everybody in, and has who asks for something wait for a connection.

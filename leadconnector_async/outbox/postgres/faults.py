@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from asyncpg import exceptions as pg
 
 from leadconnector_async import errors
-from leadconnector_async.errors import OutboxError, OutboxUnusableError, OutboxWriteError
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.place import PostgresPlace
@@ -21,25 +20,24 @@ _CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
 FAULTS: Final[tuple[type[Exception], ...]] = (pg.PostgresError, *_CLIENT, OSError)
 """What can come of any call, TimeoutError included, which is an OSError."""
 
-OF_THE_CALLER: Final[tuple[type[Exception], ...]] = (
-    pg.DataError,
-    pg.IntegrityConstraintViolationError,
-    ValueError,
-)
+OF_THE_CALLER: Final = (pg.DataError, pg.IntegrityConstraintViolationError, ValueError)
 
 
-def explained(place: PostgresPlace, error: BaseException) -> OutboxError:
+def explained(place: PostgresPlace, error: BaseException) -> errors.OutboxError:
     """Say in the user's words what happened, and what to do. No message holds a password."""
-    if isinstance(error, OutboxError):
+    if isinstance(error, errors.OutboxError):
         return error
     at = place.shown
     if isinstance(error, pg.ProtocolViolationError) and "startup parameter" in str(error):
-        return OutboxUnusableError(f"{at} {POOLED}")
-    for of, kinds, what in _EXPLAINED:
+        return errors.OutboxUnusableError(f"{at} {POOLED}")
+    for row in _TABLE["fault"]:
+        kinds = tuple(getattr(pg, name, None) or getattr(builtins, name) for name in row["of"])
         if isinstance(error, kinds):
             said, name = str(error).partition("\n")[0], f'"{place.schema}"'  # details quote values
-            return of(what.format(at=at, said=said, name=name, read_only=READ_ONLY, pooled=POOLED))
-    return OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
+            told = {"said": said, "name": name, "read_only": READ_ONLY, "pooled": POOLED}
+            kind: type[errors.OutboxError] = getattr(errors, row["is"])
+            return kind(row["says"].format(at=at, **told))
+    return errors.OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
 
 
 READ_ONLY: Final = "the server only reads, as a standby does: give the address of the primary"
@@ -50,12 +48,3 @@ POOLED: Final = (
 )
 
 _TABLE: Final = tomllib.loads(files(__package__).joinpath("faults.toml").read_text("utf-8"))
-
-_EXPLAINED: Final[list[tuple[type[OutboxError], tuple[type[Exception], ...], str]]] = [
-    (
-        getattr(errors, row["is"]),
-        tuple(getattr(pg if hasattr(pg, name) else builtins, name) for name in row["of"]),
-        row["says"],
-    )
-    for row in _TABLE["fault"]
-]

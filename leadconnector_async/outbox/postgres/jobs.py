@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from leadconnector_async.records.draft import Draft
 
     T = TypeVar("T")
+    Work = Callable[[PostgresRecords], Awaitable[T]]
 
 _SQL: Final = statements(__package__, "jobs")
 
@@ -63,11 +64,7 @@ class StagingJobs:
         self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({self._where.lock_key(LOCK_STAGING)})"
 
     async def _run(
-        self,
-        work: Callable[[PostgresRecords], Awaitable[T]],
-        *,
-        source: int = 0,
-        records: PostgresRecords | None = None,
+        self, work: Work[T], *, source: int = 0, records: PostgresRecords | None = None
     ) -> T:
         records = records or self._staged
 
@@ -106,15 +103,11 @@ class StagingJobs:
     async def _submit(self, drafts: Sequence[Draft]) -> list[Submission]:
         async def job(records: PostgresRecords) -> list[Submission]:
             answers = await submit(records, drafts)
-            open_ = {
-                answer.seq: draft.location
-                for answer, draft in zip(answers, drafts, strict=True)
-                if answer.end is None
-            }
+            pairs = zip(answers, drafts, strict=True)
+            open_ = {one.seq: draft.location for one, draft in pairs if one.end is None}
             if open_:
-                await announcements.announce(
-                    self._where, self._runner.connection, open_.values(), list(open_)
-                )
+                connection, names = self._runner.connection, open_.values()
+                await announcements.announce(self._where, connection, names, list(open_))
             return answers
 
         return await self._run(job, records=self._submitted)

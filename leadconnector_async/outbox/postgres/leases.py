@@ -95,10 +95,8 @@ class Leases:
         """
         for shard in range(SHARDS):
             if not await self._own(shard):
-                raise OutboxBusyError(
-                    f"{self.runner.place.shown}: another process sends, and would send what is not "
-                    "selected: end it, or wait"
-                )
+                why = "another process sends, and would send what is not selected"
+                raise OutboxBusyError(f"{self.runner.place.shown}: {why}: end it, or wait")
 
     async def _own(self, shard: int) -> bool:
         key = self.runner.place.lock_key(LOCK_SHARD, shard)
@@ -110,9 +108,8 @@ class Leases:
 
     def _busy(self, name: str) -> OutboxBusyError:
         place = self.runner.place.shown
-        return OutboxBusyError(
-            f"{place}: another process sends for location {name}: end it, or wait"
-        )
+        why = f"another process sends for location {name}"
+        return OutboxBusyError(f"{place}: {why}: end it, or wait")
 
     async def borrow(self, name: str) -> None:
         """Become the owner of a location's shard, which a worker that owns it hands over.

@@ -21,7 +21,6 @@ from leadconnector_async.outbox.database import stored
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued, Share
 from leadconnector_async.outbox.postgres import connection as server, stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
-from leadconnector_async.outbox.postgres.connection import JobRunner
 from leadconnector_async.outbox.postgres.counters import ServerDatabase
 from leadconnector_async.outbox.postgres.jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.leases import Leases, writes_once
@@ -52,7 +51,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     is_shared = True
 
-    def __init__(self, runner: JobRunner, stager: int, part: int = 0) -> None:
+    def __init__(self, runner: server.JobRunner, stager: int, part: int = 0) -> None:
         super().__init__(runner, stager, part)
         self._leases: Leases | None = None
         self._tenure: Tenure | None = None
@@ -86,7 +85,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             if create:
                 await check_unmoved(where, connection)
             await prepare(where, connection, create=create)
-            runner = JobRunner(where, connection, transactions=not rehearsing)
+            runner = server.JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))
             await check_in(where, connection)
         return cls(runner, stager, part=process if rehearsing else 0)
@@ -122,7 +121,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             runner.connection.terminate()
 
     @property
-    def _runners(self) -> list[JobRunner]:
+    def _runners(self) -> list[server.JobRunner]:
         """Those of its connections."""
         return [self._runner] if self._leases is None else [self._leases.runner, self._runner]
 
@@ -132,9 +131,8 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             if self._leases is None:
                 runner = self._runner
                 if not self._rehearsing and not runner.closed:
-                    runner = JobRunner(
-                        self._where, await server.connect(self._where, server.WRITING)
-                    )
+                    own = await server.connect(self._where, server.WRITING)
+                    runner = server.JobRunner(self._where, own)
                 self._leases = Leases(runner)
             return self._leases
 
@@ -193,10 +191,8 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
     async def _remove_files(self) -> None:
         """Remove the files of what was sent, but for those that others need."""
         if self._leases is not None and self._leases.unused_files:
-            unused, self._leases.unused_files = self._leases.unused_files, set()
-            await self._run(
-                lambda _: stored_files.remove_unused(self._runner.connection, list(unused))
-            )
+            unused, self._leases.unused_files = list(self._leases.unused_files), set()
+            await self._run(lambda _: stored_files.remove_unused(self._runner.connection, unused))
 
     def give_away(self, location: str) -> None:
         """Count a location as surplus, where there are others: it may go on in one of them.

@@ -76,9 +76,8 @@ def read_place(url: str) -> PostgresPlace:
     given = dict(query)
     schema = given.pop("schema", DEFAULT_SCHEMA)
     if not all(map(_SETTINGS.fullmatch, given)):
-        raise OutboxUnusableError(
-            f"the outbox's URL has a setting that is not known: write {_FORM}"
-        )
+        wrong = "the outbox's URL has a setting that is not known"
+        raise OutboxUnusableError(f"{wrong}: write {_FORM}")
     if not _NAME.fullmatch(schema) or _TAKEN.fullmatch(schema):
         raise OutboxUnusableError(
             "the outbox's URL names no schema of its own: give ?schema=NAME, of letters, digits "

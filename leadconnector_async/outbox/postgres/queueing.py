@@ -44,7 +44,7 @@ async def select(leases: Leases, selection: Selection) -> None:
     await connection.execute(TAKE_ALL)
     held = {seq for (seq,) in await connection.fetch(_SQL["held"])}
     walk = SelectionPass(selection, held)
-    candidates = await connection.cursor(_SQL["candidates"], selection.reads)
+    candidates = await connection.cursor(_SQL["candidates"], bool(selection.only))
     while page := await candidates.fetch(_AT_A_TIME):
         left = [(row[1], row[2], row[4], row[0]) for row in page if not walk.takes(row)]
         if left:
@@ -140,10 +140,8 @@ async def _failed(connection: Connection) -> tuple[dict[str, list[int]], int]:
     They are told by a location of their shard. All locations are to be tried again.
     """
     await connection.execute("DELETE FROM stopped")
-    rejected, unresolved = [
-        await connection.fetch(_SQL["failed"], state)
-        for state in (int(State.REJECTED), _UNRESOLVED)
-    ]
+    rejected = await connection.fetch(_SQL["failed"], int(State.REJECTED))
+    unresolved = await connection.fetch(_SQL["failed"], _UNRESOLVED)
     by_shard: dict[int, tuple[str, list[int]]] = {}
     for seq, name in rejected + unresolved[:MAX_UNKNOWN]:
         by_shard.setdefault(shard_of(name), (name, []))[1].append(seq)

@@ -19,7 +19,6 @@ from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.outbox.outbox_reader import OutboxReader
 from leadconnector_async.outbox.postgres import connection as server
 from leadconnector_async.outbox.postgres.announcements import stopped
-from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 from leadconnector_async.outbox.postgres.counters import ServerDatabase
 from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
@@ -49,7 +48,7 @@ class PostgresOutboxReader(OutboxReader):
     _store = __package__
     _queries = _SQL
 
-    def __init__(self, runner: JobRunner, *, owned: bool = True) -> None:
+    def __init__(self, runner: server.JobRunner, *, owned: bool = True) -> None:
         self._runner = runner
         self._owned = owned
         self._is_at_one_moment = not owned
@@ -65,9 +64,9 @@ class PostgresOutboxReader(OutboxReader):
         async with server.opened(where, server.READING, keep=True) as connection:
             await server.check_server(where, connection, to_read=True)
             await check_schema(where, connection)
-        return cls(JobRunner(where, connection, transactions=False))
+        return cls(server.JobRunner(where, connection, transactions=False))
 
-    async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _read(self, work: Callable[[server.Connection], Awaitable[T]]) -> T:
         with self._explained():
             return await self._runner.run(work)
 
@@ -122,10 +121,7 @@ class PostgresOutboxReader(OutboxReader):
         seqs = [seq for (seq,) in await self._rows(_SQL["failed"])]
         for at in range(0, len(seqs), _FAILED_PAGE):
             rows = await self._rows(_SQL["failed_pages"], seqs[at : at + _FAILED_PAGE])
-            yield [
-                FailedRecord(key, location, State(state), *rest)
-                for key, location, state, *rest in rows
-            ]
+            yield [FailedRecord(key, of, State(state), *rest) for key, of, state, *rest in rows]
 
     async def records(self, kind_of_refused: KindOf) -> AsyncIterator[list[HistoryRecord]]:
         """See `OutboxReader.records`."""
@@ -152,7 +148,7 @@ def _history_record(row: Sequence[Any], kind_of_refused: KindOf) -> HistoryRecor
     return HistoryRecord(location, *kind, state, bool(found))
 
 
-async def unsettled(connection: Connection, met: bytes | None) -> dict[str, Unsettled]:
+async def unsettled(connection: server.Connection, met: bytes | None) -> dict[str, Unsettled]:
     """See `PostgresOutbox.unsettled`. It reads the whole queue's index, and no records."""
     begins = 0
     if met is not None:  # the numbers of earlier imports are many, and not wanted

@@ -87,9 +87,8 @@ class PostgresRecords(RecordStore):
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """See `RecordStore.publish_ahead`. They have numbers that are never noted as staged."""
         sound = [(one, one.draft) for one in created if one.draft.payload is not None]
-        await self._publisher.enqueue(
-            [(one.location, draft.lane, draft.date, one.seq) for one, draft in sound]
-        )
+        places = [(one.location, draft.lane, draft.date, one.seq) for one, draft in sound]
+        await self._publisher.enqueue(places)
 
     async def publish_known(self, seq: int) -> State:
         """See `RecordStore.publish_known`."""

@@ -80,10 +80,9 @@ async def check_unmoved(place: PostgresPlace, connection: Connection) -> None:
     moved = f"{place.schema}_moved"
     is_new = await _format(place, connection) is None
     if is_new and await connection.fetchval(_MOVED, moved):
-        raise OutboxUnusableError(
-            f"{place.shown} was moved, and the schema {moved} is kept of it: give the place where "
-            "it is now, or, to begin anew, rename or drop that schema"
-        )
+        wrong = f"{place.shown} was moved, and the schema {moved} is kept of it"
+        fix = "give the place where it is now, or, to begin anew, rename or drop that schema"
+        raise OutboxUnusableError(f"{wrong}: {fix}")
 
 
 async def check_in(place: PostgresPlace, connection: Connection) -> None:
@@ -132,9 +131,8 @@ async def _check_alone(place: PostgresPlace, connection: Connection, done: str) 
 
 
 def _missing(place: PostgresPlace) -> OutboxUnusableError:
-    return OutboxUnusableError(
-        f"{place.shown} does not exist: give the outbox of an earlier import"
-    )
+    fix = "give the outbox of an earlier import"
+    return OutboxUnusableError(f"{place.shown} does not exist: {fix}")
 
 
 async def _format(place: PostgresPlace, connection: Connection) -> int | None:
@@ -142,10 +140,9 @@ async def _format(place: PostgresPlace, connection: Connection) -> int | None:
     is_outbox, has_tables, _ = await connection.fetchrow(_SQL["found"], place.schema)
     if not is_outbox:
         if has_tables:
-            raise OutboxUnusableError(
-                f"{place.shown}: the schema {place.schema} holds the tables of something else: "
-                "choose another name for ?schema="
-            )
+            wrong = f"the schema {place.schema} holds the tables of something else"
+            fix = "choose another name for ?schema="
+            raise OutboxUnusableError(f"{place.shown}: {wrong}: {fix}")
         return None
     found = await connection.fetchrow("SELECT format, readable_from FROM outbox_format")
     if found is None:

@@ -36,14 +36,11 @@ async def forget_texts(connection: Connection, after: int) -> tuple[int, int]:
     if not rows:
         await connection.execute(_SQL["forget_names"])
         return 0, after
-    less = [
-        (seq, None if payload is None else forgotten(payload, deferred))
-        for seq, payload, deferred, _ in rows
-    ]
-    done = sum(
-        raw is not None or said != payload
-        for (_, payload, _, raw), (_, said) in zip(rows, less, strict=True)
-    )
+    less, done = [], 0
+    for seq, payload, deferred, raw in rows:
+        said = None if payload is None else forgotten(payload, deferred)
+        less.append((seq, said))
+        done += raw is not None or said != payload
     await connection.execute(_SQL["forget"], *columns(less))
     lines = [(seq, line_key(raw)) for seq, _, _, raw in rows if raw is not None]
     if lines:
@@ -135,7 +132,6 @@ async def moving(place: str, *, new: bool) -> AsyncIterator[PostgresTransfer]:
         async with connection.transaction():
             await hold_alone(where, connection)
             if new and await connection.fetchval("SELECT EXISTS (SELECT FROM location)"):
-                raise OutboxUnusableError(
-                    f"{where.shown} holds records already: give another ?schema= to move to"
-                )
+                fix = "give another ?schema= to move to"
+                raise OutboxUnusableError(f"{where.shown} holds records already: {fix}")
             yield PostgresTransfer(where, connection)

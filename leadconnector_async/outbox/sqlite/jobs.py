@@ -239,7 +239,7 @@ class SqliteStore:
         execute("UPDATE queue SET location = -location WHERE location < 0")
         if selection is not None:
             walk = SelectionPass(selection, self.claims.index.held)
-            candidates = execute(_SQL["candidates"], (selection.reads,) * 2)
+            candidates = execute(_SQL["candidates"], (bool(selection.only),) * 2)
             execute("CREATE TEMP TABLE taken (seq INTEGER PRIMARY KEY)")
             taken = ((candidate[0],) for candidate in candidates if walk.takes(candidate))
             self.connection.executemany("INSERT INTO temp.taken VALUES (?)", taken)

@@ -92,7 +92,7 @@ def test_bars_are_as_many_as_an_eye_can_follow(months: int, length: int, count: 
     bins = binned(counts, dict.fromkeys(counts, 1))
     assert (bins[0].months, len(bins)) == (length, count)
     assert len(bins) <= MAX_BARS
-    assert sum(found.total for found in bins) == 2 * months
+    assert sum(found.types.total() for found in bins) == 2 * months
     assert sum(found.sent for found in bins) == months
 
 
