@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from leadconnector_async.sources.phone_numbers import LETTER, MESSENGER, digits,
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import ModuleType
 
     from leadconnector_async.sources.phone_parsing import Number
 
@@ -74,6 +74,16 @@ class Contacts:
             self._notice(number.notice)
         return number.e164
 
+    def of_country(self, phone: str, code: str) -> object:
+        """Spell a number of the country with that code, if it is another than the region."""
+        region = _parsing().REGIONS_OF.get(code)
+        if region in (None, self._region):
+            return phone
+        try:
+            return read_number(phone, region, possible=self._possible).e164
+        except WrongValueError as error:  # in the region it would be somebody else's
+            return error
+
     def same(self, text: str) -> str:
         """Spell a number to be compared, whatever is wrong with it: its digits, if it is one."""
         try:
@@ -85,12 +95,11 @@ class Contacts:
     @cached_property  # the package that reads them is not always there
     def own(self) -> set[str]:
         """The owner's numbers and names, as `same` spells them. Whoever learns of one adds it."""
-        return {self.same(number) for number in self._mine}
+        return {self.same(_bare(number)) for number in self._mine}
 
     def is_own(self, text: str) -> bool:
         """Tell a number, an address or a name of the owner, also with a name before it."""
-        named = _NAMED.fullmatch(text) if text.endswith(">") else None
-        same = self.same(named[1] if named else text)
+        same = self.same(_bare(text))
         return same in self.own or f"@{same.rpartition('@')[2]}" in self.own
 
     def meant(self, phone: object, name: str) -> object:
@@ -157,17 +166,23 @@ def read_number(text: str, region: str | None, *, possible: bool = False) -> Num
     return found
 
 
-@lru_cache(maxsize=_CACHED)
-def _read(text: str, region: str | None, possible: bool) -> Number | WrongValueError:  # noqa: FBT001 - cached
+def _parsing() -> ModuleType:
     with needs("contact.phone", "phonenumbers", "contacts"):
         from leadconnector_async.sources import phone_parsing  # noqa: PLC0415 - often not needed
+    return phone_parsing
+
+
+@lru_cache(maxsize=_CACHED)
+def _read(text: str, region: str | None, possible: bool) -> Number | WrongValueError:  # noqa: FBT001 - cached
+    phone_parsing = _parsing()
     if region is not None and region not in phone_parsing.REGIONS:
         fix = "give the two letters of a country, such as US"
         raise SourceError(f"--region {region} is no region: {fix}")
     try:
-        return phone_parsing.parse_number(only_number(text), region, possible=possible)
+        found: Number = phone_parsing.parse_number(only_number(text), region, possible=possible)
     except WrongValueError as error:
         return error
+    return found
 
 
 @lru_cache(maxsize=_CACHED)
@@ -187,6 +202,12 @@ def _address(text: str) -> str:
     return found.normalized.lower()
 
 
+def _bare(text: str) -> str:
+    """Give an address or number that has a name before it."""
+    named = _NAMED.fullmatch(text) if text.endswith(">") else None
+    return (named and named[1]) or text
+
+
 NOBODYS: Final = (
     "names and addresses beside the numbers of both sides, which may be those of either: if they "
     "are the contact's, give --map contact.email=COLUMN"
@@ -203,9 +224,6 @@ def settle_person(
     """
     number, address = (rules.get(f"contact.{one}", FieldRule()) for one in ("phone", "email"))
     phone, name = values.get("contact.phone"), values.get("contact.name")
-    if number.code and isinstance(phone, str) and _any_of(row, number.column):
-        codes = (word_of(row, column) for column in number.code)
-        phone = values["contact.phone"] = _with_code(phone, next(filter(None, codes), ""))
     is_beside = isinstance(phone, str) and phone.endswith((">", ")"))
     if is_beside and (both := _NAME_AND_NUMBER.fullmatch(str(phone))):
         phone = values["contact.phone"] = both[2]
@@ -217,6 +235,8 @@ def settle_person(
             return False
     if phone is None:
         return False
+    if number.code and isinstance(phone, str):
+        phone = values["contact.phone"] = _of_country(contacts, phone, number, row)
     if isinstance(name, str) and not any(map(str.isalpha, name)):
         del values["contact.name"]
         values["contact.phone"] = contacts.meant(phone, name)
@@ -231,16 +251,13 @@ def settle_person(
     return is_of_neither
 
 
-def _with_code(phone: str, code: str) -> str:
-    """Put the country's code before a number where that makes one of its numbers."""
-    bare = digits(code.partition(".")[0]).lstrip("0")  # 44.0 is how a table of floats has it
-    if not bare or "+" in phone or LETTER.search(phone + code):
-        return phone
-    for text in (f"+{bare}{phone}", f"+{phone}"):
-        with suppress(WrongValueError):
-            if text.startswith(f"+{bare}") and read_number(text, None):
-                return text
-    return phone
+def _of_country(contacts: Contacts, phone: str, rule: FieldRule, row: Row) -> object:
+    """Read a number by the code of its country, which has a column of its own."""
+    is_of_a_side = _any_of(row, rule.inbound) or _any_of(row, rule.outbound)
+    words = (word_of(row, column).partition(".")[0] for column in rule.code)  # as in 44.0
+    code = next(filter(None, (digits(word).lstrip("0") for word in words)), "")
+    is_of_it = _any_of(row, rule.column) or not is_of_a_side
+    return contacts.of_country(phone, code) if code and is_of_it else phone
 
 
 def _any_of(row: Row, columns: ColumnNames) -> bool:

@@ -28,6 +28,13 @@ _MEXICAN: Final = 11
 
 REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
 
+REGIONS_OF: Final = {
+    str(code): regions[0]
+    for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()
+    if regions[0] in REGIONS
+}
+"""The first country of each code."""
+
 
 class Number(NamedTuple):
     """A number in E.164, and what is to be known of how it was read."""

@@ -159,6 +159,15 @@ def test_a_misspelt_column_of_a_contact_is_refused_only_where_it_is_needed() -> 
         parse(b"type,contact.phone,Contact Name\nSMS,+12125550100,Kim\n", ".csv")
 
 
+@pytest.mark.parametrize("mine", ["a@b.example", "The Shop <a@b.example>", "@b.example"])
+@pytest.mark.parametrize("text", ["a@b.example", "Shop <A@b.example>"])
+def test_an_address_of_the_owner_is_known_with_any_name_before_it(mine: str, text: str) -> None:
+    """In a row as in ``--mine``."""
+    contacts = Contacts("US", mine=[mine])
+    assert contacts.is_own(text)
+    assert not contacts.is_own("mailto:kim@a.example>")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("contact", "package"),

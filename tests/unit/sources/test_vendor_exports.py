@@ -237,6 +237,19 @@ def test_what_was_sent_is_with_whoever_else_writes_in_its_session() -> None:
     assert [one.wrong for one in parsed[5].problems] == ["cannot be told: nobody else wrote"]
 
 
+def test_a_number_is_of_the_country_whose_code_has_a_column() -> None:
+    """One that is none there is not taken for another country's, who would be somebody else."""
+    parsed, _ = _read(
+        "Country Code,Number,Direction,Date,Text",
+        "44,2079460123,in,2024-01-31 10:00,hi",
+        "44,2025550123,in,2024-01-31 10:01,hi",
+        "44,Anonymous,in,2024-01-31 10:02,hi",
+    )
+    assert parsed[0].row
+    assert parsed[0].row.contact == Contact(phone="+442079460123")
+    assert ["+44" in str(one.problems) for one in parsed] == [False, True, False]
+
+
 def test_a_session_alone_makes_no_chat_of_a_table() -> None:
     """Where no column names who wrote, what is missing is told, and no name of nobody asked for."""
     parsed, warnings = _read(
