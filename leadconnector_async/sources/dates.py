@@ -183,10 +183,8 @@ class Dates:
                 return None
             date = self._as_written(text)
             if self._zone is not None and date.tzinfo is not None and _OF_WINTER.search(text):
-                there = date.astimezone(self._zone)
-                ahead = there.dst() or timedelta()
-                is_early = date.replace(tzinfo=None) == there.replace(tzinfo=None) - ahead
-                self.notices += [WINTER] if ahead and is_early else []
+                local = date.replace(tzinfo=self._zone)
+                self.notices += [WINTER] if local.dst() and date - local == local.dst() else []
             return self.utc(date, zone)
         if len(text) <= len("2024-01-31"):
             self.notices.append(TIMELESS)

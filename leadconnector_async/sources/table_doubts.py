@@ -38,7 +38,8 @@ _MAY_BE_CUT: Final = (
 )
 
 _MARKUP: Final = re.compile(
-    r'\s*(?:<(?:!doctype|html|body|div|p|br|span|table)\b|\{\s*"\w+"\s*:)', re.IGNORECASE
+    r'\A\s*(?:<(?:!doctype|html|body|div|p|br|span|table)\b|\{\s*"\w+"\s*:)|<br ?/?>',
+    re.IGNORECASE,
 )
 
 _IS_MARKUP: Final = (
@@ -46,9 +47,12 @@ _IS_MARKUP: Final = (
     "--map message="
 )
 
-_LINES: Final = r"text in which \n stands for the end of a line: --repair-text reads such"
+_LINES: Final = r"text with \n, as programs write the end of a line: --repair-text reads it so"
 
-_LINES_READ: Final = r"text in which \n stood for the end of a line, and was read"
+_LINES_READ: Final = r"text with \n, which was read as the end of a line"
+
+_PATH: Final = re.compile(r"[:\\]\\")
+"""Of Windows, of which a folder may begin with n; and a backslash that is itself written out."""
 
 _FEWEST_NAMES: Final = 3
 
@@ -95,9 +99,9 @@ class Doubts:
         if message in _ERRORS:
             return _refused(parsed, _LOST_TEXT, values)
         told = [_MAY_BE_CUT] if message is not None and len(message) == _MOST else []
-        is_markup = message is not None and ("<br" in message or _MARKUP.match(message))
-        told += [_IS_MARKUP] if is_markup else []
-        if parsed.row and type(message) is str and r"\n" in message and ":\\" not in message:
+        if message and ("<" in message or "{" in message) and _MARKUP.search(message):
+            told.append(_IS_MARKUP)
+        if parsed.row and type(message) is str and r"\n" in message and not _PATH.search(message):
             repairs = self._options.repair_text
             told += [_LINES_READ if repairs else _LINES]
             if repairs:

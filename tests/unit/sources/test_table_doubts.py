@@ -36,9 +36,14 @@ def test_an_error_of_a_spreadsheet_is_no_text(error: str) -> None:
 def test_a_text_that_may_be_cut_or_is_markup_is_told() -> None:
     """And sent: nobody else knows."""
     texts = ["x" * 32_767, "x" * 32_768, "<p>Hello<br>there</p>", "<person> wrote"]
-    texts += ['"{""type"":""text"",""text"":""hi""}"', "{name}: hi", "Hi<br>you"]
+    texts += [
+        '"{""type"":""text"",""text"":""hi""}"',
+        "{name}: hi",
+        "Hi<BR />you",
+        "a <brian@a.example>",
+    ]
     parsed, _ = parse(_table(*(GOOD + text for text in texts)), ".csv", OPTIONS)
-    assert [len(row.notices) for row in parsed] == [1, 0, 1, 0, 1, 0, 1]
+    assert [len(row.notices) for row in parsed] == [1, 0, 1, 0, 1, 0, 1, 0]
 
 
 @pytest.mark.parametrize("repair", [True, False])
@@ -47,12 +52,14 @@ def test_ends_of_lines_that_are_written_out_are_told(
 ) -> None:
     """As databases and their tools write them; and read where texts are to be repaired."""
     options = SourceOptions(mapping_file="generic", region="US", repair_text=repair)
-    parsed, _ = parse(_table(GOOD + r"Hi\r\nthere\nyou", GOOD + r"C:\new"), ".csv", options)
+    paths = GOOD + r"C:\new", GOOD + r"\\nas\new"
+    parsed, _ = parse(_table(GOOD + r"Hi\r\nthere\nyou", *paths), ".csv", options)
     assert [one.row and one.row.message for one in parsed] == [
         "Hi\nthere\nyou" if repair else r"Hi\r\nthere\nyou",
         r"C:\new",
+        r"\\nas\new",
     ]
-    assert [len(one.notices) for one in parsed] == [1, 0]
+    assert [len(one.notices) for one in parsed] == [1, 0, 0]
 
 
 @pytest.mark.parametrize(
