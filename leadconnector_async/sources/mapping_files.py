@@ -103,8 +103,9 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
         if isinstance(given, dict) and "fields" in given:
             given["fields"] = _flat(given["fields"])
         if isinstance(given, dict) and isinstance(rules := given.get("leave_out"), list):
-            given["leave_out"] = [one for rule in rules for one in _each(rule)]
-    shown = {key: value for key, value in data.items() if key != "examples"}
+            buts = data.get("but", {})
+            given["leave_out"] = [one for rule in rules for one in _each(rule, buts)]
+    shown = {key: value for key, value in data.items() if key not in ("examples", "but")}
     definition = _converted(name, shown, Definition)
     if bool(definition.fields) == bool(definition.elements):
         fix = "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
@@ -137,9 +138,11 @@ def _flat(rules: object) -> object:
     }
 
 
-def _each(rule: object) -> list[object]:
-    """Make of a rule on any of several columns one for each."""
+def _each(rule: object, buts: object) -> list[object]:
+    """Make of a rule on any of several columns one for each, with the exceptions that it names."""
     match rule:
+        case {"but": str(name), **rest} if isinstance(buts, dict) and name in buts:
+            return _each(rest | {"but": buts[name]}, buts)
         case {"columns": list(columns), "words": words, **rest} if "where" not in rest:
             return [rest | {"where": {column: words}} for column in columns]
     return [rule]
