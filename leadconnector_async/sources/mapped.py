@@ -30,11 +30,10 @@ _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
 _NOTHING: Final = frozenset(
-    {"false", "PT0S", "0s", "0 sec", "0m 0s", "N/A", "n/a", "None", "null", "nan"}
+    ("false", "pt0s", "0s", "0 sec", "0 min", "0m 0s", "0h 0m 0s", "n/a", "none", "null", "nan")
 )
 
 _CALLS: Final = frozenset({"Call", "IVR_Call", "Campaign_Call", "Campaign_VoiceMail"})
-
 
 _CONTENT: Final = fields.BODY_FIELDS | {"attachments"}
 
@@ -345,4 +344,5 @@ class RowMapper:
         if not isinstance(cell, str):
             return True
         text = cell.strip()
-        return text not in self._empty and bool(text.strip("0.:-")) and text not in _NOTHING
+        is_nothing = not text.strip("0.:-") or text.casefold() in _NOTHING
+        return not is_nothing and text not in self._empty

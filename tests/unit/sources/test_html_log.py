@@ -430,7 +430,7 @@ def test_a_page_that_was_cut_short_is_told(tmp_path: Path) -> None:
     ("root", "said"),
     [
         ("html", "of Messenger, Instagram or Telegram export JSON"),
-        ("emails", "of Outlook for Mac: convert its archive to mbox or .eml"),
+        ("emails", "archives of Outlook for Mac: convert those to mbox or .eml"),
     ],
 )
 def test_a_page_of_no_mapping_is_refused_with_what_to_do(

@@ -237,6 +237,18 @@ def test_what_was_sent_is_with_whoever_else_writes_in_its_session() -> None:
     assert [one.wrong for one in parsed[5].problems] == ["cannot be told: nobody else wrote"]
 
 
+def test_of_a_mail_that_was_forwarded_to_hubspot_the_error_asks_for_the_owner() -> None:
+    """It names both sides, and nobody else knows which is whose."""
+    mail = (
+        b'{"id":"1","properties":{"hs_timestamp":"2024-03-29T15:10:41Z","hs_email_text":"Fwd",'
+        b'"hs_email_direction":"FORWARDED_EMAIL","hs_email_from_email":"kim@a.example",'
+        b'"hs_email_to_email":"shop@b.example"}}'
+    )
+    parsed, _ = parse(mail, ".jsonl", SourceOptions(mapping_file="hubspot-emails"))
+    said = " ".join(map(str, parsed[0].problems))
+    assert "direction is missing: give --mine with your own" in said
+
+
 def test_a_number_is_of_the_country_whose_code_has_a_column() -> None:
     """One that is none there is not taken for another country's, who would be somebody else."""
     parsed, _ = _read(
