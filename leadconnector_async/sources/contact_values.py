@@ -203,9 +203,9 @@ def _address(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Give an address or number that has a name before it."""
-    named = _NAMED.fullmatch(text) if text.endswith(">") else None
-    return (named and named[1]) or text
+    """Give an address without the name before it."""
+    inner = text[:-1].rpartition("<")[2]
+    return inner if text.endswith(">") and "@" in inner else text
 
 
 NOBODYS: Final = (

@@ -162,8 +162,9 @@ def test_a_misspelt_column_of_a_contact_is_refused_only_where_it_is_needed() -> 
 @pytest.mark.parametrize("mine", ["a@b.example", "The Shop <a@b.example>", "@b.example"])
 @pytest.mark.parametrize("text", ["a@b.example", "Shop <A@b.example>"])
 def test_an_address_of_the_owner_is_known_with_any_name_before_it(mine: str, text: str) -> None:
-    """In a row as in ``--mine``."""
-    contacts = Contacts("US", mine=[mine])
+    """In a row as in ``--mine``; what is no address is a name as a whole."""
+    contacts = Contacts("US", mine=[mine, "Kim <work>"])
+    assert [contacts.is_own(name) for name in ("Kim <work>", "Lee <work>")] == [True, False]
     assert contacts.is_own(text)
     assert not contacts.is_own("mailto:kim@a.example>")
 
