@@ -243,8 +243,8 @@ class ApiSession:
 
     def _astray(self, response: Response) -> errors.LeadConnectorError:
         """What a path that nobody serves comes to: the first pages may be a firewall's."""
-        self._pages += responses.is_foreign(response)
-        if 0 < self._pages < MAX_PAGES:
+        self._pages += 1
+        if self._pages < MAX_PAGES and responses.is_foreign(response):
             return errors.NotSentError(f"404: {FOREIGN}")
         return errors.AccessError(NO_ROUTE)
 

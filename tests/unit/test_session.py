@@ -333,6 +333,20 @@ async def test_nobody_is_at_a_path_only_until_something_was_done_there() -> None
     assert [(await exchanged(session, request)).status for _ in range(3)] == [201, 404, 404]
 
 
+async def test_after_a_page_the_api_says_itself_that_it_lacks_the_path() -> None:
+    """The page had its answers counted as pages that never became three: an import had no end."""
+    answers = [Response(404, {}, b"<html>"), Response(404, {}, b'{"message":"Cannot POST /v1"}')]
+
+    class Elsewhere:
+        async def send(self, *_: object) -> Response:
+            return answers.pop(0)
+
+    session = ApiSession(cast("Transport", Elsewhere()), Moody(), policy=QUICK, limit=None)
+    for error in (NotSentError, AccessError):
+        with pytest.raises(error, match="the base URL"):
+            await exchanged(session, Request("POST", "/v1", "v"))
+
+
 async def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
     """Not when the clock has merely moved on since the quota was asked."""
 
