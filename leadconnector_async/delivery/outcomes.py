@@ -183,6 +183,10 @@ class OutcomeHandler:
         else:
             state.go_on(lane)
 
+    def not_sent(self, state: LocationState, lane: Lane) -> None:
+        """Nothing left: the same request is made again after a random wait."""
+        self.go_on(state, lane, decisions.Retry(self.session.policy.delay(1, self.random)))
+
     def pause(self, state: LocationState, lane: Lane, response: Response) -> None:
         """Hold the location back after a 429, which is not the record's.
 

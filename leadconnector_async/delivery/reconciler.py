@@ -18,7 +18,7 @@ from leadconnector_async.api.reconciliation import (
 )
 from leadconnector_async.api.responses import Throttled, classify
 from leadconnector_async.delivery import decisions
-from leadconnector_async.errors import RefusedError, TransportError
+from leadconnector_async.errors import NotSentError, RefusedError, TransportError
 from leadconnector_async.models import InboundMessage
 from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.draft import key_text, milliseconds
@@ -65,6 +65,9 @@ class Reconciler:
             )
         except (RefusedError, WithheldError) as error:
             self._handler.hold_back(state, lane, error)
+            return
+        except NotSentError:  # no look was made, and so the record is charged with none
+            self._handler.not_sent(state, lane)
             return
         except TransportError as error:
             self._conclude(state, lane, search.lookup_failed(str(error)))

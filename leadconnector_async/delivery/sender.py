@@ -87,7 +87,7 @@ class Sender:
             self._handler.take(state, lane, claim, self._enricher.failed(enrichment, str(error)))
             return
         except NotSentError:
-            self._handler.go_on(state, lane, decisions.Retry(self._policy.delay(1, self._random)))
+            self._handler.not_sent(state, lane)
             return
         except asyncio.CancelledError:
             enrichment.start_over()
@@ -126,7 +126,7 @@ class Sender:
             self._handler.hold_back(state, lane, error)
             return
         except NotSentError:
-            self._handler.go_on(state, lane, decisions.Retry(self._policy.delay(1, self._random)))
+            self._handler.not_sent(state, lane)
             return
         except FateUnknownError as error:
             claim.attempts += 1

@@ -18,7 +18,7 @@ from fault_harness import (
 from msgspec.structs import replace
 from samples import sampled
 
-from leadconnector_async import Sent, Unresolved
+from leadconnector_async import Ingestor, LeadConnector, Sent, StaticToken, Unresolved
 from leadconnector_async.sandbox import READ_SCOPES, Fault, Limits, Reads, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
@@ -155,6 +155,31 @@ async def test_a_host_that_is_down_pauses_everything_and_comes_back(tmp_path: Pa
         outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
         assert_once_or_told(sandbox, asked, outcomes)
         assert all(isinstance(outcome, Sent) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_look_that_could_not_be_made_leaves_nothing_unresolved(others: int) -> None:
+    """What gives the token was out of reach for a while: for the one location, or one of two."""
+    failures = iter([False, *[True] * 7])
+
+    class Vault(StaticToken):
+        async def token(self, location_id: str) -> str:
+            if next(failures, False):
+                raise TimeoutError
+            return await super().token(location_id)
+
+    async with (
+        Sandbox(SandboxConfig(faults=(Fault("drop", when="after", nth=(1,)),))) as sandbox,
+        LeadConnector(Vault(sandbox.token), base_url=sandbox.url, policy=QUICK) as api,
+        Ingestor(api) as ingestor,
+    ):
+        for other in range(others):
+            api.session.quota(f"other{other}")
+        (record,) = records(1)
+        outcome = await ingestor.submit(replace(record, location_id=sandbox.location_id))
+        assert isinstance(outcome, Sent)
+        assert next(failures, None) is None
+        assert len(sandbox.messages) == 1
 
 
 @pytest.mark.slow
