@@ -24,8 +24,10 @@ class Breaker:
 
     Closed, requests flow. After some failures in a row it opens, and one request at a time probes
     at growing intervals; the first that gets through closes it. Times are the loop's seconds.
+    ``what`` it counts is for the log.
     """
 
+    what: str = "requests"
     is_open: bool = False
     """Whether requests are held back."""
     since: float = math.inf
@@ -77,7 +79,7 @@ class Breaker:
         self.why = why
         if self._failures == FAILURES_TO_OPEN:
             self.is_open = True
-            _log.warning("circuit opened: %d requests in a row got no answer", FAILURES_TO_OPEN)
+            _log.warning("circuit opened: %d %s in a row got no answer", self._failures, self.what)
         self._probing = False
         self.since = min(self.since, now)
         if self.is_open and now >= self._probe_at:

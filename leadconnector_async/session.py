@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from leadconnector_async import errors
 from leadconnector_async.api import responses
+from leadconnector_async.api.endpoints import is_needed
 from leadconnector_async.breaker import Breaker
 from leadconnector_async.models import Refusal
 from leadconnector_async.observer import Exchange, Observer
@@ -55,6 +56,8 @@ class _NoTokenYetError(errors.NotSentError):
 
 _NOTHING_LEFT: Final = (errors.AccessError, _NoTokenYetError, FileUnreadableError, WithheldError)
 """No request was begun."""
+
+_CLOSED: Final = Breaker()
 
 
 @dataclass(eq=False, repr=False)
@@ -120,6 +123,7 @@ class ApiSession:
         """Let go of a location's quota: from now on another process uses it."""
         self._quotas.pop((location, self.policy.share), None)
         self._slot_locks.pop(location, None)
+        self._sources.pop(location, None)
 
     async def acquire_slot(self, location: str, quota: Quota) -> Slot:
         """Wait for a slot, for a caller that has no scheduler of its own. First come, first served.
@@ -193,7 +197,7 @@ class ApiSession:
                     )
             refusal = self._observe(quota, slot, response)
             self._sources.pop(location, None)
-            if not self._is_served and responses.lacks_route(response) and _is_needed(request):
+            if not self._is_served and responses.lacks_route(response) and is_needed(request):
                 raise self._astray(response)
             if refusal is None:
                 return response
@@ -261,25 +265,25 @@ class ApiSession:
 
     async def _token(self, location: str) -> str:
         if self._sources:
-            self._check_source(location)
+            source, now = self._sources.get(location, _CLOSED), asyncio.get_running_loop().time()
+            if not source.allows(now):
+                raise self._without_source(source, now)
         try:
             return await self.tokens.token(location)
         except BaseException as error:
             self._raise_as_ours(location, error)
             raise
 
-    def _check_source(self, location: str) -> None:
-        """Ask what gives a location's token as seldom as an API that is out of reach.
+    def _without_source(self, source: Breaker, now: float) -> errors.LeadConnectorError:
+        """A location stops alone where this lasts for longer than the policy's patience."""
+        if (outage := source.outage(now)) <= self.policy.patience:
+            return _NoTokenYetError(source.why)
+        message = f"its source has been out of reach for {outage:.0f} s ({source.why})"
+        return errors.AccessError(Refusal(status=401, message=message))
 
-        It stops alone, as one without a token, where that lasts longer than the policy's patience.
-        """
-        source, now = self._sources.get(location), asyncio.get_running_loop().time()
-        if source is None or source.allows(now):
-            return
-        if (outage := source.outage(now)) > self.policy.patience:
-            message = f"its source has been out of reach for {outage:.0f} s ({source.why})"
-            raise errors.AccessError(Refusal(status=401, message=message))
-        raise _NoTokenYetError(source.why)
+    def token_due(self, location: str) -> float:
+        """When what gives a location's token is asked again, in the loop's seconds."""
+        return self._sources.get(location, _CLOSED).open_until
 
     def _raise_as_ours(self, location: str, error: BaseException) -> None:
         """Raise what a provider's own error comes to: as itself it would end all locations' work.
@@ -301,10 +305,13 @@ class ApiSession:
             raise errors.AccessError(Refusal(status=401, message=message)) from error
         else:
             return
-        is_alone = len(self._quotas) == 1
-        source = self.breaker if is_alone else self._sources.setdefault(location, Breaker())
-        source.failed(asyncio.get_running_loop().time(), why)
-        raise _NoTokenYetError(why) from error
+        now = asyncio.get_running_loop().time()
+        if len(self._quotas) == 1:
+            self.breaker.failed(now, why)
+            raise _NoTokenYetError(why) from error
+        source = self._sources.setdefault(location, Breaker(f"tries for the token of {location}"))
+        source.failed(now, why)
+        raise self._without_source(source, now) from error
 
     async def _renewal(self, location: str, refused: str) -> str | None:
         task = self._renewals.get(location)
@@ -336,11 +343,6 @@ class ApiSession:
             self.observer.paused(location, "throttled")
         _log.warning("429: location %s pauses for %.1f s", location, goes_on - now)
         return goes_on
-
-
-def _is_needed(request: Request) -> bool:
-    """Whether no record gets on without it, as it may without looking for its message."""
-    return request.method == "POST" or not request.path.startswith("/conversations/")
 
 
 def _without_token(error: errors.AccessError) -> errors.AccessError:

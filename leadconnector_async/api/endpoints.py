@@ -185,3 +185,8 @@ def probes(location: str) -> list[Probe]:
 def list_workflows(location: str) -> Request:
     """The account's automations. Needs the scope workflows.readonly, which an import does not."""
     return Request("GET", f"/workflows/?{urlencode({'locationId': location})}", CONTACTS_VERSION)
+
+
+def is_needed(request: Request) -> bool:
+    """Whether no record gets on without it, as it may without looking for its message."""
+    return request.method == "POST" or not request.path.startswith("/conversations/")

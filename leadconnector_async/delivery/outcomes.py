@@ -184,7 +184,8 @@ class OutcomeHandler:
             state.go_on(lane)
 
     def not_sent(self, state: LocationState, lane: Lane) -> None:
-        """Nothing left: the same request is made again after a random wait."""
+        """Nothing left: the request is made again after a random wait, once a token may be had."""
+        state.quota.pause(self.session.token_due(state.name))
         self.go_on(state, lane, decisions.Retry(self.session.policy.delay(1, self.random)))
 
     def pause(self, state: LocationState, lane: Lane, response: Response) -> None:

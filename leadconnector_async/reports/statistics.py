@@ -101,8 +101,9 @@ class LocationStatistics(Struct, frozen=True, kw_only=True):
     """seconds: that requests which were to be made waited for the quota, in all."""
     paused: str | None = None
     """reason: why nothing is sent now: `throttled` (429), `day_spent`, `out_of_reach` (no answer
-    from the API), or, until it is tried again, `no_access` (its token), `given_up` (429 for longer
-    than the policy's patience) or `taken_over` (by another process). None where it goes on."""
+    from the API, or no token yet), or, until it is tried again, `no_access` (its token),
+    `given_up` (429 for longer than the policy's patience) or `taken_over` (by another process).
+    None where it goes on."""
     paused_for: float | None = None
     """seconds: until it goes on; None where it does, or where that is not known."""
     pauses: dict[str, int] = {}

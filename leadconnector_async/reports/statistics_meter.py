@@ -27,7 +27,6 @@ from leadconnector_async.reports.statistics import LatencyHistogram, LocationSta
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from leadconnector_async.breaker import Breaker
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.records.draft import TraceContext
     from leadconnector_async.session import ApiSession
@@ -227,9 +226,8 @@ class StatisticsMeter(Observer):
         now, run, left = self._now(), self._run, self._left()
         self._sample(now)
         states = {} if run is None else run.locations
-        breaker = self.session.breaker
         locations = {
-            name: _location(states.get(name), self._counts[name], left.get(name), breaker, now)
+            name: _location(states.get(name), self._counts[name], left.get(name), self.session, now)
             for name in dict.fromkeys((*left, *states, *self._counts))
         }
         stats = RunStats() if run is None else run.stats
@@ -250,7 +248,7 @@ class StatisticsMeter(Observer):
                 "rate": self._pace.total if known else None,
                 "request_rate": self._request_pace.total if known else None,
                 "seconds_left": estimated(left, run, self._pace, now) if span else None,
-                "out_of_reach": breaker.outage(now),
+                "out_of_reach": self.session.breaker.outage(now),
                 "reconciliations": dict(self._results),
                 **total,
                 **self._own(),
@@ -266,7 +264,7 @@ _SUMS: Final = (
 
 
 def _location(
-    state: LocationState | None, counts: _Counts, left: int | None, breaker: Breaker, now: float
+    state: LocationState | None, counts: _Counts, left: int | None, session: ApiSession, now: float
 ) -> LocationStatistics:
     counted = asdict(counts) | {"pauses": dict(counts.pauses)}
     if state is None:
@@ -275,7 +273,7 @@ def _location(
     seen, limit = quota.state(now, 0), quota.limit
     is_known = limit.requests < UNLIMITED.requests
     ends_in = quota.day.ends - now
-    reason, until = _pause_of(state, breaker, now)
+    reason, until = _pause_of(state, session, now)
     return LocationStatistics(
         pending=max(state.claimed if left is None else left, 0),
         claimed=state.claimed,
@@ -297,7 +295,7 @@ def _location(
     )
 
 
-def _pause_of(state: LocationState, breaker: Breaker, now: float) -> tuple[str | None, float]:
+def _pause_of(state: LocationState, session: ApiSession, now: float) -> tuple[str | None, float]:
     """Why a location sends nothing, and until when, in the loop's seconds."""
     quota = state.quota
     if state.error is not None:
@@ -305,8 +303,10 @@ def _pause_of(state: LocationState, breaker: Breaker, now: float) -> tuple[str |
         return reason, quota.day.ends if reason == "day_spent" else math.inf
     if quota.day.spent:
         return "day_spent", quota.day.ends
-    if breaker.is_open:
-        return "out_of_reach", breaker.open_until
+    if session.breaker.is_open:
+        return "out_of_reach", session.breaker.open_until
+    if (token_due := session.token_due(state.name)) > now:
+        return "out_of_reach", token_due
     if quota.paused_until > now:
         return "throttled", quota.paused_until
     return None, math.inf

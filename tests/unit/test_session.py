@@ -278,13 +278,69 @@ async def test_without_a_token_for_the_one_location_the_others_are_sent_for() ->
     assert (await exchanged(session, request, "other")).status == 201
     assert vault.asked == FAILURES_TO_OPEN
     await asyncio.sleep(11)
-    with pytest.raises(NotSentError):  # asked once more
-        await exchanged(session, request)
-    with pytest.raises(AccessError, match="no token: its source has been out of reach for 11 s"):
-        await exchanged(session, request)
+    for _ in range(2):
+        with pytest.raises(AccessError, match="no token: its source has been out of reach for 11"):
+            await exchanged(session, request)
+    assert vault.asked == FAILURES_TO_OPEN + 1
     vault.is_down = False
     await asyncio.sleep(11)
     assert (await exchanged(session, request)).status == 201
+    vault.is_down = True
+    with pytest.raises(NotSentError):  # another outage, which has just begun
+        await exchanged(session, request)
+
+
+async def test_a_location_without_a_token_yet_rests_and_goes_on_by_itself(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each of its lanes tried again without end, which kept the others from the processor."""
+
+    class Vault(Moody):
+        asked = 0
+
+        async def token(self, location_id: str) -> str:
+            if location_id == "L":
+                self.asked += 1
+                if self.asked == FAILURES_TO_OPEN:
+                    out_of_reach.set()
+                if self.asked <= FAILURES_TO_OPEN:
+                    raise TimeoutError
+            return "good"
+
+    vault, lanes, out_of_reach = Vault(), 30, asyncio.Event()
+    records = [
+        Record(message=replace(MESSAGE, contact_id=f"c{lane}"), location_id=location)
+        for location in ("other", "L")
+        for lane in range(lanes)
+    ]
+    async with (
+        Sandbox(SandboxConfig(trusting=True)) as sandbox,
+        LeadConnector(vault, base_url=sandbox.url, policy=QUICK) as api,
+        Ingestor(api) as ingestor,
+    ):
+        ends = asyncio.gather(*map(ingestor.submit, records))
+        await out_of_reach.wait()
+        assert ingestor.snapshot().locations["L"].paused == "out_of_reach"
+        assert {type(end) for end in await ends} == {Sent}
+        assert ingestor.stats.requests == 2 * lanes + FAILURES_TO_OPEN
+    assert "circuit opened: 8 tries for the token of L in a row got no answer" in caplog.text
+
+
+@pytest.mark.virtual_time
+async def test_how_long_a_source_was_out_of_reach_is_forgotten_with_its_location() -> None:
+    """Another process may have sent for it meanwhile: it would stop at the next failure."""
+    tokens = Moody()
+    session = ApiSession(direct(), tokens, policy=replace(QUICK, patience=1.0), limit=None)
+    session.quota("other")
+    tokens.on_token = [NotSentError("down")] * (FAILURES_TO_OPEN + 1)
+    for last in range(FAILURES_TO_OPEN):
+        with pytest.raises(NotSentError):
+            await exchanged(session, Request("POST", "/", "v"))
+        assert (session.token_due("L") > 0) is (last == FAILURES_TO_OPEN - 1)
+    await asyncio.sleep(2)
+    session.forget("L")
+    with pytest.raises(NotSentError):
+        await exchanged(session, Request("POST", "/", "v"))
 
 
 @pytest.mark.parametrize(
