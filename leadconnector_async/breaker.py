@@ -66,25 +66,23 @@ class Breaker:
     def succeeded(self) -> None:
         """An answer came."""
         if self._failures:
-            if self.is_open:
+            was_open, self.is_open = self.is_open, False
+            self._failures, self._pause = 0, FIRST_PAUSE
+            self._probing, self.since = False, math.inf
+            if was_open:  # last: a log's handler may raise
                 _log.warning("circuit closed: the API is within reach again")
-            self._failures, self.is_open = 0, False
-            self._pause = FIRST_PAUSE
-            self._probing = False
-            self.since = math.inf
 
     def failed(self, now: float, why: str = "no answer") -> None:
         """No answer came, or only a proxy's."""
         self._failures += 1
-        self.why = why
-        if self._failures == FAILURES_TO_OPEN:
-            self.is_open = True
-            _log.warning("circuit opened: %d %s in a row got no answer", self._failures, self.what)
-        self._probing = False
+        self.why, self._probing = why, False
         self.since = min(self.since, now)
+        self.is_open = self._failures >= FAILURES_TO_OPEN
         if self.is_open and now >= self._probe_at:
             self._probe_at = now + self._pause
             self._pause = min(self._pause * 2, MAX_PAUSE)
+        if self._failures == FAILURES_TO_OPEN:
+            _log.warning("circuit opened: %d %s in a row got no answer", self._failures, self.what)
 
     def abandoned(self) -> None:
         """A request was cancelled: it proves nothing."""

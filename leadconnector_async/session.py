@@ -211,14 +211,14 @@ class ApiSession:
     def _unanswered(self, quota: Quota, slot: Slot, error: BaseException) -> None:
         """Give the slot of a request back that has no answer, and tell the circuit breaker."""
         now = asyncio.get_running_loop().time()
-        if isinstance(error, errors.TransportError) and not isinstance(error, _NOTHING_LEFT):
-            self.breaker.failed(now, str(error))
-        else:  # others' get through; or a cancellation, or a provider's own, which proves nothing
-            self.breaker.abandoned()
         if isinstance(error, errors.NotSentError | errors.AccessError):
             quota.unused(slot)
         else:
             quota.give_back(slot, now, None)
+        if isinstance(error, errors.TransportError) and not isinstance(error, _NOTHING_LEFT):
+            self.breaker.failed(now, str(error))
+        else:  # others' get through; or a cancellation, or a provider's own, which proves nothing
+            self.breaker.abandoned()
 
     def _observe(self, quota: Quota, slot: Slot, response: Response) -> Refusal | None:
         """Tell quota and circuit breaker of an answer. Returns why its token has to be renewed."""

@@ -326,6 +326,33 @@ async def test_a_location_without_a_token_yet_rests_and_goes_on_by_itself(
     assert "circuit opened: 8 tries for the token of L in a row got no answer" in caplog.text
 
 
+async def test_a_log_that_raises_keeps_no_slot_and_no_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the slot of a first request a location stood still, and without a probe all of them."""
+
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    failures = iter(range(FAILURES_TO_OPEN))
+
+    class Server:
+        async def send(self, *_: object) -> Response:
+            for _failure in failures:
+                raise NotSentError("down")
+            return Response(201, {}, b"{}")
+
+    monkeypatch.setattr(logging.getLogger("leadconnector_async.breaker"), "warning", gone)
+    session = ApiSession(cast("Transport", Server()), Moody(), policy=QUICK, limit=None)
+    request = Request("POST", "/", "v")
+    for error in [NotSentError] * (FAILURES_TO_OPEN - 1) + [BrokenPipeError] * 2:
+        with pytest.raises(error):
+            await exchanged(session, request)
+        assert " 0 in flight" in repr(session.quota("L"))
+    assert not session.breaker.is_open
+    assert (await exchanged(session, request)).status == 201
+
+
 @pytest.mark.virtual_time
 async def test_how_long_a_source_was_out_of_reach_is_forgotten_with_its_location() -> None:
     """Another process may have sent for it meanwhile: it would stop at the next failure."""
