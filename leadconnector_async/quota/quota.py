@@ -122,7 +122,6 @@ class Quota:
         return now
 
     def _looked_at(self, now: float) -> float:
-        self._sure = 0
         if now < self.paused_until:
             return self.paused_until
         if self.day.is_spent(now):
@@ -220,8 +219,8 @@ class Quota:
 
     def pause(self, until: float) -> None:
         """Start nothing before ``until``."""
+        self._sure = 0
         if isfinite(until):
-            self._sure = 0
             self.paused_until = max(self.paused_until, until)
 
     def throttled(self, now: float, retry_after: float | None = None) -> float:
@@ -229,7 +228,6 @@ class Quota:
 
         Others are taken to be there, and given room. ``retry_after``: seconds, None where unsaid.
         """
-        self._sure = 0
         if self.day.is_spent(now):
             self.throttled_since = inf
             return self.day.ends

@@ -144,3 +144,16 @@ def test_marks_begin_with_the_first_figure() -> None:
     assert site.capacity.others.mark(0.0) == -inf
     site.answer(site.send(2), 8)
     assert site.capacity.others.mark(0.1) == 8 + 1
+
+
+def test_what_is_sure_is_left_however_many_are_taken() -> None:
+    """Where others may go unnoticed, each that starts takes two from what the figure leaves."""
+    window = Window(10.0)
+    capacity = Capacity(RateLimit(1_000, 10.0), window, wary=True, promises=False)
+    slot = window.take(0.0, -inf)
+    window.give_back(slot, 0.0)
+    capacity.observe(slot, 20, 0.0)
+    for _ in range(int(capacity.sure(0.0))):
+        assert capacity.left(0.0, 0.0) >= 1
+        window.take(0.0, -inf)
+    assert capacity.sure(0.0) == 0

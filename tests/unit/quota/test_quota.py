@@ -448,38 +448,45 @@ class Looking(Quota):
     def _be_sure(self, now: float) -> None: ...
 
 
-@pytest.mark.parametrize("limit", [20, 900, 1_500])
-@pytest.mark.parametrize("daily", [None, 3_000])
-def test_whether_a_request_may_start_is_the_same_where_nothing_is_looked_at(
-    limit: int, daily: int | None
-) -> None:
+@pytest.mark.parametrize("seed", range(12))
+def test_whether_a_request_may_start_is_the_same_where_nothing_is_looked_at(seed: int) -> None:
     """Whatever is taken, answered, given up, heard and paused meanwhile, and however time goes."""
-    assumed, random = RateLimit(limit, 1.0, daily), Random(limit + 1)
-    figures = replace(FULL, max=limit, interval_ms=None)
+    random = Random(seed)
+    limit, share = random.choice([20, 1_500, 2_500]), random.choice([1.0, 0.9])
+    daily, mislead = random.choice([None, limit // 2 + 1, limit * 3]), random.choice([0.0, 0.2])
+    left_over = random.choice([None, QuotaSnapshot(9, WALL + 500, 9, WALL + 500)])
+    assumed, figures = RateLimit(limit, 1.0, daily), replace(FULL, max=limit, interval_ms=None)
 
     async def compare(loop: HeldClock) -> None:
-        both = [of(assumed, now=0.0, wall_ms=WALL) for of in (Quota, Looking)]
+        both = [
+            of(assumed, snapshot=left_over, now=0.0, wall_ms=WALL, share=share)
+            for of in (Quota, Looking)
+        ]
         out: list[list[Slot]] = []
-        for _ in range(12_000):
-            steps = [0.0, 0.0, 0.0, 0.0005, 0.004]
-            loop.now += random.choice(steps if random.random() < 0.999 else [0.3, 1.5, 90_000.0])
+        for _ in range(5_000):
+            steps = [0.0, 0.0, 0.0, 0.2 / limit, 1 / limit]
+            loop.now += random.choice(steps if random.random() < 0.9995 else [0.3, 1.5, 90_000.0])
             now, told = loop.now, random.random()
             ready = {quota.ready_at(now) for quota in both}
             assert len(ready) == 1
-            if ready.pop() <= now and told < 0.9:
+            if ready.pop() <= now and told < 0.95:
                 out.append([quota.take(now) for quota in both])
                 assert out[-1][0] == out[-1][1]
             if out and random.random() < 0.7:
                 slots = out.pop(random.randrange(len(out)))
-                left = limit - slots[0].used if told < 0.095 else random.randint(0, limit)
-                seen = replace(figures, remaining=max(0, left))
+                hidden = random.randint(0, limit) if random.random() < mislead else 0
+                left, reset = limit - slots[0].used - hidden, random.choice([None, 700])
+                seen = replace(figures, remaining=max(0, left), daily_reset_ms=reset)
                 for quota, slot in zip(both, slots, strict=True):
                     if told < 0.02:
                         quota.unused(slot)
                     else:
                         quota.give_back(slot, now, seen if told < 0.1 else SILENT)
-                    if told > 0.9995:
+                    if told > 0.999:
+                        quota.pause(now + 0.01)
+                    elif told > 0.9985:
                         quota.throttled(now, 0.1)
+            assert both[0].day.used == both[1].day.used
 
     with asyncio.Runner(loop_factory=HeldClock) as runner:
         loop = runner.get_loop()
@@ -496,3 +503,19 @@ async def test_a_stricter_limit_holds_from_the_answer_that_announces_it() -> Non
     slot = quota.take(time())
     quota.give_back(slot, time() + 1, RateLimitHeaders(max=10, remaining=0, interval_ms=10_000))
     assert quota.ready_at(time() + 1) > time() + 1
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("daily", "more"), [(None, 5_000), (1_005, 1_004)])
+async def test_no_more_are_sure_than_window_and_day_have_left(daily: int | None, more: int) -> None:
+    """None is answered; the one of before is released after an interval."""
+    quota = make(RateLimit(5_000, 10.0, daily))
+    await exchange(quota, SILENT)
+    started = 0
+    while (ready_at := quota.ready_at(now := time())) < inf:
+        if ready_at > now:
+            await asyncio.sleep(ready_at - now)
+        else:
+            assert quota.take(now).used <= 5_000
+            started += 1
+    assert started == more
