@@ -66,12 +66,20 @@ def test_locations_with_most_to_do_come_first() -> None:
     assert lines[-1] == "  and 5 more"
 
 
-def test_rare_events_are_shown_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """The library logs without a handler; --verbose adds one."""
+def test_rare_events_are_shown_on_standard_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library logs without a handler; --verbose adds one, which ends nothing without reader."""
+
+    def gone(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
     logger = logging.getLogger("leadconnector_async")
     before = logger.handlers[:]
     obey_output_options(Context(app), {"no_color": False, "verbose": True})
     logging.getLogger("leadconnector_async.delivery").info("something rare")
+    monkeypatch.setattr("click.echo", gone)
+    logging.getLogger("leadconnector_async.delivery").info("another")
     for handler in set(logger.handlers) - set(before):
         logger.removeHandler(handler)
     logger.setLevel(logging.NOTSET)
