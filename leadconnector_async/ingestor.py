@@ -281,9 +281,9 @@ class Ingestor:
             AccessError, DailyQuotaSpentError, ThrottledError: its location cannot go on; it
                 stays in the outbox.
             OutboxError: the store failed.
-            NotSentError: the API was out of reach for longer than the policy's patience (it stays
-                in the outbox, in memory too, and is sent when the API is back); or the ingestor
-                was closed meanwhile, or a `run` ended that was under way.
+            NotSentError: the API was out of reach for longer than the policy's patience (it is sent
+                when that is back, in memory too: one without id and date twice, if submitted
+                again); or the ingestor was closed meanwhile, or a `run` ended that was under way.
             FateUnknownError: closing it, or that `run`, was cancelled meanwhile: it may be stored.
             ClosedError: it was closed before; nothing was written down.
             RuntimeError: it is open in another event loop.
