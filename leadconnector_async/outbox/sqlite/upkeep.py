@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.requeueing import RETRIES
@@ -84,18 +84,21 @@ def compact(path: str) -> None:
     """Give free pages back, and with them what they held.
 
     Raises:
-        OutboxBusyError: someone else has it open.
+        OutboxBusyError: someone else has it open, or reads it for long.
         OutboxError: it cannot be written, or there is no room for a second copy of it.
     """
     lock = OwnerLock(path)
     try:
         with closing(open_to_write(path, sqlite3.connect)) as connection:
             connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (is_read, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
         raise explained(path, error) from error
     finally:
         lock.release()
+    if is_read:  # its file has yet what was before, and would for as long as nobody writes
+        fix = "end it, and run again: until then the file holds what it held"
+        raise OutboxBusyError(f"{path} is read by another program: {fix}")
 
 
 def backup(path: str, target: str) -> None:

@@ -7,12 +7,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from outbox_kit import claimed, drafts, fate, in_outbox, published
+from outbox_kit import claimed, draft, drafts, fate, in_outbox, published
 
-from leadconnector_async.errors import OutboxUnusableError, OutboxWriteError
+from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import read_outbox
-from leadconnector_async.outbox.upkeep import back_up, give_up
+from leadconnector_async.outbox.sqlite import connection as files
+from leadconnector_async.outbox.upkeep import back_up, forget_texts, give_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,3 +91,23 @@ def test_a_copy_is_made_beside_the_owner(tmp_path: Path) -> None:
     with pytest.raises((OutboxUnusableError, OutboxWriteError), match="there is no folder"):
         asyncio.run(back_up(path, str(tmp_path / "no" / "copy.db")))
     assert [item.name for item in tmp_path.glob("*.part")] == []
+
+
+def test_what_is_forgotten_is_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor in a page that is free. Where a reader keeps the file as it was, that is no success."""
+    monkeypatch.setattr(files, "_BUSY_S", 0.0)
+    path = tmp_path / "o.db"
+
+    async def send(outbox: SqliteOutbox) -> None:
+        await published(outbox, [draft(f"i{n}", payload=b'{"message":"secret"}') for n in range(9)])
+        await outbox.settle([fate(claim) for claim in await claimed(outbox, 9)], ())
+
+    in_outbox(path, send)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM record").fetchone()
+        with pytest.raises(OutboxBusyError, match="is read by another program"):
+            asyncio.run(forget_texts(path))
+        assert b"secret" in path.read_bytes()
+    asyncio.run(forget_texts(path))
+    assert not any(b"secret" in file.read_bytes() for file in tmp_path.glob("o.db*"))
