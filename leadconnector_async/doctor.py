@@ -216,14 +216,11 @@ def sqlite_finding(version: tuple[int, ...]) -> Finding:
     shown, line = f"SQLite {'.'.join(map(str, version[:3]))}", version[:2]
     if line > max(REPAIRED) or (line in REPAIRED and version[2] >= REPAIRED[line]):
         return Finding("sqlite", "ok", shown)
-    return Finding(
-        "sqlite",
-        "warning",
-        f"{shown} has the fault in WAL mode that 3.51.3 repairs: two connections that write or "
-        "reset the log at the same moment can damage the file. One process alone writes an outbox",
-        "open the outbox with no other program while an import runs, or use a Python with SQLite "
-        "3.51.3 or later",
-    )
+    found = "two connections that write or reset the log at the same moment can damage the file"
+    found = f"{shown} has the fault in WAL mode that 3.51.3 repairs: {found}"
+    fix = "open the outbox with no other program while an import runs, or use a Python with SQLite "
+    fix += "3.51.3 or later"
+    return Finding("sqlite", "warning", f"{found}. One process alone writes an outbox", fix)
 
 
 def room_finding(place: str, room: int) -> Finding:

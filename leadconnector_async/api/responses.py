@@ -116,17 +116,13 @@ def _classify_odd_success(status: int, body: bytes) -> Classification:
         return Refused(answered("without a messageId: nothing was stored"))
     if not isinstance(id_, str | int):
         return Indeterminate(answered("with a messageId that is no id"))
-    return Accepted(
-        Receipt(
-            message_id=str(id_),
-            success=found["success"] if isinstance(found.get("success"), bool) else None,
-            message=_text(found.get("message")),
-            conversation_id=_text(found.get("conversationId")),
-            contact_id=_text(found.get("contactId")),
-            email_message_id=_text(found.get("emailMessageId")),
-            date_added=_text(found.get("dateAdded")),
-        )
-    )
+    said: dict[str, Any] = {own: _text(found.get(name)) for own, name in _RECEIVED.items()}
+    said["success"] = found["success"] if isinstance(found.get("success"), bool) else None
+    return Accepted(Receipt(message_id=str(id_), **said))
+
+
+_RECEIVED: Final = {of.name: of.encode_name for of in msgspec.structs.fields(Receipt)[1:-1]}
+"""Of what a receipt says, but for its first and its last field, the API's names."""
 
 
 def expired_token(response: Response) -> Refusal | None:

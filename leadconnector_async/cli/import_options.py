@@ -111,14 +111,9 @@ class SendingOptions(ApiOptions, frozen=True, kw_only=True):
             timeouts = Timeouts(connect=self.connect_timeout, read=self.timeout)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
+        quotas = {"limit": self.limit, "limits": self.limits()}
         return self.client(
-            token,
-            base_url,
-            location_id=location,
-            limit=self.limit,
-            limits=self.limits(),
-            policy=self.policy,
-            timeouts=timeouts,
+            token, base_url, location_id=location, policy=self.policy, timeouts=timeouts, **quotas
         )
 
 

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 _NOT_SENT: Final = frozenset({State.REJECTED, State.LEFT_OUT, State.DISMISSED})
 
+_UNSENT: Final = {"lane": 0, "date": 0, "payload": None, "deferred": None, "traits": 0}
+"""What a draft has that validation refused."""
+
 
 async def is_same(
-    store: RecordStore,
-    draft: Draft,
-    known: ExistingRecord,
-    source_pass: SourcePass | None = None,
+    store: RecordStore, draft: Draft, known: ExistingRecord, source_pass: SourcePass | None = None
 ) -> bool:
     """Tell whether a draft is the known record, or a copy of it.
 
@@ -214,17 +214,8 @@ class Deduplicator:
         else:
             contact = deferred.read_deferred(draft.deferred).contact if draft.deferred else None
             raw = draft.raw or deferred.with_contact(draft.payload, contact)
-            apart = replace(
-                draft,
-                key=line_key(raw),
-                raw=raw,
-                lane=0,
-                date=0,
-                payload=None,
-                deferred=None,
-                traits=0,
-                problem=await why_refused(self._store, draft, known),
-            )
+            problem = await why_refused(self._store, draft, known)
+            apart = replace(draft, **_UNSENT, key=line_key(raw), raw=raw, problem=problem)
             self.reused.append(apart)
         await self._meet_apart(replace(record, draft=apart), draft)
 

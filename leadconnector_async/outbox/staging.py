@@ -185,10 +185,7 @@ async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: Source
 
 
 async def _stage(
-    store: RecordStore,
-    drafts: Sequence[Draft],
-    source_pass: SourcePass,
-    deduplicator: Deduplicator,
+    store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass, deduplicator: Deduplicator
 ) -> tuple[int, int]:
     """Insert what is new. Returns how many that are, and how many of them are refused."""
     created, rest = await store.insert(drafts)

@@ -11,14 +11,8 @@ from shutil import copytree
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox import open as stores
 from leadconnector_async.outbox.base import Settlement, State
-from leadconnector_async.outbox.open import (
-    database_stores,
-    files_of,
-    is_url,
-    shown_place,
-    write_outbox,
-)
 from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to
 from leadconnector_async.outbox.sqlite.upkeep import backup, compact, empty_files as empty_folder
@@ -42,9 +36,9 @@ async def forget_texts(place: Place) -> int:
     Raises:
         OutboxError: the outbox does not exist, is in use, or cannot be written.
     """
-    done = await write_outbox(place, lambda outbox: outbox.forget_texts())
+    done = await stores.write_outbox(place, lambda outbox: outbox.forget_texts())
     await empty_files(place)
-    if is_url(place):
+    if stores.is_url(place):
         from leadconnector_async.outbox.postgres import upkeep  # noqa: PLC0415 - only if used
 
         await upkeep.compact(os.fspath(place))
@@ -78,7 +72,7 @@ async def give_up(place: Place, location: str) -> int:
             count += len(claims)
         return count
 
-    return await write_outbox(place, reject)
+    return await stores.write_outbox(place, reject)
 
 
 async def empty_files(place: Place) -> None:
@@ -87,7 +81,7 @@ async def empty_files(place: Place) -> None:
     Raises:
         OutboxError: the outbox cannot be read.
     """
-    if not is_url(place) and (folder := files_of(place)).is_dir():
+    if not stores.is_url(place) and (folder := stores.files_of(place)).is_dir():
         await asyncio.to_thread(empty_folder, os.fspath(place), folder)
 
 
@@ -101,16 +95,16 @@ async def move_outbox(place: str, target: str) -> tuple[int, str]:
         OutboxError: both are files, or databases; one is in use, cannot be used, or the target
             exists already. All stays as it was.
     """
-    if is_url(place) is is_url(target):
+    if stores.is_url(place) is stores.is_url(target):
         raise OutboxUnusableError("give a file and a URL: an outbox moves from one to the other")
-    await write_outbox(place, lambda outbox: outbox.publish())
-    database_stores()  # or what is missing is told
+    await stores.write_outbox(place, lambda outbox: outbox.publish())
+    stores.database_stores()  # or what is missing is told
     from leadconnector_async.outbox.postgres.upkeep import moving  # noqa: PLC0415 - only if used
 
     async with AsyncExitStack() as stack:
         source: StoreTransfer
         to: StoreTransfer
-        if is_url(place):
+        if stores.is_url(place):
             source = await stack.enter_async_context(moving(place, new=False))
             to = stack.enter_context(moving_to(target))
         else:
@@ -126,9 +120,9 @@ async def back_up(place: Place, target: str) -> None:
     Raises:
         OutboxError: it is in a database, cannot be read, or the copy cannot be written.
     """
-    if is_url(place):
+    if stores.is_url(place):
         fix = "copy it with pg_dump --schema, or move it"
-        raise OutboxUnusableError(f"{shown_place(place)} is in a database: {fix}")
+        raise OutboxUnusableError(f"{stores.shown_place(place)} is in a database: {fix}")
     await asyncio.to_thread(backup, os.fspath(place), target)
-    if (files := files_of(place)).is_dir():
-        await asyncio.to_thread(copytree, files, files_of(target), dirs_exist_ok=True)
+    if (files := stores.files_of(place)).is_dir():
+        await asyncio.to_thread(copytree, files, stores.files_of(target), dirs_exist_ok=True)

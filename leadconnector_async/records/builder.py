@@ -64,7 +64,7 @@ class RecordBuilder:
         if isinstance(item, tuple) and hasattr(item, "row"):  # a Parsed, which is slow to import
             return self._rows.draft_of(item, source)
         record = item if isinstance(item, Record) else Record(message=cast("InboundMessage", item))
-        location = self._locate(record.location_id)
+        place = self._locate(record.location_id)
         contact, wrong = (None, ()) if record.contact is None else verified_contact(record.contact)
         message, problems, body = verified(record.message, named=record.contact is not None)
         id_ = record.id
@@ -72,7 +72,7 @@ class RecordBuilder:
             wrong, id_ = (*wrong, Problem("id", "has a wrong type", "give it as text")), None
         if problems := (*wrong, *problems):
             raw = late.with_contact(body, record.contact)
-            return unsent_draft(problems, location=location, id=id_, line=0, raw=raw)
+            return unsent_draft(problems, location=place, id=id_, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
         key = drafts.fresh_key(now_ms) if alone and not record.id and message.date is None else None
         if message.contact_id or message.conversation_id:
@@ -81,13 +81,7 @@ class RecordBuilder:
         if contact is not None or is_call:
             deferred = Deferred(contact=contact, outbound_call=is_call)
         return draft(
-            message,
-            location=location,
-            id=id_,
-            now_ms=now_ms,
-            key=key,
-            deferred=deferred,
-            payload=body,
+            message, location=place, id=id_, now_ms=now_ms, key=key, deferred=deferred, payload=body
         )
 
     def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:

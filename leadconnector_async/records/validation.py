@@ -10,7 +10,9 @@ guessed, and no package is needed, so that a record has the same key wherever it
 from __future__ import annotations
 
 import re
+import tomllib
 from datetime import datetime
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -38,29 +40,10 @@ class TypeRule(Struct, frozen=True):
     """The ``messageType`` under which the API gives it back. Empty: not known, compare without."""
 
 
-RULES: Final[dict[MessageType, TypeRule]] = {
-    "SMS": TypeRule(read_as=("TYPE_SMS", "TYPE_CUSTOM_SMS", "TYPE_CUSTOM_PROVIDER_SMS")),
-    "Email": TypeRule(
-        mail=True, read_as=("TYPE_EMAIL", "TYPE_CUSTOM_EMAIL", "TYPE_CUSTOM_PROVIDER_EMAIL")
-    ),
-    "WhatsApp": TypeRule(read_as=("TYPE_WHATSAPP",)),
-    "GMB": TypeRule(read_as=("TYPE_GMB",)),
-    "IG": TypeRule(read_as=("TYPE_INSTAGRAM",)),
-    "FB": TypeRule(read_as=("TYPE_FACEBOOK",)),
-    "Custom": TypeRule(provider=True, mail=True),
-    "WebChat": TypeRule(read_as=("TYPE_WEBCHAT",)),
-    "Live_Chat": TypeRule(read_as=("TYPE_LIVE_CHAT",)),
-    "Call": TypeRule(
-        provider=True, call=True, content=False, read_as=("TYPE_CALL", "TYPE_CUSTOM_CALL")
-    ),
-    "RCS": TypeRule(read_as=("TYPE_RCS",)),
-    "IVR_Call": TypeRule(call=True, content=False),
-    "Campaign_Call": TypeRule(call=True, content=False),
-    "Campaign_VoiceMail": TypeRule(call=True, content=False),
-    "TIKTOK": TypeRule(),
-    "ALL_IN_ONE_CHAT": TypeRule(),
-    "FORM_SUBMISSION": TypeRule(content=False),
-}
+RULES: Final = msgspec.convert(
+    tomllib.loads(files(__package__).joinpath("message_types.toml").read_text("utf-8")),
+    dict[MessageType, TypeRule],
+)
 
 NEED_PROVIDER: Final[tuple[str, ...]] = tuple(name for name, rule in RULES.items() if rule.provider)
 """Types that cannot do without the id of a provider."""

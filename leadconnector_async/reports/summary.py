@@ -138,11 +138,10 @@ def _fault(stats: RunStats, account: Tallied, ending: Ending) -> str | None:
     is_cut = ending.ended == "interrupted"  # perhaps amid a batch that was read, and is not counted
     if account.adds_up and (is_cut or stats.read == stats.staged + stats.skipped):
         return None
-    return (
-        f"the account does not add up: {account.text}, and of {stats.read:,} records of this run "
-        f"{stats.staged:,} were new and {stats.skipped:,} known. This is an error of "
-        "leadconnector-async: please report it, and keep the outbox"
-    )
+    wrong = f"the account does not add up: {account.text}, and of {stats.read:,} records of this "
+    wrong += f"run {stats.staged:,} were new and {stats.skipped:,} known"
+    fix = "please report it, and keep the outbox"
+    return f"{wrong}. This is an error of leadconnector-async: {fix}"
 
 
 name_public_place(globals())

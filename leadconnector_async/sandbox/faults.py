@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import derived_id, normal_phone
+from leadconnector_async.sandbox.rate_limits import RATES
 
 WireKind = Literal["drop", "reset", "hang", "down", "cut", "overlong", "huge", "endless"]
 """What happens to the connection.
@@ -176,18 +177,13 @@ _NESTED: Final = {
     "error": {"code": "UNAUTHENTICATED", "message": "Invalid token: access token is invalid"}
 }
 
-_RATES: Final = (
-    *("X-RateLimit-Max", "X-RateLimit-Remaining", "X-RateLimit-Interval-Milliseconds"),
-    *("X-RateLimit-Limit-Daily", "X-RateLimit-Daily-Remaining", "X-RateLimit-Daily-Reset"),
-)
-
 _GARBAGE: Final = ("lots", "-7", "1e999", "", "99999999999999999999", "NaN")
 
-_GARBAGE_RATES: Final = dict(zip(_RATES, _GARBAGE, strict=True)) | {"Retry-After": "soon"}
+_GARBAGE_RATES: Final = dict(zip(RATES, _GARBAGE, strict=True)) | {"Retry-After": "soon"}
 
 _CONTRADICTORY: Final = ("1", "5000", "0", "10", "200000", "0")
 
-_CONTRADICTORY_RATES: Final = dict(zip(_RATES, _CONTRADICTORY, strict=True))
+_CONTRADICTORY_RATES: Final = dict(zip(RATES, _CONTRADICTORY, strict=True))
 
 
 def invented_reply(fault: Fault, seen: int) -> replies.Reply:

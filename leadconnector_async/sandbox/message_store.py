@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 
-class Upload(Struct, frozen=True, kw_only=True):
+class Upload(Struct, frozen=True):
     """One uploaded file."""
 
     url: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,13 +146,14 @@ class RateLimiter:
         limits = self._limits
         if not limits.headers:
             return {}
-        figures = {
-            "X-RateLimit-Max": str(limits.max),
-            "X-RateLimit-Remaining": str(left),
-            "X-RateLimit-Interval-Milliseconds": str(round(limits.interval * 1000)),
-        }
+        figures = [limits.max, left, round(limits.interval * 1000)]
         if limits.daily is not None:
-            figures["X-RateLimit-Limit-Daily"] = str(limits.daily)
-            figures["X-RateLimit-Daily-Remaining"] = str(day_left)
-            figures["X-RateLimit-Daily-Reset"] = str(round(day_ends * 1000))
-        return figures
+            figures += [limits.daily, day_left, round(day_ends * 1000)]
+        return dict(zip(RATES, map(str, figures), strict=False))
+
+
+RATES: Final = (
+    *("X-RateLimit-Max", "X-RateLimit-Remaining", "X-RateLimit-Interval-Milliseconds"),
+    *("X-RateLimit-Limit-Daily", "X-RateLimit-Daily-Remaining", "X-RateLimit-Daily-Reset"),
+)
+"""The headers of the quota; those of the day stand last."""

@@ -195,17 +195,10 @@ def _store(
 
 
 def _receipt(stored: Stored) -> dict[str, object]:
-    receipt: dict[str, object] = {
-        "success": True,
-        "conversationId": stored.conversation_id,
-        "messageId": stored.id,
-        "message": "Success",
-        "contactId": stored.contact_id,
-        "dateAdded": iso(stored.date),
-    }
-    if stored.email_message_id:
-        receipt["emailMessageId"] = stored.email_message_id
-    return receipt
+    ids = {"conversationId": stored.conversation_id, "messageId": stored.id}
+    ids |= {"emailMessageId": stored.email_message_id} if stored.email_message_id else {}
+    told = {"contactId": stored.contact_id, "dateAdded": iso(stored.date)}
+    return {"success": True, "message": "Success", **ids, **told}
 
 
 SUFFIXES: Final = frozenset(
@@ -291,15 +284,8 @@ def upload(state: SandboxState, request: ApiRequest) -> replies.Reply:
     for part in files:
         name = part.filename or ""
         urls[name] = f"{state.url}/uploads/{state.ids()}/{quote(name)}"
-        kept = Upload(
-            url=urls[name],
-            name=name,
-            content=part.content,
-            location_id=location,
-            contact_id=contact,
-            conversation_id=conversation or "",
-        )
-        state.uploads.append(kept)
+        whose = location, contact, conversation or ""
+        state.uploads.append(Upload(urls[name], name, part.content, *whose))
     return replies.json_reply(200, {"uploadedFiles": urls})
 
 

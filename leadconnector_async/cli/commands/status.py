@@ -104,15 +104,13 @@ class _Pace(NamedTuple):
 
 def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
     later = f"{status.later:,} of them left for later: the last import did not select them"
-    yield from report_lines.figures(
-        [
-            ("sent", status.sent, ""),
-            ("failed", status.failed, ""),
-            ("unresolved", status.unresolved, "may be stored, or not"),
-            ("pending", status.pending, later if status.later else ""),
-            *(row for row in report_lines.set_aside(status) if row[1]),
-        ]
-    )
+    rows = [
+        ("sent", status.sent, ""),
+        ("failed", status.failed, ""),
+        ("unresolved", status.unresolved, "may be stored, or not"),
+        ("pending", status.pending, later if status.later else ""),
+    ]
+    yield from report_lines.figures(rows + [of for of in report_lines.set_aside(status) if of[1]])
     yield ""
     yield f"All runs together: {status.account.text}."
     if status.rate:
@@ -139,10 +137,8 @@ def _worker_lines(status: OutboxStatus) -> Iterator[str]:
         yield f"  {'process':<{width}}  {'id':<12}{heads}  left"
     for of in status.workers:
         left = duration(of.estimate_s) if of.pending else ""
-        yield (
-            f"  {of.worker:<{width}}  {of.id:<12}{of.locations:>11,}"
-            f"{of.pending:>11,}{rate(of.rate):>11}  {left}".rstrip()
-        )
+        row = f"  {of.worker:<{width}}  {of.id:<12}{of.locations:>11,}{of.pending:>11,}"
+        yield f"{row}{rate(of.rate):>11}  {left}".rstrip()
     owned = sum(of.locations_left for of in status.workers)
     if (free := sum(of.pending > 0 for of in status.locations) - owned) > 0:
         yield ""

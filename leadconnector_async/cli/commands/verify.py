@@ -186,16 +186,15 @@ def _lines(location: str, result: Verification, others: dict[str, int]) -> Itera
 
 def _source_lines(name: str, result: SourceVerification) -> Iterator[str]:
     yield f"Source {name}"
-    yield from figures(
-        [
-            ("messages", result.messages, "that the API holds there"),
-            ("there", result.there, "came over"),
-            ("left out", result.left_out, "cannot come over"),
-            ("refused", result.refused, "are on the list of failed records"),
-            ("absent", result.absent_count, ""),
-            ("different", result.differing_count, "have another date or direction"),
-        ]
-    )
+    rows = [
+        ("messages", result.messages, "that the API holds there"),
+        ("there", result.there, "came over"),
+        ("left out", result.left_out, "cannot come over"),
+        ("refused", result.refused, "are on the list of failed records"),
+        ("absent", result.absent_count, ""),
+        ("different", result.differing_count, "have another date or direction"),
+    ]
+    yield from figures(rows)
     yield from _listed("Absent", result.absent, result.absent_count)
     yield from _listed("Different", result.differing, result.differing_count)
 

@@ -25,12 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from leadconnector_async.errors import (
-    OutboxBusyError,
-    OutboxError,
-    OutboxUnusableError,
-    OutboxWriteError,
-)
+from leadconnector_async import errors
 from leadconnector_async.outbox.sqlite import schema
 
 if TYPE_CHECKING:
@@ -92,7 +87,8 @@ def open_to_read(path: str) -> sqlite3.Connection:
             says why.
     """
     if not Path(path).is_file():
-        raise OutboxUnusableError(f"{path} does not exist: give the outbox of an earlier import")
+        fix = "give the outbox of an earlier import"
+        raise errors.OutboxUnusableError(f"{path} does not exist: {fix}")
     uri = Path(path).absolute().as_uri()
     try:
         try:
@@ -117,7 +113,7 @@ def _checked(
 ) -> sqlite3.Connection:
     try:
         check(connection, path)
-    except (sqlite3.Error, OutboxError):
+    except (sqlite3.Error, errors.OutboxError):
         connection.close()
         raise
     return connection
@@ -138,7 +134,8 @@ def _create_private(path: str) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         if Path(path).is_dir():
-            raise OutboxUnusableError(f"{path} is a folder: give the name of a file") from None
+            fix = "give the name of a file"
+            raise errors.OutboxUnusableError(f"{path} is a folder: {fix}") from None
 
 
 def is_final(error: BaseException) -> bool:
@@ -146,19 +143,19 @@ def is_final(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_CALLER)
 
 
-def explained(path: str, error: BaseException) -> OutboxError:
+def explained(path: str, error: BaseException) -> errors.OutboxError:
     """Say in the user's words what happened to the file, and what to do."""
     code = int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR)) & 0xFF  # the kind alone
     folder = Path(path).absolute().parent
     if _is_disk_full(folder, error, code):
-        return OutboxWriteError(f"{path}: the disk is full: make room, and run again")
+        return errors.OutboxWriteError(f"{path}: the disk is full: make room, and run again")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         fix = "make it, or choose another"
-        return OutboxUnusableError(f"{path}: there is no folder {folder}: {fix}")
+        return errors.OutboxUnusableError(f"{path}: there is no folder {folder}: {fix}")
     if isinstance(error, OSError):
-        reason = error.strerror or type(error).__name__
+        wrong = f"cannot be written ({error.strerror or type(error).__name__})"
         fix = "choose a folder where files can be made"
-        return OutboxWriteError(f"{error.filename or path} cannot be written ({reason}): {fix}")
+        return errors.OutboxWriteError(f"{error.filename or path} {wrong}: {fix}")
     # Python's own: of a value that it read, which it quotes, or that it was to collect.
     is_garbled = "decode to UTF-8" in str(error) or "user-defined" in str(error)
     is_damage = is_garbled or isinstance(error, (ValueError, *DAMAGE))
@@ -166,12 +163,12 @@ def explained(path: str, error: BaseException) -> OutboxError:
         is_safe = isinstance(error, sqlite3.Error) and not is_garbled  # to print: holds no value
         said = error if is_safe else type(error).__name__
         fix = "choose another file, or restore this one from a copy"
-        return OutboxUnusableError(f"{path} is damaged, or is no outbox ({said}): {fix}")
+        return errors.OutboxUnusableError(f"{path} is damaged, or is no outbox ({said}): {fix}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return OutboxBusyError(f"{path} is locked by another program: end it, and run again")
+        return errors.OutboxBusyError(f"{path} is locked by another program: end it, and run again")
     fix = "see that you may write it, the files beside it (…-wal, …-shm) and its folder, and that "
     fix += "its disk is in order, and run again"
-    return OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
+    return errors.OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
 
 
 def _is_disk_full(folder: Path, error: BaseException, code: int) -> bool:
@@ -194,11 +191,7 @@ first: each statement costs as much as several rows, and is made once and kept."
 
 
 def run_rows(
-    connection: Connection,
-    head: str,
-    rows: Sequence[tuple[Any, ...]],
-    tail: str = "",
-    constants: str = "",
+    connection: Connection, head: str, rows: Rows, tail: str = "", constants: str = ""
 ) -> None:
     """Execute ``head VALUES (…), (…), … tail`` over all rows, with constants at the end of each.
 
@@ -210,10 +203,7 @@ def run_rows(
 
 
 def fetch_rows(
-    connection: Connection | RowCollector,
-    head: str,
-    rows: Sequence[tuple[Any, ...]],
-    tail: str = "",
+    connection: Connection | RowCollector, head: str, rows: Rows, tail: str = ""
 ) -> Iterator[Any]:
     """Yield what ``head VALUES (…), (…), … tail`` selects over all rows."""
     for statement, values in _statements(head, rows, tail):
@@ -328,7 +318,7 @@ def copy_of(outbox: str | os.PathLike[str] | None) -> Iterator[str]:
         made = TemporaryDirectory(prefix="leadconnector-")
     except OSError as error:
         wrong = f"there is no folder for a copy of the outbox ({error.strerror})"
-        raise OutboxWriteError(f"{wrong}: set TMPDIR to one with room") from error
+        raise errors.OutboxWriteError(f"{wrong}: set TMPDIR to one with room") from error
     with made as folder:
         copy = str(Path(folder) / "outbox.db")
         if outbox is not None:
@@ -341,7 +331,7 @@ def _copy(outbox: str, copy: str) -> None:
         with closing(open_to_read(outbox)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
     except sqlite3.Error as error:
-        raise OutboxWriteError(
+        raise errors.OutboxWriteError(
             f"{outbox} cannot be copied to {copy} ({error}): make room there, or set TMPDIR"
         ) from error
 

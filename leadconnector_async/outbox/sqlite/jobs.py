@@ -221,10 +221,7 @@ class SqliteStore:
         at_once(forget_unmet(self.records, source_pass, prefix))
 
     def take_in(
-        self,
-        drafts: Sequence[Draft],
-        wants: Wants = (),
-        room: int = NO_BOUND,
+        self, drafts: Sequence[Draft], wants: Wants = (), room: int = NO_BOUND
     ) -> tuple[list[Submission], list[list[Claim]]]:
         """See `Outbox.take_in`."""
         return at_once(submit(self.records, drafts)), self.claim(wants, room)

@@ -60,11 +60,7 @@ class SqliteOutboxReader(OutboxReader):
         self._connection = open_to_read(self.path)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
-        return await asyncio.to_thread(self._explaining, work)
-
-    def _explaining(self, work: Callable[[Connection], T]) -> T:
-        with self._explained():
-            return work(self._connection)
+        return await asyncio.to_thread(self._explained()(work), self._connection)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

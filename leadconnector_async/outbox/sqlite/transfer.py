@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
+from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed, run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
+from leadconnector_async.outbox.sqlite.upkeep import cut_log
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS, reading
 from leadconnector_async.records.deferred import LocalFile, read_deferred
 
@@ -66,9 +67,7 @@ class SqliteTransfer:
     async def retire(self) -> str:
         """See `StoreTransfer.retire`."""
         self._connection.execute("PRAGMA busy_timeout = 1000")
-        busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:  # its log would stay under the old name, where the next file would find it
-            raise OutboxBusyError(f"{self._path} is read by another program: end it, and run again")
+        cut_log(self._path, self._connection)  # the next file would find one of the old name
         self.retired = f"{self._path}.moved"
         _rename(self._path, self.retired)
         return self.retired
@@ -176,7 +175,7 @@ def moving_to(path: str) -> Iterator[SqliteTransfer]:
         with _open(half) as connection:
             connection.execute("BEGIN")
             yield SqliteTransfer(path, connection)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cut_log(half, connection)
         _rename(half, path)
     finally:
         for suffix in ("", "-wal", "-shm"):

@@ -91,14 +91,22 @@ def compact(path: str) -> None:
     try:
         with closing(open_to_write(path, sqlite3.connect)) as connection:
             connection.execute("VACUUM")
-            (is_read, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            cut_log(path, connection)
     except sqlite3.Error as error:
         raise explained(path, error) from error
     finally:
         lock.release()
-    if is_read:  # its file has yet what was before, and would for as long as nobody writes
-        fix = "end it, and run again: until then the file holds what it held"
-        raise OutboxBusyError(f"{path} is read by another program: {fix}")
+
+
+def cut_log(path: str, connection: Connection) -> None:
+    """Write the log into the file, which has all of it then and nothing else.
+
+    Raises:
+        OutboxBusyError: someone reads the file as it was.
+    """
+    busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise OutboxBusyError(f"{path} is read by another program: end it, and run again")
 
 
 def backup(path: str, target: str) -> None:
