@@ -123,13 +123,9 @@ def _read_odd_page(body: bytes) -> MessagePage:
     entries, total = page.get("messages"), page.get("total")
     if not isinstance(entries, list):
         raise ValueError("JSON without a list of messages")  # noqa: TRY004 - no type of ours
-    read = MessagePage(
-        [],
-        text_of(page.get("nextCursor")),
-        total if type(total) is int else None,
-        text_of(page.get("lastMessageId")),
-        page.get("nextPage") is True,
-    )
+    cursor, last = text_of(page.get("nextCursor")), text_of(page.get("lastMessageId"))
+    count = total if type(total) is int else None
+    read = MessagePage([], cursor, count, last, page.get("nextPage") is True)
     for entry in entries:
         _read_entry(entry, read)
     return read

@@ -14,23 +14,12 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from msgspec.structs import replace
 
 from leadconnector_async.errors import LeaseLostError
-from leadconnector_async.outbox.base import (
-    NO_BOUND,
-    Acquired,
-    Claim,
-    Lease,
-    Outbox,
-    Staged,
-    State,
-    StoredOutcome,
-    Submission,
-)
+from leadconnector_async.outbox import base
 from leadconnector_async.records.deferred import content_digest, numbered, reused_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from leadconnector_async.outbox.base import Quotas, Settlement, Wants
     from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
@@ -66,14 +55,14 @@ class _MemoryLocation:
     __slots__ = ("claimed", "claims", "lanes", "lease", "ready", "snapshot")
 
     def __init__(self, number: int, name: str) -> None:
-        self.lease = Lease(name, 0, number)
-        self.claimed: dict[int, Claim] = {}
-        self.claims: dict[bytes, Claim] = {}
-        self.lanes: dict[int, list[tuple[int, int, Claim]]] = {}
+        self.lease = base.Lease(name, 0, number)
+        self.claimed: dict[int, base.Claim] = {}
+        self.claims: dict[bytes, base.Claim] = {}
+        self.lanes: dict[int, list[tuple[int, int, base.Claim]]] = {}
         self.ready: deque[int] = deque()
         self.snapshot: QuotaSnapshot | None = None
 
-    def put(self, claim: Claim) -> None:
+    def put(self, claim: base.Claim) -> None:
         entry = claim.date, claim.seq, claim
         lane = self.lanes.get(claim.lane)
         if lane is None:
@@ -82,9 +71,9 @@ class _MemoryLocation:
         else:
             heappush(lane, entry)
 
-    def take(self, at_most: int) -> list[Claim]:
+    def take(self, at_most: int) -> list[base.Claim]:
         """Take one record of each lane in turn, as often as it takes."""
-        taken: list[Claim] = []
+        taken: list[base.Claim] = []
         while self.ready and len(taken) < at_most:
             number = self.ready.popleft()
             lane = self.lanes[number]
@@ -95,7 +84,7 @@ class _MemoryLocation:
                 del self.lanes[number]
         return [self.hand(claim) for claim in taken]
 
-    def hand(self, claim: Claim) -> Claim:
+    def hand(self, claim: base.Claim) -> base.Claim:
         """Note as claimed under this lease; an earlier holder's claim stays under its own."""
         if claim.lease is not self.lease:
             claim = replace(claim, lease=self.lease)
@@ -103,7 +92,7 @@ class _MemoryLocation:
         return claim
 
 
-def _says_same(known: Claim, draft: Draft) -> bool:
+def _says_same(known: base.Claim, draft: Draft) -> bool:
     if draft.payload is None or (known.payload, known.deferred) == (draft.payload, draft.deferred):
         return True
     return content_digest(known.payload, known.deferred) == content_digest(
@@ -111,7 +100,7 @@ def _says_same(known: Claim, draft: Draft) -> bool:
     )
 
 
-class MemoryOutbox(Outbox):
+class MemoryOutbox(base.Outbox):
     """`Outbox` in memory. What is staged can be claimed at once, published or not.
 
     The same id twice is one record only while the first is here. Refused records are counted and
@@ -128,7 +117,7 @@ class MemoryOutbox(Outbox):
         self._lookups: _Recent[tuple[int, str], str] = _Recent()
         self._last = 0
 
-    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
+    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> base.Staged:
         """See `Outbox.stage`."""
         staged = refused = copies = 0
         reused: list[Draft] = []
@@ -150,7 +139,7 @@ class MemoryOutbox(Outbox):
                 reused.append(replace(draft, payload=None, problem=str(reused_id(""))))
         source_pass.newest = range(first, self._last + 1)
         more = len(reused)
-        return Staged(staged + more, copies, refused + more, copies, tuple(reused))
+        return base.Staged(staged + more, copies, refused + more, copies, tuple(reused))
 
     def _location(self, name: str) -> _MemoryLocation:
         place = self._by_name.get(name)
@@ -171,11 +160,11 @@ class MemoryOutbox(Outbox):
     def _put(self, place: _MemoryLocation, draft: Draft, key: bytes, payload: bytes) -> None:
         self._last += 1
         where = draft.lane, draft.date, self._last
-        claim = Claim(place.lease, *where, key, payload, 0, draft.deferred, trace=draft.trace)
+        claim = base.Claim(place.lease, *where, key, payload, 0, draft.deferred, trace=draft.trace)
         place.claims[key] = claim
         place.put(claim)
 
-    async def submit(self, draft: Draft) -> Submission:
+    async def submit(self, draft: Draft) -> base.Submission:
         """See `Outbox.submit`."""
         place = self._location(draft.location)
         known = place.claims.get(draft.key)
@@ -184,14 +173,14 @@ class MemoryOutbox(Outbox):
             problem = None if _says_same(known, draft) else str(reused_id(""))
         if draft.payload is None or problem is not None:
             self._last += 1
-            state = State.LEFT_OUT if problem is None else State.REJECTED
-            refusal = StoredOutcome(draft.key, state, reason=problem or draft.left_out)
-            return Submission(self._last, state, refusal)
+            state = base.State.LEFT_OUT if problem is None else base.State.REJECTED
+            refusal = base.StoredOutcome(draft.key, state, reason=problem or draft.left_out)
+            return base.Submission(self._last, state, refusal)
         if known is None:
             self._put(place, draft, draft.key, draft.payload)
-            return Submission(self._last, State.PENDING, None)
-        state = State.CLAIMED if known.seq in place.claimed else State.PENDING
-        return Submission(known.seq, state, None)
+            return base.Submission(self._last, base.State.PENDING, None)
+        state = base.State.CLAIMED if known.seq in place.claimed else base.State.PENDING
+        return base.Submission(known.seq, state, None)
 
     async def publish(self) -> None:
         """See `Outbox.publish`. There is nothing to do."""
@@ -205,14 +194,14 @@ class MemoryOutbox(Outbox):
         """See `Outbox.locations`."""
         return [place.lease.location for place in self._locations if place.lanes or place.claimed]
 
-    async def acquire(self, location: str) -> Acquired:
+    async def acquire(self, location: str) -> base.Acquired:
         """See `Outbox.acquire`. What an earlier holder claimed is unknown, in lane order."""
         place = self._location(location)
         lease = place.lease = place.lease._replace(token=place.lease.token + 1)
         held = sorted(place.claimed.values(), key=lambda c: (c.lane, c.date, c.seq))
-        return Acquired(lease, [place.hand(claim) for claim in held], place.snapshot)
+        return base.Acquired(lease, [place.hand(claim) for claim in held], place.snapshot)
 
-    def _held(self, lease: Lease) -> _MemoryLocation:
+    def _held(self, lease: base.Lease) -> _MemoryLocation:
         place = self._locations[lease.number]
         if place.lease.token != lease.token:
             raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
@@ -220,14 +209,14 @@ class MemoryOutbox(Outbox):
 
     async def claim(
         self,
-        wants: Wants,
-        room: int = NO_BOUND,  # noqa: ARG002 - they are in memory already
-    ) -> list[list[Claim]]:
+        wants: base.Wants,
+        room: int = base.NO_BOUND,  # noqa: ARG002 - they are in memory already
+    ) -> list[list[base.Claim]]:
         """See `Outbox.claim`."""
         places = [self._held(lease) for lease, _ in wants]
         return [place.take(at_most) for place, (_, at_most) in zip(places, wants, strict=True)]
 
-    async def settle(self, settlements: Sequence[Settlement], quotas: Quotas) -> None:
+    async def settle(self, settlements: Sequence[base.Settlement], quotas: base.Quotas) -> None:
         """See `Outbox.settle`."""
         self._check(settlements)
         spent = [(self._held(lease), snapshot) for lease, snapshot in quotas]
@@ -238,7 +227,7 @@ class MemoryOutbox(Outbox):
             for name, value in (lookups or {}).items():
                 if self._lookups.get((number, name)) is None:
                     self._lookups.put((number, name), value)
-            if state is State.PENDING:
+            if state is base.State.PENDING:
                 claim.attempts = attempts
                 place.put(claim)
                 continue
@@ -248,27 +237,27 @@ class MemoryOutbox(Outbox):
         for place, snapshot in spent:
             place.snapshot = snapshot
 
-    def _check(self, settlements: Iterable[Settlement]) -> None:
+    def _check(self, settlements: Iterable[base.Settlement]) -> None:
         seqs = set()
         for claim, state, *_ in settlements:
-            if claim.seq in seqs or state is State.CLAIMED:
+            if claim.seq in seqs or state is base.State.CLAIMED:
                 raise ValueError("a record is settled twice, or is to stay claimed")
             seqs.add(claim.seq)
             if claim.seq not in self._held(claim.lease).claimed:
                 raise ValueError("a record is not claimed")
 
-    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
+    async def get_lookups(self, lease: base.Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`. Knows the latest only: what is forgotten is asked for again."""
         found = ((name, self._lookups.get((lease.number, name))) for name in names)
         return {name: value for name, value in found if value is not None}
 
-    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
+    async def put_lookups(self, lease: base.Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`. Nothing is durable here."""
         self._held(lease)
         for name, value in lookups.items():
             self._lookups.put((lease.number, name), value)
 
-    async def stored(self, claim: Claim) -> set[str]:
+    async def stored(self, claim: base.Claim) -> set[str]:
         """See `Outbox.stored`. Knows the latest only."""
         return {
             message_id

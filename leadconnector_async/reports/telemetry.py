@@ -94,9 +94,8 @@ class OpenTelemetry:
             fix = 'pip install "leadconnector-async[otel]"'
             raise ImportError(f"OpenTelemetry is not installed: {fix}") from error
         self.api: ModuleType = trace
-        self.propagator: TraceContextTextMapPropagator = (
-            tracecontext.TraceContextTextMapPropagator()
-        )
+        kind = tracecontext.TraceContextTextMapPropagator
+        self.propagator: TraceContextTextMapPropagator = kind()
         self.tracer: trace.Tracer = trace.get_tracer(NAME, tracer_provider=tracer_provider)
         self.locations = locations
         self._observation: Callable[..., metrics.Observation] = metrics.Observation
@@ -165,10 +164,8 @@ class OpenTelemetryObserver(Observer):
     def __init__(self, telemetry: OpenTelemetry, base_url: str) -> None:
         self._telemetry = telemetry
         url = urlsplit(base_url)
-        self._server = {
-            "server.address": url.hostname or "",
-            "server.port": url.port or (80 if url.scheme == "http" else 443),
-        }
+        port = url.port or (80 if url.scheme == "http" else 443)
+        self._server = {"server.address": url.hostname or "", "server.port": port}
 
     def trace(self) -> TraceContext | None:
         """See `Observer.trace`."""

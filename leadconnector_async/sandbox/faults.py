@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import derived_id, normal_phone
-from leadconnector_async.sandbox.rate_limits import RATES
 
 WireKind = Literal["drop", "reset", "hang", "down", "cut", "overlong", "huge", "endless"]
 """What happens to the connection.
@@ -179,11 +178,11 @@ _NESTED: Final = {
 
 _GARBAGE: Final = ("lots", "-7", "1e999", "", "99999999999999999999", "NaN")
 
-_GARBAGE_RATES: Final = dict(zip(RATES, _GARBAGE, strict=True)) | {"Retry-After": "soon"}
+_GARBAGE_RATES: Final = dict(zip(replies.RATES, _GARBAGE, strict=True)) | {"Retry-After": "soon"}
 
 _CONTRADICTORY: Final = ("1", "5000", "0", "10", "200000", "0")
 
-_CONTRADICTORY_RATES: Final = dict(zip(RATES, _CONTRADICTORY, strict=True))
+_CONTRADICTORY_RATES: Final = dict(zip(replies.RATES, _CONTRADICTORY, strict=True))
 
 
 def invented_reply(fault: Fault, seen: int) -> replies.Reply:

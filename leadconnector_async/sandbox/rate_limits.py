@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from leadconnector_async.sandbox.replies import RATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,10 +152,3 @@ class RateLimiter:
         if limits.daily is not None:
             figures += [limits.daily, day_left, round(day_ends * 1000)]
         return dict(zip(RATES, map(str, figures), strict=False))
-
-
-RATES: Final = (
-    *("X-RateLimit-Max", "X-RateLimit-Remaining", "X-RateLimit-Interval-Milliseconds"),
-    *("X-RateLimit-Limit-Daily", "X-RateLimit-Daily-Remaining", "X-RateLimit-Daily-Reset"),
-)
-"""The headers of the quota; those of the day stand last."""

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 TRACE_ID: Final = "00000000-0000-4000-8000-000000000000"
 
+RATES: Final = (
+    *("X-RateLimit-Max", "X-RateLimit-Remaining", "X-RateLimit-Interval-Milliseconds"),
+    *("X-RateLimit-Limit-Daily", "X-RateLimit-Daily-Remaining", "X-RateLimit-Daily-Reset"),
+)
+"""The headers of the quota; those of the day stand last."""
+
 
 class Reply(Struct, frozen=True, gc=False):
     """One answer, before it is put on the wire."""

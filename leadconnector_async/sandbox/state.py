@@ -126,9 +126,8 @@ class StoredMessages(list[Stored]):
         for text in texts:
             if text not in rest:  # which takes all before it
                 where = "not stored" if text not in arrived else "stored too early"
-                raise AssertionError(
-                    f"{text!r} is {where}: expected the order {[*texts]}, of {arrived} stored"
-                )
+                expected = f"expected the order {[*texts]}, of {arrived} stored"
+                raise AssertionError(f"{text!r} is {where}: {expected}")
 
     def _differences(self, stored: Stored, wanted: Mapping[str, object]) -> Iterator[str]:
         own = _comparable(stored, self._contacts)

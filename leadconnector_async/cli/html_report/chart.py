@@ -65,11 +65,8 @@ class Bin(Struct):
         """In full: ``March 2024``, ``2024, 1st quarter``, ``2024``, ``2020 to 2024``."""
         year, month = divmod(self.start, _YEAR)
         quarter = ("1st", "2nd", "3rd", "4th")[month // 3]
-        names = {
-            1: f"{month_name[month + 1]} {year}",
-            3: f"{year}, {quarter} quarter",
-            _YEAR: f"{year}",
-        }
+        one = f"{month_name[month + 1]} {year}"
+        names = {1: one, 3: f"{year}, {quarter} quarter", _YEAR: f"{year}"}
         return names.get(self.months) or f"{year} to {year + self.months // _YEAR - 1}"
 
     @property
