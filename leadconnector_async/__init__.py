@@ -118,21 +118,34 @@ __all__ = [
 
 __version__ = "0.2.0.dev0"
 
-_HOMES: Final = (
-    *("errors", "models", "policy", "quota.limits", "api.listings", "auth.provider"),
-    *("requester", "transport.aiohttp_session", "client", "auth.oauth", "reports.statistics"),
-    *("reports.progress", "reports.telemetry", "reports.summary", "ingestor", "file_importer"),
-)
-"""The modules of these names: data, then the client, beside which the others are used."""
+_HOME_OF: Final = {
+    "ImportProgress": "reports.progress",
+    "ImportSummary": "reports.summary",
+    "Ingestor": "ingestor",
+    "Latency": "reports.statistics",
+    "LeadConnector": "client",
+    "ListedMessage": "api.listings",
+    "LocationStatistics": "reports.statistics",
+    "MessageExport": "requester",
+    "OAuth": "auth.oauth",
+    "OpenTelemetry": "reports.telemetry",
+    "Policy": "policy",
+    "RateLimit": "quota.limits",
+    "StaticToken": "auth.provider",
+    "Statistics": "reports.statistics",
+    "Timeouts": "transport.aiohttp_session",
+    "TokenProvider": "auth.provider",
+    "import_files": "file_importer",
+}
+"""The modules of the names that are neither errors nor models."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type checker reads the imports above
     if name == "sync":  # a module, so that nothing more has to be imported to call it
         return import_module(f"{__name__}.sync")
-    for home in _HOMES if name in __all__ else ():
-        found = vars(import_module(f"{__name__}.{home}"))
-        if name in found:
-            return globals().setdefault(name, found[name])
+    if name in __all__:
+        home = _HOME_OF.get(name, "errors" if name.endswith("Error") else "models")
+        return globals().setdefault(name, getattr(import_module(f"{__name__}.{home}"), name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
