@@ -32,7 +32,7 @@ K = TypeVar("K", bound=Resource)
 
 T = TypeVar("T")
 
-GIVEN_UP_S: Final = 5.0
+GIVEN_UP_S: Final = 15.0
 """Seconds that the end of an opening is waited for which nobody wants any more: so long it owns the
 file, which is to be opened again."""
 
