@@ -9,15 +9,13 @@ import time
 from collections import Counter
 from copy import copy
 from dataclasses import KW_ONLY, dataclass, field
-from functools import partial
 from sys import exception
 from typing import TYPE_CHECKING, Final
-
-from msgspec.structs import replace
 
 from leadconnector_async import errors
 from leadconnector_async.api import responses
 from leadconnector_async.api.endpoints import is_needed
+from leadconnector_async.auth.session_tokens import NoTokenYetError, SessionTokens, without_token
 from leadconnector_async.breaker import Breaker
 from leadconnector_async.models import Refusal
 from leadconnector_async.observer import Exchange, Observer
@@ -50,14 +48,8 @@ MAX_PAGES: Final = 3
 NO_ROUTE: Final = Refusal(status=404, message="the API is not at this address: check the base URL")
 
 
-class _NoTokenYetError(errors.NotSentError):
-    """What gives a location's token is out of reach."""
-
-
-_NOTHING_LEFT: Final = (errors.AccessError, _NoTokenYetError, FileUnreadableError, WithheldError)
+_NOTHING_LEFT: Final = (errors.AccessError, NoTokenYetError, FileUnreadableError, WithheldError)
 """No request was begun."""
-
-_CLOSED: Final = Breaker()
 
 
 @dataclass(eq=False, repr=False)
@@ -79,17 +71,16 @@ class ApiSession:
     observer: Observer | None = None
     breaker: Breaker = field(default_factory=Breaker, init=False)
     _quotas: dict[tuple[str, float], Quota] = field(default_factory=dict, init=False)
-    _renewals: dict[str, asyncio.Task[str | None]] = field(default_factory=dict, init=False)
-    _ended: dict[str, str] = field(default_factory=dict, init=False)
-    """Tokens that the API has refused, while the source of others is out of reach."""
-    _sources: dict[str, Breaker] = field(default_factory=dict, init=False)
-    """Of locations among others, for which what gives the token is out of reach."""
     _slot_locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)
     _is_served: bool = field(default=False, init=False)
     """Whether the API has done anything, and so is at its address: a 404 is of one record then."""
     _pages: int = field(default=0, init=False)
     _in_line: Counter[str] = field(default_factory=Counter, init=False)
     """How many wait for a slot, by location."""
+
+    def __post_init__(self) -> None:
+        quotas = self._quotas
+        self._tokens = SessionTokens(self.tokens, self.breaker, lambda: len(quotas) == 1)
 
     def under(
         self, *, policy: Policy | None = None, observer: Observer | None = None
@@ -123,7 +114,7 @@ class ApiSession:
         """Let go of a location's quota: from now on another process uses it."""
         self._quotas.pop((location, self.policy.share), None)
         self._slot_locks.pop(location, None)
-        self._sources.pop(location, None)
+        self._tokens.forget(location)
 
     async def acquire_slot(self, location: str, quota: Quota) -> Slot:
         """Wait for a slot, for a caller that has no scheduler of its own. First come, first served.
@@ -179,14 +170,12 @@ class ApiSession:
             response = None
             try:
                 if token is None:
-                    token = await self._token(location)
-                    if self._ended and self._ended.get(location) == token:
-                        token = await self._renewal(location, token) or token
+                    token = await self._tokens.token(location, self.policy.patience)
                 response = await self.transport.send(request, token, may_send)
             except BaseException as error:
                 self._unanswered(quota, slot, error)
                 if isinstance(error, errors.AccessError):
-                    raise _without_token(error) from error
+                    raise without_token(error) from error
                 raise
             finally:
                 why = exception() if response is None else None
@@ -196,16 +185,17 @@ class ApiSession:
                         Exchange(location, request, slot, now, response, why, trace, times)
                     )
             refusal = self._observe(quota, slot, response)
-            self._sources.pop(location, None)
+            self._tokens.forget(location)
             if not self._is_served and responses.lacks_route(response) and is_needed(request):
                 raise self._astray(response)
             if refusal is None:
                 return response
             renewals += 1
-            renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
-            if renewed is None or renewed == token:
+            refused, token = token, None
+            if renewals <= MAX_RENEWALS:
+                token = await self._tokens.renewed(location, refused, self.policy.patience)
+            if token is None or token == refused:
                 raise errors.AccessError(refusal)
-            token = renewed
             slot = await self.acquire_slot(location, quota)
 
     def _unanswered(self, quota: Quota, slot: Slot, error: BaseException) -> None:
@@ -252,85 +242,9 @@ class ApiSession:
             return errors.NotSentError(f"404: {FOREIGN}")
         return errors.AccessError(NO_ROUTE)
 
-    async def _renewed(self, location: str, refused: str) -> str | None:
-        """The token to go on with, asked for once however many wait; None if there is no other."""
-        try:
-            current = await self._token(location)
-            return current if current != refused else await self._renewal(location, refused)
-        except errors.AccessError as error:
-            raise _without_token(error) from error
-        except errors.TransportError:
-            self._ended[location] = refused
-            raise
-
-    async def _token(self, location: str) -> str:
-        if self._sources:
-            source, now = self._sources.get(location, _CLOSED), asyncio.get_running_loop().time()
-            if not source.allows(now):
-                raise self._without_source(source, now)
-        try:
-            return await self.tokens.token(location)
-        except BaseException as error:
-            self._raise_as_ours(location, error)
-            raise
-
-    def _without_source(self, source: Breaker, now: float) -> errors.LeadConnectorError:
-        """A location stops alone where this lasts for longer than the policy's patience."""
-        if (outage := source.outage(now)) <= self.policy.patience:
-            return _NoTokenYetError(source.why)
-        message = f"its source has been out of reach for {outage:.0f} s ({source.why})"
-        return errors.AccessError(Refusal(status=401, message=message))
-
     def token_due(self, location: str) -> float:
         """When what gives a location's token is asked again, in the loop's seconds."""
-        return self._sources.get(location, _CLOSED).open_until
-
-    def _raise_as_ours(self, location: str, error: BaseException) -> None:
-        """Raise what a provider's own error comes to: as itself it would end all locations' work.
-
-        So would a cancellation of what it awaits, and not of this task, without a word. Out of
-        reach it is as the API is for the only location, and no matter of the others.
-        """
-        if isinstance(error, asyncio.CancelledError):
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                return
-            why = "what gives the token was cancelled"
-        elif isinstance(error, TimeoutError | ConnectionError):
-            why = f"the token's provider raised {type(error).__name__}"
-        elif isinstance(error, errors.TransportError):
-            why = str(error)
-        elif isinstance(error, Exception) and not isinstance(error, errors.LeadConnectorError):
-            message = f"its provider raised {type(error).__name__}"
-            raise errors.AccessError(Refusal(status=401, message=message)) from error
-        else:
-            return
-        now = asyncio.get_running_loop().time()
-        if len(self._quotas) == 1:
-            self.breaker.failed(now, why)
-            raise _NoTokenYetError(why) from error
-        source = self._sources.setdefault(location, Breaker(f"tries for the token of {location}"))
-        source.failed(now, why)
-        raise self._without_source(source, now) from error
-
-    async def _renewal(self, location: str, refused: str) -> str | None:
-        task = self._renewals.get(location)
-        try:
-            if task is None:
-                task = asyncio.ensure_future(self.tokens.renew(location, refused))
-                self._renewals[location] = task
-                task.add_done_callback(partial(self._renewal_ended, location))
-            return await asyncio.shield(task)
-        except BaseException as error:
-            self._raise_as_ours(location, error)
-            raise
-
-    def _renewal_ended(self, location: str, task: asyncio.Task[str | None]) -> None:
-        self._renewals.pop(location, None)
-        if not task.cancelled() and task.exception() is None:
-            self._ended.pop(location, None)
-            if task.result() is not None:
-                _log.info("token of location %s renewed", location)
+        return self._tokens.due_at(location)
 
     def pause(self, location: str, quota: Quota, after: float | None) -> float:
         """Hold a location back after a 429. Returns when it goes on, in the loop's seconds.
@@ -343,8 +257,3 @@ class ApiSession:
             self.observer.paused(location, "throttled")
         _log.warning("429: location %s pauses for %.1f s", location, goes_on - now)
         return goes_on
-
-
-def _without_token(error: errors.AccessError) -> errors.AccessError:
-    """What a provider says for want of a token, told apart from the API's own words."""
-    return errors.AccessError(replace(error.refusal, message=f"no token: {error.refusal.message}"))
