@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from msgspec import convert
 from msgspec.structs import replace
 
+from leadconnector_async.sandbox import config as settings
 from leadconnector_async.sandbox.app import ROUTES
-from leadconnector_async.sandbox.config import (
-    ANY_LOCATION,
-    NO_LIMITS,
-    Latency,
-    Limits,
-    OAuthApp,
-    OAuthInstallation,
-    Reads,
-    SandboxConfig,
-    SandboxContact,
-)
+from leadconnector_async.sandbox.config import OAuthApp, OAuthInstallation, SandboxConfig
 from leadconnector_async.sandbox.faults import Fault
 from leadconnector_async.sandbox.server import Sandbox
 
@@ -90,22 +81,23 @@ def config_from_options(**options: Unpack[Options]) -> SandboxConfig:
         located = bool(tokens or oauth)
         contacts = tuple(read_contacts(known, located=located))
         plain |= {"closed": True, "trusting": False, "apart": False, "contacts": contacts}
-    one_way = options.get("latency_ms", 0.0) / 2000
+    one_way, jitter = options.get("latency_ms", 0.0) / 2000, options.get("jitter_ms", 0.0) / 1000
+    lag, search_lag = options.get("read_lag", 0.0), options.get("search_lag", 0.0)
     return SandboxConfig(
         **plain,
         tokens=tokens,
         oauth=oauth,
         providers=options.get("providers", {}),
         limits=_limits(options),
-        latency=Latency(up=one_way, down=one_way, jitter=options.get("jitter_ms", 0.0) / 1000),
-        reads=Reads(lag=options.get("read_lag", 0.0), search_lag=options.get("search_lag", 0.0)),
+        latency=settings.Latency(up=one_way, down=one_way, jitter=jitter),
+        reads=settings.Reads(lag=lag, search_lag=search_lag),
         faults=tuple(parse_fault(text) for text in options.get("faults", ())),
     )
 
 
 def _oauth(locations: Iterable[str]) -> OAuthApp:
     client, secret, company = OAUTH_APP
-    places = [*locations] or [ANY_LOCATION]
+    places = [*locations] or [settings.ANY_LOCATION]
     installed = [
         OAuthInstallation(refresh_token=f"refresh-{place}", company_id=company, location_id=place)
         for place in places
@@ -119,7 +111,7 @@ def _oauth(locations: Iterable[str]) -> OAuthApp:
     )
 
 
-def read_contacts(path: str, *, located: bool = True) -> Iterator[SandboxContact]:
+def read_contacts(path: str, *, located: bool = True) -> Iterator[settings.SandboxContact]:
     """Read a CSV file of contacts.
 
     Its columns are ``id``, ``phone``, ``email``, ``name``, ``additionalEmails`` (separated by
@@ -138,19 +130,19 @@ def read_contacts(path: str, *, located: bool = True) -> Iterator[SandboxContact
                 raise ValueError(f"{path}: contact {number} has no id")
             others = cells.get("additionalEmails", "").split(";")
             cells["additionalEmails"] = [one.strip() for one in others if one.strip()]
-            contact = convert(cells, SandboxContact)  # passes over further columns
+            contact = convert(cells, settings.SandboxContact)  # passes over further columns
             yield contact if located else replace(contact, location_id=None)
 
 
-def _limits(options: Options) -> Limits:
+def _limits(options: Options) -> settings.Limits:
     window = options.get("window", "off")
     if window == "off":
-        return NO_LIMITS
+        return settings.NO_LIMITS
     if window not in ("fixed", "sliding", "bucket"):
         raise ValueError(f"window is off, fixed, sliding or bucket, not {window!r}")
     names = {"window": "window", "max_requests": "max", "interval": "interval", "daily": "daily"}
     given: dict[str, Any] = {names[name]: of for name, of in options.items() if name in names}
-    return Limits(**given)
+    return settings.Limits(**given)
 
 
 def parse_fault(text: str) -> Fault:

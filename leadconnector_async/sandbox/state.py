@@ -15,24 +15,16 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import fields as fields_of, replace
 
 from leadconnector_async.models import MessageFields
+from leadconnector_async.sandbox import message_store as stores
 from leadconnector_async.sandbox.api_request import AccessControl, json_object, parse_ms
 from leadconnector_async.sandbox.faults import FaultPlan
-from leadconnector_async.sandbox.message_store import (
-    ContactBook,
-    MessageStore,
-    Stored,
-    derived_id,
-    is_own_form,
-    is_provider_form,
-    iso,
-)
+from leadconnector_async.sandbox.message_store import ContactBook, MessageStore, Stored, iso
 from leadconnector_async.sandbox.rate_limits import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from leadconnector_async.sandbox.config import OAuthInstallation, SandboxConfig
-    from leadconnector_async.sandbox.message_store import Conversation, Upload
 
 
 class MessageCall(Struct, frozen=True, kw_only=True, gc=False):
@@ -184,7 +176,7 @@ class SandboxState:
         self.contacts: ContactBook = ContactBook()
         self.access: AccessControl = AccessControl(config)
         self.faults: FaultPlan = FaultPlan(config.faults, config.seed)
-        self.uploads: list[Upload] = []
+        self.uploads: list[stores.Upload] = []
         self.calls: list[MessageCall] = []
         self.requests: Counter[tuple[str, int]] = Counter()
         self.refresh_tokens: dict[str, OAuthInstallation] = {}
@@ -208,7 +200,7 @@ class SandboxState:
 
     def ids(self) -> str:
         """The next id, of a seeded sequence."""
-        return derived_id("ids", self.config.seed, next(self._given_ids))
+        return stores.derived_id("ids", self.config.seed, next(self._given_ids))
 
     @property
     def closed(self) -> bool:
@@ -234,20 +226,20 @@ class SandboxState:
 
     def knows_contact(self, location: str, contact: str) -> bool:
         """Whether a contact was given out."""
-        if self.config.trusting and is_own_form(contact):
+        if self.config.trusting and stores.is_own_form(contact):
             self.know(location, contacts=[contact])
         return not self.closed or self.contacts.get(location, contact) is not None
 
     def conversation(
         self, location: str, conversation: str, contact: str = ""
-    ) -> Conversation | None:
+    ) -> stores.Conversation | None:
         """A conversation that was given out; one that is trusted is with this contact."""
         found = self.store.conversation(location, conversation)
-        if found is None and self.config.trusting and is_own_form(conversation):
+        if found is None and self.config.trusting and stores.is_own_form(conversation):
             return self._open(location, conversation, contact)
         return found
 
-    def _open(self, location: str, conversation: str, contact: str = "") -> Conversation:
+    def _open(self, location: str, conversation: str, contact: str = "") -> stores.Conversation:
         contact = contact or f"contact-of-{conversation}"
         self.know(location, contacts=[contact])
         return self.store.open(location, contact, self.clock(), conversation)
@@ -256,7 +248,7 @@ class SandboxState:
         """Whether a provider was given out, for messages of whatever type."""
         if not self.closed and not self.config.providers:
             return True
-        trusted = self.config.trusting and is_provider_form(provider)
+        trusted = self.config.trusting and stores.is_provider_form(provider)
         return trusted or provider in self._providers
 
     def rate_limiter(self, app: str, location: str) -> RateLimiter:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, get_args
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -14,7 +14,6 @@ from leadconnector_async.models import Contact, MessageFields, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
 LINE_LIMIT: Final = 4 << 20
 """Bytes of the longest record that is read. A longer one is a problem of its own line."""
@@ -224,7 +223,7 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     repair_text: bool = False
 
 
-class Source(Protocol):
+class Source(AbstractContextManager["Source", None], Protocol):
     """Records to read once, in order. A context manager: it may hold a file open.
 
     Example:
@@ -253,12 +252,3 @@ class Source(Protocol):
         Raises:
             SourceError: the file cannot be read further.
         """
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
