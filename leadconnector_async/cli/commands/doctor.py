@@ -11,15 +11,19 @@ import click
 from msgspec.structs import replace
 
 from leadconnector_async import __version__
+from leadconnector_async.canary import fly
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import say, width, wrapped
+from leadconnector_async.cli.import_options import ApiOptions, providers_of
 from leadconnector_async.cli.report_lines import print_json
+from leadconnector_async.doctor import AllNeeds, Finding, Needs, examine, note_record
+from leadconnector_async.records.builder import RowDrafter
+from leadconnector_async.sources.batch_reader import SourceReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async.doctor import AllNeeds, Finding
     from leadconnector_async.sandbox import SandboxThread
     from leadconnector_async.sources import SourceOptions
 
@@ -74,11 +78,6 @@ def _needs(given: dict[str, Any], options: SourceOptions) -> AllNeeds:
     Raises:
         SourceError: one cannot be read.
     """
-    from leadconnector_async.cli.import_options import providers_of  # noqa: PLC0415 - not for help
-    from leadconnector_async.doctor import AllNeeds, Needs, note_record  # noqa: PLC0415 - the same
-    from leadconnector_async.records.builder import RowDrafter  # noqa: PLC0415 - the same
-    from leadconnector_async.sources.batch_reader import SourceReader  # noqa: PLC0415 - the same
-
     providers = providers_of(given["provider"], given["locations"])
     drafter = RowDrafter(given["location"], 0, providers)
     reader = SourceReader(given["sources"], options)
@@ -105,10 +104,6 @@ def _sandbox(given: dict[str, Any]) -> AbstractContextManager[SandboxThread | No
 async def _examine(
     given: dict[str, Any], sandbox: SandboxThread | None, read: AllNeeds | None
 ) -> list[Finding]:
-    from leadconnector_async.canary import fly  # noqa: PLC0415 - not needed for help
-    from leadconnector_async.cli.import_options import ApiOptions  # noqa: PLC0415 - the same
-    from leadconnector_async.doctor import Finding, examine  # noqa: PLC0415 - the same
-
     listed = given["locations"]
     locations = [given["location"]] if given["location"] else list(listed.locations)
     options = ApiOptions(**{name: given[name] for name in ApiOptions.__struct_fields__})

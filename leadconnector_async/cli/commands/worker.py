@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
+from msgspec.structs import asdict
 
-from leadconnector_async.cli import options
+from leadconnector_async.api.endpoints import BASE_URL
+from leadconnector_async.cli import import_options as of, options
 from leadconnector_async.cli.app import Exit
-
-if TYPE_CHECKING:
-    from leadconnector_async.cli.import_options import WorkerOptions
-    from leadconnector_async.cli.metrics import Metrics
-    from leadconnector_async.reports.statistics_meter import StatisticsMeter
-    from leadconnector_async.worker import Worker
+from leadconnector_async.cli.format import counted, say
+from leadconnector_async.cli.metrics import Metrics, served_metrics
+from leadconnector_async.cli.report_lines import print_json
+from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.open import open_shared
+from leadconnector_async.reports.statistics_meter import StatisticsMeter
+from leadconnector_async.worker import Worker
 
 COUNTED_S: Final = 2.0
 """Seconds between two counts for the metrics."""
@@ -43,20 +46,12 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     if not given["outbox"].startswith(("postgresql://", "postgres://")):
         fix = "give --outbox postgresql://…; a file is sent by the one import that has it open"
         raise click.UsageError(f"workers share an outbox in a database: {fix}")
-    from leadconnector_async.cli import import_options as of  # noqa: PLC0415 - not for help
-    from leadconnector_async.cli.metrics import served_metrics  # noqa: PLC0415 - the same
-
     asked = of.WorkerOptions(policy=of.policy_of(given), limit=of.limit_of(given), **given)
     with served_metrics(asked) as metrics:
         ctx.exit(asyncio.run(_work(asked, metrics)))
 
 
-async def _work(options: WorkerOptions, metrics: Metrics) -> Exit:
-    from leadconnector_async.api.endpoints import BASE_URL  # noqa: PLC0415 - not for help
-    from leadconnector_async.outbox.open import open_shared  # noqa: PLC0415 - the same
-    from leadconnector_async.reports.statistics_meter import StatisticsMeter  # noqa: PLC0415 - the same
-    from leadconnector_async.worker import Worker  # noqa: PLC0415 - the same
-
+async def _work(options: of.WorkerOptions, metrics: Metrics) -> Exit:
     base_url = options.base_url or BASE_URL
     async with options.sending_client(options.own_token(options.outbox), base_url) as api:
         meter = None if options.metrics is None else StatisticsMeter(api.session)
@@ -82,8 +77,6 @@ async def _work(options: WorkerOptions, metrics: Metrics) -> Exit:
 
 async def _count(worker: Worker, meter: StatisticsMeter) -> None:
     """Count now and then what the locations have left that the worker owns."""
-    from leadconnector_async.errors import OutboxError  # noqa: PLC0415 - not for help
-
     while True:
         outbox = worker.outbox
         if outbox is not None:
@@ -93,12 +86,7 @@ async def _count(worker: Worker, meter: StatisticsMeter) -> None:
         await asyncio.sleep(COUNTED_S)
 
 
-def _report(worker: Worker, options: WorkerOptions) -> Exit:
-    from msgspec.structs import asdict  # noqa: PLC0415 - not for help
-
-    from leadconnector_async.cli.format import counted, say  # noqa: PLC0415 - the same
-    from leadconnector_async.cli.report_lines import print_json  # noqa: PLC0415 - the same
-
+def _report(worker: Worker, options: of.WorkerOptions) -> Exit:
     stats, errors = worker.stats, {name: str(why) for name, why in worker.errors.items()}
     for name, why in errors.items():
         say(f"leadconnector: location {name}: {why}", err=True)
