@@ -132,6 +132,8 @@ class Search:
         # Records of one contact can name different conversations: then each has its own look.
         places = [(of.message.contact_id, of.message.conversation_id) for of in targets]
         self._contact, self._conversation = places[0]
+        self.who: str = self._contact or self._conversation or ""
+        """Whom the records are with, as they say it."""
         here = (of for of, place in zip(targets, places, strict=True) if place == places[0])
         self._targets = sorted(here, key=specificity)
         self._taken = set(taken)
@@ -144,11 +146,6 @@ class Search:
         self._before: str | None = None
         self._pages = 0
         self._shows_alt_ids = False
-
-    @property
-    def who(self) -> str:
-        """Whom the records are with, as they say it."""
-        return self._contact or self._conversation or ""
 
     def request(self) -> Request:
         """The next request to make."""

@@ -151,11 +151,8 @@ class FaultPlan:
     def set(self, faults: Iterable[Fault]) -> None:
         """Replace all rules. Each draws from a sequence of its own."""
         self._armed = tuple(_Armed(fault, f"{self._seed}:{n}") for n, fault in enumerate(faults))
-
-    @property
-    def asks(self) -> bool:
+        self.asks: bool = any(armed.match or armed.number for armed in self._armed)
         """Whether a rule depends on what a request names."""
-        return any(armed.match or armed.number for armed in self._armed)
 
     def choose(self, endpoint: str, location: str, named: Mapping[str, Any]) -> Fault | None:
         """The fault that this request meets, if any."""

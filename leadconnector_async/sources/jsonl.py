@@ -13,7 +13,7 @@ import orjson
 from msgspec import Struct
 
 from leadconnector_async.models import Call, Contact, Problem
-from leadconnector_async.sources import encoding, fields
+from leadconnector_async.sources import encoding, fields, json_objects as objects
 from leadconnector_async.sources.attachments import are_remote
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, SourceRow
 from leadconnector_async.sources.byte_stream import TooLong
@@ -21,13 +21,6 @@ from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
 from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
-from leadconnector_async.sources.json_objects import (
-    REPEATED,
-    Objects,
-    key_of,
-    read_object,
-    repeated_key,
-)
 from leadconnector_async.sources.json_values import JsonValues, loaded_value
 from leadconnector_async.sources.mapping import as_list
 from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
@@ -73,7 +66,7 @@ class JsonSource(StreamSource):
     def __init__(self, text: Utf8Text, options: SourceOptions, layout: JsonLayout) -> None:
         super().__init__(text, options)
         self._layout = layout
-        self._objects = Objects(layout.choice, options.mapping, self._coercer, text.stream)
+        self._objects = objects.Objects(layout.choice, options.mapping, self._coercer, text.stream)
         self._latest = self._coercer.dates.latest
         self._pages: list[str] = []
         self.recognised: str | None = layout.choice.recognised
@@ -139,7 +132,7 @@ class JsonSource(StreamSource):
             coercer.told()
             if parsed is None:
                 continue
-            if parsed.problems and parsed.problems[0].wrong.startswith(REPEATED):
+            if parsed.problems and parsed.problems[0].wrong.startswith(objects.REPEATED):
                 wait = sys.maxsize
             if wait:
                 wait -= 1
@@ -193,13 +186,13 @@ class JsonSource(StreamSource):
         return self._object(number, line, "line", {}) if line else None
 
     def _object(self, number: int, raw: bytes, what: str, holder: Mapping[str, object]) -> Parsed:
-        record, notices = read_object(raw, self._text, what, _FIXES[what])
+        record, notices = objects.read_object(raw, self._text, what, _FIXES[what])
         if isinstance(record, Problem):
             said = as_it_stands(raw)
             identity = identity_of(self._objects.values(said)) if isinstance(said, dict) else None
             return Parsed(number, raw, None, (record,), identity)
         if is_unreadable(record):  # until somebody mends it: its line had been no JSON
-            mended, _ = read_object(record["raw"].encode(), self._text, "raw", _FIX_RAW)
+            mended, _ = objects.read_object(record["raw"].encode(), self._text, "raw", _FIX_RAW)
             if isinstance(mended, Problem):
                 problem = Problem("raw", mended.wrong, _FIX_RAW)
                 return Parsed(number, raw, None, (problem,), identity_of(record))
@@ -215,7 +208,8 @@ class JsonSource(StreamSource):
             f"{path} ({count})"
             for path, count in values.others.items()
             if path not in looked_up
-            and key_of(path.rpartition(".")[2].removesuffix("[*]")) not in self._objects.around
+            and objects.key_of(path.rpartition(".")[2].removesuffix("[*]"))
+            not in self._objects.around
         ]
         records = " or ".join(self._layout.records or ())
         if not others and not values.listed:
@@ -239,7 +233,7 @@ _SAMPLE: Final = 0xFF
 
 def _is_sound(line: bytes) -> bool:
     value = loaded_value(line)
-    return type(value) is dict and repeated_key(line, value) is None
+    return type(value) is dict and objects.repeated_key(line, value) is None
 
 
 _BACKSLASH, _C3, _AMPERSAND = b"\\\xc3&"
@@ -284,7 +278,7 @@ class SingerSource(JsonSource):
     def _slow(self, number: int, line: bytes) -> Parsed | None:
         if not line.strip():  # blank, or too long
             return super()._slow(number, line)
-        message, notices = read_object(line, self._text, "line", _FIX)
+        message, notices = objects.read_object(line, self._text, "line", _FIX)
         if isinstance(message, Problem):
             return Parsed(number, line, None, (message,))
         kind, record = message.get("type"), message.get("record")

@@ -58,6 +58,10 @@ class Head:
         for name, value in mail.raw_items():
             unfolded = str(value).replace("\r", "").replace("\n", "")
             self._values.setdefault(name.lower(), []).append(unfolded)
+        value = self.first("message-id")
+        found = _MSG_ID.search(value)
+        self.id: str | None = _bare(found[1] if found else value)
+        """The Message-ID without its brackets, which are no part of it (RFC 5322, 3.6.4)."""
 
     def first(self, name: str) -> str:
         """The first header of that name, as it stands; empty if there is none."""
@@ -77,13 +81,6 @@ class Head:
                     one = MailPerson(_name(person), address.strip(" '"))
                     people.setdefault(one.folded, one)
         return list(self._people[name].values())
-
-    @property
-    def id(self) -> str | None:
-        """The Message-ID without its brackets, which are no part of it (RFC 5322, 3.6.4)."""
-        value = self.first("message-id")
-        found = _MSG_ID.search(value)
-        return _bare(found[1] if found else value)
 
     @property
     def ancestors(self) -> list[str]:

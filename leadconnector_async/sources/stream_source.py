@@ -99,15 +99,12 @@ class StreamSource(OpenSource):
         super().__init__(stream)
         self._text = text
         self._options = options
+        self._marked = text.marked or text.encoding != "utf-8"
         self._lines = LineSplitter(text.chunks(), stream)
         self._coercer = RowCoercer(options, stream.beside)
         self.dates: Dates = self._coercer.dates
         self.sides: ChatSides = self._coercer.sides
         self.sides.name = stream.name
-
-    @property
-    def _marked(self) -> bool:
-        return self._text.marked or self._text.encoding != "utf-8"
 
 
 class RowSource(StreamSource):
