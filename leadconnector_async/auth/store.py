@@ -126,14 +126,12 @@ class TokenStore:
             # closing it would drop SQLite's locks on it in this process.
             with suppress(FileExistsError):
                 Path(self.path).touch(0o600, exist_ok=False)
-            with closing(
-                sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
-            ) as connection:
+            with closing(sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)) as db:
                 # FULL could lose the last commit with the power: the journal's removal, which is
                 # the commit, is not synced. https://www.sqlite.org/pragma.html#pragma_synchronous
-                connection.execute("PRAGMA synchronous = EXTRA")
-                self._prepare(connection)
-                yield connection
+                db.execute("PRAGMA synchronous = EXTRA")
+                self._prepare(db)
+                yield db
         except sqlite3.Error as error:
             wrong = f"the token store {self.path} cannot be used ({error})"
             fix = "see that the disk has room and the folder can be written, or name another file"
@@ -143,13 +141,13 @@ class TokenStore:
             fix = "name a file in a folder that exists and can be written"
             raise TokenStoreError(f"{wrong}: {fix}") from error
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _prepare(self, db: sqlite3.Connection) -> None:
         # In one transaction: another provider may make tables and marks between two of these.
-        connection.execute("BEGIN")
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        connection.execute("COMMIT")
+        db.execute("BEGIN")
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        db.execute("COMMIT")
         if application == _APPLICATION and version == _VERSION:
             if Path(self.path).stat().st_mode & 0o077:  # a copy that was made carelessly
                 Path(self.path).chmod(0o600)
@@ -157,7 +155,7 @@ class TokenStore:
         if application or version or tables:
             wrong = f"{self.path} is no token store of this version"
             raise TokenStoreError(f"{wrong}: name another file")
-        connection.executescript(SQL["schema"])
+        db.executescript(SQL["schema"])
 
     def __repr__(self) -> str:
         return f"<TokenStore {self.path}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.auth.oauth import OAuth
@@ -22,6 +23,7 @@ _MAX_COMMANDS: Final = 4
 """Run at a time: each may start a decryption."""
 
 
+@dataclass(eq=False, repr=False)
 class LocationTokens:
     """A `TokenProvider` that asks the source of each location.
 
@@ -29,12 +31,9 @@ class LocationTokens:
     are sound; what is missing is in the file of locations, and the same command again sends them.
     """
 
-    def __init__(
-        self, locations: Locations, sources: Mapping[str, TokenProvider], oauth: OAuth | None = None
-    ) -> None:
-        self._locations = locations
-        self._sources = dict(sources)
-        self._oauth = oauth
+    _locations: Locations
+    _sources: Mapping[str, TokenProvider]
+    _oauth: OAuth | None = None
 
     async def token(self, location_id: str) -> str:
         """The token to use now.

@@ -151,17 +151,15 @@ class _LocationsReader:
             raise self._error(f"{key} is no key here: write [oauth], [[company]] or [[location]]")
         self._app = self._read_app(data.get("oauth"))
         self._read_companies(data.get("company", []))
-        locations: dict[str, Location] = {}
+        found: dict[str, Location] = {}
         for place, table in self._tables("location", data.get("location", [])):
             location = self._location(place, table)
-            if location.id in locations:
+            if location.id in found:
                 raise self._error(f"{place} is there twice: remove one")
-            locations[location.id] = location
-        if not locations:
+            found[location.id] = location
+        if not found:
             raise self._error("it has no [[location]]: write one for each")
-        return Locations(
-            file=self._path, locations=locations, app=self._app, companies=self._companies
-        )
+        return Locations(file=self._path, locations=found, app=self._app, companies=self._companies)
 
     def _error(self, what: str) -> LocationsError:
         return LocationsError(f"{self._path}: {what}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -176,6 +177,7 @@ def no_providers(_location: str) -> Mapping[str, str]:
     return _NONE
 
 
+@dataclass(eq=False, repr=False)
 class RowDrafter:
     """Makes drafts.
 
@@ -184,22 +186,19 @@ class RowDrafter:
     ``now_ms``, the moment of the reading.
     """
 
-    def __init__(
-        self, location: str | None, now_ms: int, providers: Providers = no_providers
-    ) -> None:
-        self._location = location
-        self._providers = providers
-        self._at: str | None = None
-        self._providers_there = _NONE
-        """Those of the location of the last record."""
-        self._now_ms = now_ms
+    location: str | None
+    now_ms: int
+    providers: Providers = no_providers
+    _at: str | None = None
+    _providers_there: Mapping[str, str] = field(default_factory=dict)
+    """Those of the location of the last record."""
 
     def draft_of(self, parsed: Parsed, source: str = "") -> Draft:
         """Check a record of ``source`` by the rules of its type, and encode it or say why not."""
         row = parsed.row
-        location = (row and row.location_id) or self._location or ""
+        location = (row and row.location_id) or self.location or ""
         if row is not None and location != self._at:
-            self._at, self._providers_there = location, self._providers(location)
+            self._at, self._providers_there = location, self.providers(location)
         if row is None or not location or parsed.left_out is not None or not self._is_plain(row):
             return self.drafted(parsed, check_row(parsed, self._providers_there), source)
         id_, said, row.id, row.location_id = row.id, row.location_id, None, None
@@ -227,7 +226,7 @@ class RowDrafter:
     def drafted(self, parsed: Parsed, found: RowCheck, source: str = "") -> Draft:
         """Encode a record on which the classification is known."""
         row = parsed.row
-        location = (row and row.location_id) or self._location
+        location = (row and row.location_id) or self.location
         if row is None or found.problems or not location:
             return self._unsent(parsed, found, source)
         id_, key, text = row.id, row.outbox_key, row.message
@@ -242,7 +241,7 @@ class RowDrafter:
             row,
             location=location,
             id=id_,
-            now_ms=self._now_ms,
+            now_ms=self.now_ms,
             line=parsed.line,
             raw=parsed.raw,
             key=key_from_text(key) if key else None,
@@ -255,7 +254,7 @@ class RowDrafter:
         row, problems = parsed.row, found.problems
         said = parsed.identity if row is None else (row.id, row.location_id, row.outbox_key)
         id_, location, key = said or (None, None, None)
-        location = location or self._location or ""
+        location = location or self.location or ""
         if row is not None and not location:
             fix = "give --location, or name the location in the record"
             problems = (Problem("locationId", "is missing", fix), *problems)

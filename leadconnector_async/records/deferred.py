@@ -134,10 +134,8 @@ def answers_last(mails: Iterable[StagedMail]) -> Iterator[tuple[int, int]]:
     for _, lane in groupby(mails, key=lambda row: row[:2]):
         befores, numbers, texts = zip(*(row[2:] for row in lane), strict=True)
         parts = [*map(read_deferred, texts)]
-        places = {deferred.mail: place for place, deferred in enumerate(parts) if deferred.mail}
-        answered = [
-            [places[name] for name in deferred.answers if name in places] for deferred in parts
-        ]
+        places = {part.mail: place for place, part in enumerate(parts) if part.mail}
+        answered = [[places[name] for name in part.answers if name in places] for part in parts]
         dates = [*befores]
         for place in _answered_first(answered):
             dates[place] = max([dates[place], *(dates[other] + 1 for other in answered[place])])

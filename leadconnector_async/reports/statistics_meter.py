@@ -256,10 +256,7 @@ class StatisticsMeter(Observer):
         )
 
 
-_SUMS: Final = (
-    *("pending", "in_flight", "in_doubt", "sent", "rejected", "unresolved"),
-    *("requests", "throttled"),
-)
+_SUMS: Final = {*LocationStatistics.__struct_fields__} & {"rejected", *Statistics.__struct_fields__}
 """Figures of locations that a process has the sums of."""
 
 

@@ -131,7 +131,6 @@ class RowCoercer:
 
     def __init__(self, options: SourceOptions, beside: Beside | None = None) -> None:
         self._options = options
-        self._people = options.people
         self.notices: list[str] = []
         self.dates: Dates = Dates(options.timezone, options.date_format)
         self.dates.notices = self.notices
@@ -233,7 +232,7 @@ class RowCoercer:
         if "type" not in made and not any(problem.field == "type" for problem in problems):
             problems.insert(0, _NO_TYPE)
         self._miss_date(made.get("date"), problems)
-        if "contact" in nested and self._people is None and not _is_findable(values):
+        if "contact" in nested and self._options.people is None and not _is_findable(values):
             problems.append(_NAME_ALONE)
         if problems and "type" in made and values.get("direction") is None:
             problems.append(_UNTOLD)
@@ -248,8 +247,8 @@ class RowCoercer:
             made[outer] = fields.NESTED[outer](**parts)  # type: ignore[arg-type]
         row = SourceRow(**made)  # type: ignore[arg-type]
         has_id = row.contact_id or row.conversation_id
-        if self._people is not None and row.contact is not None and not has_id:
-            settled = self._people.settle(row.contact)
+        if self._options.people is not None and row.contact is not None and not has_id:
+            settled = self._options.people.settle(row.contact)
             if isinstance(settled, Problem):
                 return None, (settled,)
             row.contact = settled

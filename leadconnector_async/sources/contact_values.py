@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,7 @@ _MAX_NAMES: Final = 2
 MANY_NAMES: Final = "telephone numbers that stand with more than two names: is each one person's?"
 
 
+@dataclass(eq=False, repr=False)
 class Contacts:
     """Reads what names a contact. ``region`` is the country of numbers without a country code.
 
@@ -53,41 +55,37 @@ class Contacts:
         SourceError: a package is not installed, or there is no such region.
     """
 
-    def __init__(
-        self,
-        region: str | None,
-        *,
-        possible: bool = False,
-        notice: Callable[[str], None] | None = None,
-        mine: Iterable[str] = (),
-    ) -> None:
-        self._region = None if region is None else region.strip().upper()
-        self._possible = possible
-        self._notice = notice
+    region: str | None
+    _: KW_ONLY
+    possible: bool = False
+    notice: Callable[[str], None] | None = None
+    mine: Iterable[str] = ()
+
+    def __post_init__(self) -> None:
+        self.region = self.region and self.region.strip().upper()
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
-        self._mine = list(mine)
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""
-        number = read_number(read_text(value), self._region, possible=self._possible)
-        if number.notice is not None and self._notice is not None:
-            self._notice(number.notice)
+        number = read_number(read_text(value), self.region, possible=self.possible)
+        if number.notice is not None and self.notice is not None:
+            self.notice(number.notice)
         return number.e164
 
     def of_country(self, phone: str, code: str) -> object:
         """Spell a number of the country with that code, if it is another than the region."""
         region = _parsing().REGIONS_OF.get(code)
-        if region in (None, self._region):
+        if region in (None, self.region):
             return phone
         try:
-            return read_number(phone, region, possible=self._possible).e164
+            return read_number(phone, region, possible=self.possible).e164
         except WrongValueError as error:  # in the region it would be somebody else's
             return error
 
     def same(self, text: str) -> str:
         """Spell a number to be compared, whatever is wrong with it: its digits, if it is one."""
         try:
-            return read_number(text, self._region, possible=self._possible).e164[1:]
+            return read_number(text, self.region, possible=self.possible).e164[1:]
         except WrongValueError:
             bare = "" if LETTER.search(text) else digits(text)
             return bare or stripped(text).casefold()
@@ -95,7 +93,7 @@ class Contacts:
     @cached_property  # the package that reads them is not always there
     def own(self) -> set[str]:
         """The owner's numbers and names, as `same` spells them. Whoever learns of one adds it."""
-        return {self.same(_bare(number)) for number in self._mine}
+        return {self.same(_bare(number)) for number in self.mine}
 
     def is_own(self, text: str) -> bool:
         """Tell a number, an address or a name of the owner, also with a name before it."""
@@ -105,7 +103,7 @@ class Contacts:
     def meant(self, phone: object, name: str) -> object:
         """Choose between a number and one in the place of a name: that of nobody but the owner."""
         try:
-            other = read_number(name, self._region, possible=self._possible).e164
+            other = read_number(name, self.region, possible=self.possible).e164
         except WrongValueError:
             return phone
         if not isinstance(phone, str) or self.same(phone) == other[1:] or self.is_own(name):
@@ -130,7 +128,7 @@ class Contacts:
 
     def note_name(self, contact: Contact) -> None:
         """Tell of a number that has many names: a placeholder, perhaps, or a shop's."""
-        if contact.phone is None or contact.name is None or self._notice is None:
+        if contact.phone is None or contact.name is None or self.notice is None:
             return
         last, names = self._names.get(contact.phone, ("", frozenset[str]()))
         if contact.name != last and len(names) <= _MAX_NAMES:
@@ -139,7 +137,7 @@ class Contacts:
             names |= {" ".join(sorted(_PART.findall(contact.name.casefold())))}
             self._names[contact.phone] = contact.name, names
         if len(names) > _MAX_NAMES:
-            self._notice(MANY_NAMES)
+            self.notice(MANY_NAMES)
 
     def handle(self, given: Contact) -> Contact:
         """Read a whole one, as JSON holds it."""

@@ -60,8 +60,7 @@ class MailReader:
         self._coercer = RowCoercer(options)
         self._mine = mail_headers.OwnAddresses(name, options.mine)
         self._left_out = mail_headers.left_out_states(options)
-        self._zone = options.timezone
-        self._is_undated_now = options.undated == "now"
+        self._options = options
         self.notices: list[str] = []
         """What is to be known of the mail at hand."""
         self.warnings: list[str] = []
@@ -168,11 +167,11 @@ class MailReader:
         # What programs write that know no sender: the date with it is that of their writing.
         if postmark and postmark[0].upper() == "MAILER-DAEMON" and "bounces" not in states:
             postmark = None
-        date = head.date(self._zone, postmark, self._warn)
+        date = head.date(self._options.timezone, postmark, self._warn)
         at: object = date
         if not isinstance(date, WrongValueError):
             at = date.isoformat()
-        elif self._is_undated_now and not head.first("date"):
+        elif self._options.undated == "now" and not head.first("date"):
             at = None
         return {
             "id": head.id,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import fields
@@ -83,13 +84,11 @@ def chosen(name: str, options: SourceOptions, names: Iterable[str] | None = None
         rule = rules.get("date")
         if rule is None or not rule.formats:  # then the reader of dates knows it
             return rules
-        return rules | {"date": msgspec.structs.replace(rule, formats=[form, *rule.formats])}
+        return rules | {"date": replace(rule, formats=[form, *rule.formats])}
 
     kinds = definition.elements.items()
-    elements = {
-        name: msgspec.structs.replace(kind, fields=known(kind.fields)) for name, kind in kinds
-    }
-    return msgspec.structs.replace(definition, fields=known(definition.fields), elements=elements)
+    elements = {name: replace(kind, fields=known(kind.fields)) for name, kind in kinds}
+    return replace(definition, fields=known(definition.fields), elements=elements)
 
 
 def read_mapping(name: str, data: dict[str, Any]) -> Definition:

@@ -70,14 +70,17 @@ def parse_number(text: str, region: str | None, *, possible: bool) -> Number:
     return Number(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), notice)
 
 
-def _parsed(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+_Found = phonenumbers.PhoneNumber | None
+
+
+def _parsed(text: str, region: str | None) -> _Found:
     try:
         return phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
 
 
-def _by_code(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+def _by_code(text: str, region: str | None) -> _Found:
     """Read a number without + as if it had one: the country code is there, or 00 before it."""
     digits = texts.digits(text)
     if "+" in text or texts.LETTER.search(text):
@@ -89,12 +92,7 @@ def _by_code(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
     return None
 
 
-def _chosen(
-    text: str,
-    region: str | None,
-    given: phonenumbers.PhoneNumber | None,
-    other: phonenumbers.PhoneNumber | None,
-) -> phonenumbers.PhoneNumber | None:
+def _chosen(text: str, region: str | None, given: _Found, other: _Found) -> _Found:
     """Take the reading that is the number of somebody."""
     is_given = given is not None and phonenumbers.is_valid_number(given)
     if other is not None and phonenumbers.is_valid_number(other):
@@ -112,7 +110,7 @@ def _chosen(
     return None if given is None else _mexican(given)
 
 
-def _mexican(given: phonenumbers.PhoneNumber) -> phonenumbers.PhoneNumber | None:
+def _mexican(given: phonenumbers.PhoneNumber) -> _Found:
     """Drop the 1 that was dialled before mobile numbers of Mexico until 2019."""
     digits = phonenumbers.national_significant_number(given)
     if given.country_code != _MEXICO or len(digits) != _MEXICAN or digits[0] != "1":
@@ -121,7 +119,7 @@ def _mexican(given: phonenumbers.PhoneNumber) -> phonenumbers.PhoneNumber | None
     return number if number is not None and phonenumbers.is_valid_number(number) else None
 
 
-def _spellings(number: phonenumbers.PhoneNumber | None) -> tuple[str, ...]:
+def _spellings(number: _Found) -> tuple[str, ...]:
     if number is None:
         return ()
     digits = phonenumbers.national_significant_number(number)
@@ -137,9 +135,7 @@ def _refuse_placeholder(digits: str) -> None:
         raise WrongValueError(wrong, fix)
 
 
-def _refusal(
-    text: str, region: str | None, given: phonenumbers.PhoneNumber | None, *, coded: bool
-) -> WrongValueError:
+def _refusal(text: str, region: str | None, given: _Found, *, coded: bool) -> WrongValueError:
     """Say what a text is that is no number of a person."""
     if texts.SHORT_CODE.fullmatch(text):
         return texts.numberless("is a short code, and no person's number", "short-codes")

@@ -64,8 +64,7 @@ class ElementReader:
         self._readers = {
             name: RowMapper(kind, definition, coercer.sides) for name, kind in self.kinds.items()
         }
-        self._policy = options.groups
-        self._are_groups_left_out = "groups" in options.leave_out
+        self._options = options
 
     def records(self, element: Element) -> Iterator[Parsed]:
         """Make the records of an element: one, or one for each member of a group."""
@@ -144,7 +143,7 @@ class ElementReader:
         wrote = self._contacts.others([*senders, *(listed if len(listed) == 1 else ())])
         wrote = sorted(wrote, key=lambda address: "@" in address)[:1]  # numbers before other ids
         is_group = len(listed) > 1 or len(to) > 1
-        if is_group and self._are_groups_left_out:
+        if is_group and "groups" in self._options.leave_out:
             return With((), left_out=LEAVE_OUT["groups"])
         if not wrote and not is_group:
             wrote = self._contacts.others(to)[:1]
@@ -157,9 +156,9 @@ class ElementReader:
     def _sent(self, people: list[str], members: list[str]) -> With:
         if len(people) < 2:  # noqa: PLR2004 - several are a group
             return With(people or [withheld()], () if people else members)
-        if self._are_groups_left_out:
+        if "groups" in self._options.leave_out:
             return With((), left_out=LEAVE_OUT["groups"])
-        if self._policy == "first":
+        if self._options.groups == "first":
             return With(people[:1], members, FIRST)
         return With(people, members, EACH)
 
