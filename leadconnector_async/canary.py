@@ -239,8 +239,7 @@ def _differences(trial: _Trial, read: ListedMessage) -> Iterator[str]:
     shown_as = RULES[trial.kind.type].read_as  # type: ignore[index]  # as it was checked
     if shown_as and read.message_type not in (trial.kind.type, *shown_as):
         yield f"its type is {read.message_type}"
-    direction = "outbound" if trial.kind.outbound else "inbound"
-    if read.direction != direction:
+    if read.direction != ("outbound" if trial.kind.outbound else "inbound"):
         yield f"its direction is {read.direction}"
     if read.date_added is None:
         yield "it has no date"

@@ -258,8 +258,7 @@ def _answer_to_upload(
 ) -> effects.Flow[Response]:
     response: Response
     if contact is None:
-        owner = find_owner(conversation or "")
-        contact = yield from _remembered(f"owner:{conversation}", owner)
+        contact = yield from _remembered(f"owner:{conversation}", find_owner(conversation or ""))
     elif conversation is None:
         if _UPLOADS_NEED not in (yield effects.GetLookups([_UPLOADS_NEED])):
             response = yield endpoints.upload(path, name, location, contact)

@@ -48,8 +48,7 @@ def _opened(path: str, mode: int) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))  # a link stays one
     part = target.with_name(f".{target.name}.{token_hex(4)}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             yield file
         part.replace(target)
     except BaseException:  # Ctrl-C as well: what is not whole is removed

@@ -220,8 +220,7 @@ def target(options: ImportOptions) -> Iterator[tuple[str, str | TokenProvider]]:
     with SandboxThread(_sandbox_config(options)) as sandbox:
         token: str | TokenProvider = sandbox.token
         if options.locations is not None:
-            tokens = _sandbox_tokens(options.locations)
-            own = {id_: StaticToken(one) for one, id_ in tokens.items()}
+            own = {id_: StaticToken(one) for one, id_ in _sandbox_tokens(options.locations).items()}
             token = LocationTokens(options.locations, own)
         yield sandbox.url, token
 

@@ -138,8 +138,7 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
         key = id_key(id) if id else content_key(location, message, deferred, kind, noted)
     is_mail = own is None and id is not None and deferred is not None and deferred.mail == id
     said, traits = (deferred.encoded(), int(deferred.traits)) if deferred else (None, 0)
-    body = payload or encode(message)
-    sound = location, lane, date, key, counted, body, line, raw, None
+    sound = location, lane, date, key, counted, payload or encode(message), line, raw, None
     return Draft(*sound, said, None, own, is_mail, traits)
 
 

@@ -79,8 +79,7 @@ def validate(
     """
     rule = RULES.get(message.type)
     if rule is None:
-        fix = f"use one of {', '.join(RULES)}"
-        return (Problem("type", "is not a type of message", fix),)
+        return (Problem("type", "is not a type of message", f"use one of {', '.join(RULES)}"),)
     texts = message.message, message.subject, message.html
     if is_plainly_good(message) and not any("\0" in (text or "") for text in texts):
         return ()
@@ -156,8 +155,7 @@ def _content_problems(message: MessageFields, rule: TypeRule, *, files: bool) ->
                 mails = " and ".join(name for name, rule in RULES.items() if rule.mail)
                 fix = f"only {mails} carry it; the API would drop it"
                 yield Problem(_API_NAMES[attribute], wrong, fix)
-    has_content = files or message.message or message.html or message.attachments
-    if rule.content and not has_content:
+    if rule.content and not (files or message.message or message.html or message.attachments):
         content = "message, html or attachments" if rule.mail else "message or attachments"
         yield Problem("message", "is missing", f"type {message.type} needs {content}")
     for name in _TEXTS:
@@ -200,8 +198,7 @@ _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
 def verified_contact(given: Contact) -> tuple[Contact | None, tuple[Problem, ...]]:
     """Spell a contact, whose fields may be of any type; or say what is wrong with it."""
     try:
-        encoded = msgspec.json.encode(given, enc_hook=as_builtin)
-        contact = msgspec.json.decode(encoded, type=Contact)
+        contact = msgspec.json.decode(msgspec.json.encode(given, enc_hook=as_builtin), type=Contact)
     except UnicodeEncodeError:
         return None, (Problem("contact", *HALF),)
     except (msgspec.ValidationError, TypeError, ValueError):

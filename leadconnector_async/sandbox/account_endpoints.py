@@ -55,8 +55,7 @@ def find_duplicate(state: SandboxState, request: ApiRequest) -> replies.Reply:
 
     A ``+`` that is not encoded arrives as a space, and finds nothing.
     """
-    location = request.location(request.query.get("locationId"))
-    found = _find(state, location, request.query)
+    found = _find(state, request.location(request.query.get("locationId")), request.query)
     return replies.json_reply(200, {"contact": found and _view(found), "traceId": replies.TRACE_ID})
 
 

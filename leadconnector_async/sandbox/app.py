@@ -94,8 +94,7 @@ def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: st
         reply = invented_reply(fault, state.faults.fired[fault.kind])
     else:
         reply = _run(state, route, request)
-    wire = fault if fault.kind in WIRE_KINDS else None
-    return Exchange(route.name, spoil(fault, reply), wire)
+    return Exchange(route.name, spoil(fault, reply), fault if fault.kind in WIRE_KINDS else None)
 
 
 def _run(state: SandboxState, route: Route, request: ApiRequest) -> Reply:

@@ -110,8 +110,7 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, see above
 
 def iso(milliseconds: int) -> str:
     """A moment of the Unix epoch as the API writes it: UTC, milliseconds, ``Z``."""
-    moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return moment.isoformat(timespec="milliseconds") + "Z"
+    return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds") + "Z"
 
 
 class Stored(Struct, frozen=True, kw_only=True, gc=False):
@@ -206,8 +205,7 @@ class MessageStore:
 
     def conversations(self, location: str | None = None) -> list[Conversation]:
         """All of a location, or of every location, in the order in which they were opened."""
-        every = self._conversations.values()
-        return [one for one in every if location in (None, one.location_id)]
+        return [one for one in self._conversations.values() if location in (None, one.location_id)]
 
     def open(
         self, location: str, contact_id: str, now: float, conversation_id: str | None = None

@@ -78,8 +78,7 @@ def config_from_options(**options: Unpack[Options]) -> SandboxConfig:
     oauth = _oauth(tokens.values()) if options.get("oauth") else None
     known = options.get("known")
     if known:
-        located = bool(tokens or oauth)
-        contacts = tuple(read_contacts(known, located=located))
+        contacts = tuple(read_contacts(known, located=bool(tokens or oauth)))
         plain |= {"closed": True, "trusting": False, "apart": False, "contacts": contacts}
     one_way, jitter = options.get("latency_ms", 0.0) / 2000, options.get("jitter_ms", 0.0) / 1000
     lag, search_lag = options.get("read_lag", 0.0), options.get("search_lag", 0.0)

@@ -129,8 +129,7 @@ class SandboxBase:
         """
         where = location or self.location_id
         if app is None:
-            owners = (token for token, home in self.config.tokens.items() if home == where)
-            app = next(owners, "")
+            app = next((token for token, home in self.config.tokens.items() if home == where), "")
         limiter = self.state.rate_limiter(app, where)
         return sum(limiter.allow(self.state.clock()).allowed for _ in range(n))
 

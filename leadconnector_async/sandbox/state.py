@@ -96,8 +96,7 @@ class StoredMessages(list[Stored]):
         asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items()) or "any message"
         often = "1 or more" if times is None else times
         lines = [f"{asked}: expected {often}, found {found} among {len(self)} stored messages"]
-        near = sorted(apart, key=lambda pair: (len(pair[0]), pair[1].seq))[:3]
-        for what, one in near:
+        for what, one in sorted(apart, key=lambda pair: (len(pair[0]), pair[1].seq))[:3]:
             name = f"message {one.seq} ({one.type}, contact {one.contact_id})"
             lines.append(f"  {name}: {'; '.join(what) or 'is one'}")
         raise AssertionError("\n".join([*lines, *self._not_stored(wanted)]))

@@ -104,8 +104,7 @@ def _placed(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_findable(values: Mapping[str, object]) -> bool:
-    found = any(values.get(name) is not None for name in fields.FINDERS)
-    return found or fields.is_known(values)
+    return any(values.get(name) is not None for name in fields.FINDERS) or fields.is_known(values)
 
 
 def _given(value: object) -> object:
@@ -185,8 +184,7 @@ class RowCoercer:
             self.contacts.note_name(row.contact)
         told = self.told()
         if row is not None:
-            has_content = row.message or row.html or row.attachments or row.call
-            if has_content or not lost_files(told):
+            if row.message or row.html or row.attachments or row.call or not lost_files(told):
                 return Parsed(line, raw, row, (), notices=told)
             reason = "messages that hold nothing but files of other types"
             return Parsed(line, raw, None, (), identity_of(values), left_out=reason)

@@ -231,8 +231,7 @@ class Vocabulary:
         A row above, with dates of the export or over several columns each, can have their names.
         """
         found = next((n for n, row in enumerate(rows[:MAX_ABOVE]) if self.is_header(row)), 0)
-        pair = rows[found : found + 2]
-        known = [self.count(row) for row in pair if self.is_header(row)]
+        known = [self.count(row) for row in rows[found : found + 2] if self.is_header(row)]
         return found + (known != sorted(known, reverse=True))
 
     def is_header(self, cells: Sequence[str]) -> bool:

@@ -114,8 +114,7 @@ def readings(text: str) -> list[DateReading]:
     A date without an offset from UTC has no zone; one that names a zone which may be several, or a
     weekday that is another day's, is none.
     """
-    plain = " ".join(text.strip("='\"").split())
-    bare, zone = without_comment(plain)
+    bare, zone = without_comment(" ".join(text.strip("='\"").split()))
     found = list(_read(bare))
     if zone is not None and found and found[0].date.tzinfo is None:
         return list(_read(f"{bare} {zone}"))

@@ -64,8 +64,7 @@ def _spelled(reading: DateReading) -> str:
 def patterns(orders: Sequence[Order], sample: str) -> str:
     """Write the patterns that would decide, with the separator that a sample has."""
     separator = next((char for char in sample if char in "/.-"), "/")
-    year = "%Y" if re.search(r"\d{4}", sample) else "%y"
-    letters = {"d": "%d", "m": "%m", "y": year}
+    letters = {"d": "%d", "m": "%m", "y": "%Y" if re.search(r"\d{4}", sample) else "%y"}
     return " or ".join(separator.join(letters[one] for one in order) for order in orders)
 
 

@@ -177,8 +177,7 @@ class UnknownChat(RowSource):
 
 def _by(name: str, text: Utf8Text, options: SourceOptions) -> Source:
     definition = mapping_files.chosen(name, options)
-    kind = HtmlLog if definition.text is None else TextLog
-    source = kind(text, options, definition)
+    source = (HtmlLog if definition.text is None else TextLog)(text, options, definition)
     if name != options.mapping_file:
         source.recognised = name
         source.warnings.append(f"begins as what --mapping {name} reads: read by it")

@@ -56,8 +56,7 @@ class Utf8Text:
         self.encoding: str = name
         self.marked: bool = bool(mark)
         """The source began with a byte order mark."""
-        decoder = codecs.getincrementaldecoder(name)
-        self._decoder = None if name == "utf-8" else decoder(_MARK)
+        self._decoder = None if name == "utf-8" else codecs.getincrementaldecoder(name)(_MARK)
         self.head: bytes = self._utf8(start[len(mark) :])
         # Spreadsheets on old Macs end lines with a carriage return alone.
         self._returns = b"\r" in self.head[:-1] and b"\n" not in self.head

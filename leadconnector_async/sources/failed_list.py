@@ -139,8 +139,7 @@ def _source(form: bytes) -> tuple[SourceFormat, Columns | None]:
     if source.table is None:
         return source, NamedColumns("source", source.columns, source.mapping)
     sides = ChatSides(Contacts(source.region))
-    mapped = MappedColumns("source", source.columns, source.table, source.mapping, sides)
-    return source, mapped
+    return source, MappedColumns("source", source.columns, source.table, source.mapping, sides)
 
 
 def _rest(columns: Columns, cells: list[str]) -> Record:

@@ -96,8 +96,7 @@ def _by_keys(
 
 
 def _first_whole(lines: list[bytes]) -> object:
-    values = map(loaded_value, lines[:_LINES_TRIED])
-    whole = [value for value in values if value is not None]
+    whole = [value for value in map(loaded_value, lines[:_LINES_TRIED]) if value is not None]
     for one in whole:
         if not (isinstance(one, dict) and (is_unreadable(one) or empty_list(one))):
             return one

@@ -87,8 +87,7 @@ class Head:
         """The ids of the mails that this one answers, nearest first."""
         names = _MSG_ID.findall(self.first("in-reply-to"))
         names += reversed(_MSG_ID.findall(self.first("references")))
-        bare = dict.fromkeys(map(_bare, names))
-        return [name for name in bare if name and name != self.id][:100]
+        return [name for name in dict.fromkeys(map(_bare, names)) if name and name != self.id][:100]
 
     def date(
         self,

@@ -259,8 +259,7 @@ class RowMapper:
         try:
             made = self._made(plan, cell)
         except WrongValueError as error:
-            fix = error.fix + plan.or_map(row)
-            return WrongValueError(error.wrong, fix, cell, kind=error.kind)
+            return WrongValueError(error.wrong, error.fix + plan.or_map(row), cell, kind=error.kind)
         return self._known(rule, row) if made == "" else made
 
     def _one_of(

@@ -259,8 +259,7 @@ def columns_of(rule: FieldRule) -> list[str]:
 
 def columns_read(kind: RecordKind) -> set[str]:
     """Every column that makes a field, leaves a record out, or whose loss is told."""
-    rules = kind.fields.values()
-    names = {name for rule in rules for name in (*columns_of(rule), *rule.present)}
+    names = {name for rule in kind.fields.values() for name in (*columns_of(rule), *rule.present)}
     return names | columns_told_of(kind)
 
 

@@ -102,8 +102,7 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
         if isinstance(given, dict) and "fields" in given:
             given["fields"] = _flat(given["fields"])
         if isinstance(given, dict) and isinstance(rules := given.get("leave_out"), list):
-            buts = data.get("but", {})
-            given["leave_out"] = [one for rule in rules for one in _each(rule, buts)]
+            given["leave_out"] = [one for rule in rules for one in _each(rule, data.get("but", {}))]
     shown = {key: value for key, value in data.items() if key not in ("examples", "but")}
     definition = _converted(name, shown, Definition)
     if bool(definition.fields) == bool(definition.elements):

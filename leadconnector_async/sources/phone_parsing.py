@@ -144,8 +144,7 @@ def _refusal(text: str, region: str | None, given: _Found, *, coded: bool) -> Wr
     if texts.LETTER.search(text) and len(texts.digits(text)) < texts.FEWEST_DIGITS:
         return texts.nameless()
     if coded:
-        wrong = "lacks a digit, or the + before its country code"
-        return WrongValueError(wrong, _WITH_PLUS)
+        return WrongValueError("lacks a digit, or the + before its country code", _WITH_PLUS)
     return _no_possible(given)
 
 

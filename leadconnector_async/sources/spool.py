@@ -96,8 +96,7 @@ class Spool:
 
     def _note_of(self, url: str, location: str) -> Path:
         named = f"{location} {url}".encode("utf-8", "surrogatepass")
-        digest = blake2b(named, digest_size=16).hexdigest()
-        return (self._folder or Path()) / URLS / digest
+        return (self._folder or Path()) / URLS / blake2b(named, digest_size=16).hexdigest()
 
 
 def safe_name(given: str, ending: str = "") -> str:

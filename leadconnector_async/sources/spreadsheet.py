@@ -216,8 +216,7 @@ def _look(book: _Book, name: str, vocabulary: Vocabulary) -> _SheetHead | None:
     rows = list(islice(book.rows(name), MAX_ABOVE))
     if not rows:
         return None
-    index = vocabulary.header([cells for _, cells in rows])
-    line, header = rows[index]
+    line, header = rows[vocabulary.header([cells for _, cells in rows])]
     known = vocabulary.is_header(header)
     return _SheetHead(name, book.height(name), rows[0][0], line, header, known, name in book.hidden)
 
@@ -327,8 +326,7 @@ def open_parquet(file: SourceFile, options: SourceOptions) -> Spreadsheet:
         finally:
             table.close()
 
-    total = table.metadata.num_rows
-    return Spreadsheet(file, header, rows(), options, total=total, place=path)
+    return Spreadsheet(file, header, rows(), options, total=table.metadata.num_rows, place=path)
 
 
 def _values(column: Any) -> list[object]:  # noqa: ANN401 - of a package that has no types

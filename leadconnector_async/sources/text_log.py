@@ -261,8 +261,7 @@ class HtmlLog(RowSource):
         return self._text.undecodable(content)
 
     def _row(self, kind: str, content: str) -> dict[str, Cell]:
-        tree = self._parser(_BREAK.sub("\n", content))
-        row = self._cells(tree, kind, page=False)
+        row = self._cells(self._parser(_BREAK.sub("\n", content)), kind, page=False)
         return row | self._page[kind] | {FOLDER: PurePath(self.name).parent.name}
 
     def _cells(self, tree: LexborHTMLParser, kind: str, *, page: bool) -> dict[str, Cell]:

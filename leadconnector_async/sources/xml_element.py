@@ -149,8 +149,7 @@ class ElementReader:
             wrote = self._contacts.others(to)[:1]
         wrong = "is a group's, and does not tell who wrote it"
         fix = "write the sender's number, which is among the members, or give --leave-out groups"
-        unsigned = WrongValueError(wrong, fix, kind="groups")
-        unknown = unsigned if is_group else withheld()
+        unknown = WrongValueError(wrong, fix, kind="groups") if is_group else withheld()
         return With(wrote or [unknown], members if is_group or not wrote else ())
 
     def _sent(self, people: list[str], members: list[str]) -> With:

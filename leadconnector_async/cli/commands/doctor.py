@@ -78,8 +78,7 @@ def _needs(given: dict[str, Any], options: SourceOptions) -> AllNeeds:
     Raises:
         SourceError: one cannot be read.
     """
-    providers = providers_of(given["provider"], given["locations"])
-    drafter = RowDrafter(given["location"], 0, providers)
+    drafter = RowDrafter(given["location"], 0, providers_of(given["provider"], given["locations"]))
     reader = SourceReader(given["sources"], options)
     found = AllNeeds({given["location"] or "": Needs()}, reader.size or 0)
     reader.check()

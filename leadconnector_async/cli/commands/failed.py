@@ -173,8 +173,7 @@ def _matching(outbox: str, what: str) -> list[Reason]:
 def _keys_of(path: str) -> Iterator[tuple[bytes, str]]:
     """The key and the location of each record on a list of failed ones."""
     text = Path(path).read_text("utf-8-sig", errors="surrogateescape")
-    rows = _objects(text) if text.lstrip().startswith("{") else _table(text)
-    for row in rows:
+    for row in _objects(text) if text.lstrip().startswith("{") else _table(text):
         key, location = row.get(OUTBOX_KEY), row.get("locationId")
         if isinstance(key, str) and key:
             yield key_from_text(key), location if isinstance(location, str) else ""

@@ -66,8 +66,7 @@ def check(outbox: str, *, as_json: bool) -> None:
 
     async def read(reader: OutboxReader) -> tuple[int, dict[str, int], int]:
         async with reader.at_one_moment():
-            records = (await reader.summary()).records
-            return records, await reader.broken(), await reader.overtaken()
+            return (await reader.summary()).records, await reader.broken(), await reader.overtaken()
 
     records, broken, overtaken = run_waiting("Checking", read_outbox(outbox, read))
     if as_json:

@@ -239,8 +239,7 @@ async def _plan(options: ImportOptions) -> ImportSummary:
     reader.check()
     stats = RunStats()
     async with rehearsal(options.outbox) as outbox:
-        shown = shown_place(options.outbox or "")
-        await outbox.dedicate(destination(options), name=shown or None)
+        await outbox.dedicate(destination(options), name=shown_place(options.outbox or "") or None)
         providers = providers_of(options.provider, options.locations)
         stager = Stager(outbox, stats, location=options.location, providers=providers)
         await stager.read(reader)
@@ -276,8 +275,7 @@ async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[
     snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
     marks = await reader.lanes() if options.policy.mark_read else {}
     for location, work in (await workload(reader)).items():
-        own = limits.get(location, limit)
-        budget = budget_after(own, snapshots.get(location), now_ms, share)
+        budget = budget_after(limits.get(location, limit), snapshots.get(location), now_ms, share)
         least, most = requests_for(work, options.policy.contacts, marks.get(location, 0))
         yield LocationPlan(
             location=location,

@@ -37,8 +37,7 @@ def command(ids: tuple[str, ...], outbox: str, *, as_json: bool) -> None:
     message or a conversation, or a contact's id, number or address: then all of its records are
     shown. It only reads, and shows no text of a message.
     """
-    limit = None if as_json else MAX_SHOWN
-    work = read_outbox(outbox, lambda reader: _read(reader, ids, limit))
+    work = read_outbox(outbox, lambda reader: _read(reader, ids, None if as_json else MAX_SHOWN))
     lives, more, unknown = run_waiting("Looking", work)
     if as_json:
         print_json({"outbox": shown_place(outbox), "records": [_fields(life) for life in lives]})

@@ -93,8 +93,7 @@ def _print(options: VerifyOptions, result: _Result, *, agrees: bool) -> None:
         told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
         homeless = {key: n for key, n in others.get("", _NONE).items() if n}
         whole = {"locations": told, "agrees": agrees, "without_location": homeless}
-        moved = {name: asdict(one) for name, one in sources.items()}
-        more = {"sources": moved, "errors": refused}
+        more = {"sources": {name: asdict(one) for name, one in sources.items()}, "errors": refused}
         print_json(whole | {key: of for key, of in more.items() if of})
     else:
         shown = {name: one for name, one in found.items() if not (options.quiet and one.agrees)}

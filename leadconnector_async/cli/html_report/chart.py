@@ -73,8 +73,7 @@ class Bin(Struct):
     def short_name(self) -> str:
         """For the axis, where years stand in a row of their own below months and quarters."""
         year, month = divmod(self.start, _YEAR)
-        names = {1: month_abbr[month + 1], 3: f"Q{month // 3 + 1}"}
-        return names.get(self.months) or f"{year}"
+        return {1: month_abbr[month + 1], 3: f"Q{month // 3 + 1}"}.get(self.months) or f"{year}"
 
 
 def binned(months: Mapping[int, Counter[str]], sent: Mapping[int, int]) -> list[Bin]:
@@ -82,8 +81,7 @@ def binned(months: Mapping[int, Counter[str]], sent: Mapping[int, int]) -> list[
     if not months:
         return []
     first, last = min(months), max(months)
-    fitting = (n for n in _LENGTHS if last // n - first // n < MAX_BARS)
-    length = next(fitting, _LENGTHS[-1])
+    length = next((n for n in _LENGTHS if last // n - first // n < MAX_BARS), _LENGTHS[-1])
     starts = range(first // length * length, last + 1, length)
     bins = [Bin(start, length, Counter(), 0) for start in starts]
     for month, types in months.items():

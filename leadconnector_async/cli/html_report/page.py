@@ -179,8 +179,7 @@ def _by_location(report: history.HistoryReport) -> Table:
     places = sorted(report.locations.items(), key=lambda of: (-of[1][0].total, of[0]))
 
     def row(name: str, counts: history.StateCounts, period: history.Period) -> Sequence[str]:
-        days = wording.day(period.first), wording.day(period.last)
-        return _row(name, *_by_state(counts), *days)
+        return _row(name, *_by_state(counts), wording.day(period.first), wording.day(period.last))
 
     rows = [row(name or "no location given", *of) for name, of in places]
     foot = row("Total", report.counts, report.period)
