@@ -73,8 +73,7 @@ class Columns(ABC):
         for field, column in mapping.items():
             if column and column not in self.names:
                 wrong = f"--map {field}={column}: there is no such column"
-                fix = f"write one of {fields.listed(self.names)}"
-                raise SourceError(f"{source}: {wrong}: {fix}")
+                raise SourceError(f"{source}: {wrong}: write one of {fields.listed(self.names)}")
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""

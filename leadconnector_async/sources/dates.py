@@ -233,9 +233,7 @@ class Dates:
             self.notices.append(TIMELESS)
         if found[0].is_buddhist:
             self.notices.append("year is of Thailand's calendar, 543 ahead: read as such")
-        if found[0].order == "any":
-            return found[0].date
-        return self._by_order(text, found)
+        return found[0].date if found[0].order == "any" else self._by_order(text, found)
 
     def _by_order(self, text: str, found: Sequence[DateReading]) -> datetime:
         if self._order is not None:
