@@ -70,7 +70,9 @@ class MappedColumns(Columns):
         for field, rule in kind.fields.items():
             kind.fields[field] = replace(rule, instead=[] if rule.column else rule.instead)
         self._reader = RowMapper(kind, definition, sides)
-        self.feeds = {field: columns_of(rule) for field, rule in kind.fields.items()}
+        self.feeds: dict[str, list[str]] = {
+            field: columns_of(rule) for field, rule in kind.fields.items()
+        }
         self.seconds: list[str] = [] if definition.requires else [*_seconds(kind.fields)]
         # What a list of failed records adds. Elsewhere a location is another system's.
         listed = [fields.LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
@@ -80,7 +82,9 @@ class MappedColumns(Columns):
         refuse_doubles(source, self.names, passed - {""})
         self.unknown: list[str] = [name for name in self.names if name not in passed]
         ids = {folded(name): name for name in fields.GIVEN_IDS - mapping.keys()}
-        self.foreign = {name: ids[folded(name)] for name in self.unknown if folded(name) in ids}
+        self.foreign: dict[str, str] = {
+            name: ids[folded(name)] for name in self.unknown if folded(name) in ids
+        }
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
