@@ -14,6 +14,7 @@ from leadconnector_async.cancellation import undisturbed
 from leadconnector_async.errors import FateUnknownError, InvalidMessageError, RefusedError
 from leadconnector_async.location_api import LocationApi
 from leadconnector_async.models import Call, InboundMessage, Receipt
+from leadconnector_async.observer import guarded
 from leadconnector_async.policy import Policy
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.quota.limits import RateLimit
@@ -130,7 +131,7 @@ class LeadConnector(LocationApi):
             limit=limit,
             limits=limits,
             request_limit_s=timeouts.read,
-            observer=None if telemetry is None else telemetry.observer(base_url),
+            observer=None if telemetry is None else guarded(telemetry.observer(base_url)),
             network=network,
         )
         super().__init__(session_, policy, location_id)

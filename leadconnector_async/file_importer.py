@@ -12,6 +12,7 @@ from functools import partial
 from inspect import isawaitable
 from math import inf
 from os import PathLike, fspath
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Final, Self
 from zoneinfo import ZoneInfo
 
@@ -117,7 +118,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         SourceError: a source cannot be read; nothing was sent.
         SelectionError: no record meets something of ``only``; nothing was sent.
         ValueError: nothing can be selected so; or ``every`` or ``stats_every`` is not more than 0.
-            Or the outbox is no file, or ``concurrency`` less than 1.
+            Or the outbox is no file, or ``concurrency`` less than 1; or signals are to be handled
+            in another thread than the main one.
         OutboxError: the outbox cannot be used, or belongs to an import into another API.
         AccessError, ThrottledError: no location could go on.
         NotSentError: the API was out of reach for longer than the policy's patience.
@@ -137,6 +139,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     for name, several in {"sources": sources, "mine": mine, "only": only}.items():
         if isinstance(several, str | bytes | PathLike):  # else each of its letters is one
             raise TypeError(f"{name} is a {type(several).__name__}: give a list")
+    if handle_signals and current_thread() is not main_thread():
+        raise ValueError("signals are handled in the main thread alone: leave handle_signals out")
     path = fspath(outbox)
     if path in ("", ":memory:"):
         raise ValueError("the outbox is no file: give its path")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import logging
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -11,9 +13,11 @@ from leadconnector_async.records.draft import TraceContext
 from leadconnector_async.transport.base import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from leadconnector_async.outbox.base import Settlement
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Exchange(Struct, frozen=True, gc=False):
@@ -80,3 +84,26 @@ class Telemetry(Protocol):
 
     def observer(self, base_url: str) -> Observer:
         """Make one."""
+
+
+def guarded(observer: Observer) -> Observer:
+    """The same, whose errors are logged: they are the program's own, such as its exporter's."""
+    safe = Observer()
+    for name in (name for name in vars(Observer) if not name.startswith("_")):
+        setattr(safe, name, _guarded(getattr(observer, name)))
+    return safe
+
+
+def _guarded(tell: Callable[..., Any]) -> Callable[..., Any]:
+    def told(*args: object) -> Any:  # noqa: ANN401 - a trace, or nothing
+        try:
+            return tell(*args)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it stops no import
+            return _warn_once(type(error).__name__)
+
+    return told
+
+
+@lru_cache(maxsize=256)
+def _warn_once(error: str) -> None:
+    _log.warning("telemetry raised %s, and is told all the same: later ones are quiet", error)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = ["main"]
 
@@ -20,6 +24,7 @@ def main() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed: a socket, or an outbox, would get its number
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - to the end
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         from leadconnector_async.cli.app import app, written_whole  # noqa: PLC0415 - an extra that may be missing
     except ModuleNotFoundError as error:
@@ -41,6 +46,12 @@ def main() -> None:
         _is_lost(sys.stdout)
         _is_lost(sys.stderr)
         gc.freeze()  # or Python looks for cycles four times at its end, in what ends with it
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End for a supervisor as for Ctrl-C, whose handler is a loop's own while one runs."""
+    handler = signal.getsignal(signal.SIGINT)
+    (handler if callable(handler) else signal.default_int_handler)(number, frame)
 
 
 def _is_lost(stream: TextIO) -> bool:

@@ -6,7 +6,6 @@ number or address of a message: of a path only the words that are the API's own.
 
 from __future__ import annotations
 
-import logging
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 NAME: Final = "leadconnector_async"
 
-_log: Final = logging.getLogger(__name__)
-
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Seconds: what the conventions advise for `http.client.request.duration`."""
 
@@ -46,11 +43,6 @@ _OUTCOMES: Final = {of: of.name.lower() for of in (State.SENT, State.REJECTED, S
 _LOCATION: Final = "leadconnector.location"
 
 _FAILED: Final = 400
-
-
-@lru_cache(maxsize=256)
-def _warn_once(error: str) -> None:
-    _log.warning("telemetry raised %s, and is told all the same: later ones are quiet", error)
 
 
 @lru_cache(maxsize=256)
@@ -179,13 +171,7 @@ class OpenTelemetryObserver(Observer):
         self._telemetry.attach(source)
 
     def requested(self, exchange: Exchange) -> None:
-        """See `Observer.requested`. What raises in it is the program's, such as its exporter."""
-        try:
-            self._tell(exchange)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the request has been made
-            _warn_once(type(error).__name__)
-
-    def _tell(self, exchange: Exchange) -> None:
+        """See `Observer.requested`."""
         telemetry, slot = self._telemetry, exchange.slot
         place = self._place(exchange.location)
         attributes: dict[str, Any] = {

@@ -173,11 +173,12 @@ def test_the_outbox_can_be_asked_while_an_import_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_sandbox() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_sandbox(number: int) -> None:
     """It prints its address first, alone on standard output, and ends cleanly."""
     with started("sandbox", "--port", "0") as process:
         read_until(process.stdout, "http://127.0.0.1:")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
 

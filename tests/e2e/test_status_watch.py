@@ -75,13 +75,14 @@ def test_status_names_who_sends_from_a_database(postgres_place: str) -> None:
 
 
 @pytest.mark.slow
-def test_watching_says_it_again_until_interrupted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watching_says_it_again_until_interrupted(tmp_path: Path, number: int) -> None:
     """Of a file too: whole reports below each other where there is no terminal, then exit 0."""
     outbox = imported(tmp_path)
     with started("status", "--outbox", outbox, "--watch") as process:
         for _ in range(2):
             read_until(process.stdout, "Everything is sent.")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(PATIENCE) == 0
 
 

@@ -28,6 +28,7 @@ from leadconnector_async import (
     Record,
     Sent,
 )
+from leadconnector_async.observer import Observer
 from leadconnector_async.reports.telemetry import BUCKETS, template_of
 from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
 
@@ -303,6 +304,43 @@ async def test_a_processor_with_a_fault_ends_no_sending(caplog: pytest.LogCaptur
     ):
         assert [type(await ingestor.submit(one)) for one in records(2)] == [Sent, Sent]
     assert caplog.text.count("telemetry raised LookupError") == 1
+
+
+class Failing(Observer):
+    """Raises at whatever it is told, and notes what."""
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - whatever it is
+        if name not in vars(Observer) or name.startswith("_"):
+            return super().__getattribute__(name)
+
+        def fail(*_: object) -> None:
+            self.told.add(name)
+            raise LookupError(name)
+
+        return fail
+
+    def observer(self, _: str) -> Observer:
+        """See `Telemetry.observer`."""
+        return self
+
+
+async def test_an_observer_that_raises_ends_no_sending(tmp_path: Path) -> None:
+    """Whatever it is told, as of a program's own: each end, commit, look, pause and request."""
+    failing, limits = Failing(), replace(SHORT_PAUSES, daily=1_000)
+    async with (
+        Sandbox(replace(OPEN, faults=FAULTS, limits=limits)) as sandbox,
+        client(sandbox, failing) as api,
+        Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
+    ):
+        other, *history = records(31)
+        assert len([outcome async for outcome in ingestor.run(history)]) == 30
+        assert isinstance(await ingestor.submit(other), Sent)
+        assert len(sandbox.messages) == 30
+    expected = {name for name in vars(Observer) if not name.startswith("_")}
+    assert failing.told == expected - {"ended"}  # of a database alone
 
 
 async def test_one_message_is_in_the_trace_of_who_awaits_it() -> None:

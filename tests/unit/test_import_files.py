@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -230,3 +231,14 @@ def test_an_outbox_that_is_taken_away_meanwhile_is_asked_for(tmp_path: Path) -> 
         (tmp_path / "moved").rename(folder)
         imported(sandbox, history, outbox)
         assert len(sandbox.messages) == 20
+
+
+def test_signals_in_a_thread_are_refused(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """Python has them in the main thread alone: the call says so before anything is staged."""
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+    outbox = tmp_path / "o.db"
+    with ThreadPoolExecutor(1) as thread:
+        call = thread.submit(imported, sandbox, source, outbox, handle_signals=True)
+        with pytest.raises(ValueError, match="leave handle_signals out"):
+            call.result()
+    assert not outbox.exists()
