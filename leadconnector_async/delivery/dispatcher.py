@@ -219,8 +219,9 @@ class Dispatcher:
                             self.move(state)
                         self._batcher.wants_claims(state)
                 self._batcher.finish()
-        except* errors.LeadConnectorError as group:
-            raise first_of(group) from None
+        except* Exception as group:  # noqa: BLE001 - raised as itself
+            error = first_of(group)
+            raise error from error.__cause__
         finally:
             self._pool.end()
             await undisturbed(self._batcher.wind_up(self.locations.values()))

@@ -91,7 +91,7 @@ def shown(error: errors.LeadConnectorError) -> str:
     return f"{type(error).__name__} ({error.status}{code})"
 
 
-def first_of(group: BaseExceptionGroup[errors.LeadConnectorError]) -> errors.LeadConnectorError:
+def first_of(group: BaseExceptionGroup[Exception]) -> Exception:
     """One cause out of a tree of them: the workers share their fate."""
     for error in group.exceptions:
         return first_of(error) if isinstance(error, BaseExceptionGroup) else error

@@ -340,13 +340,18 @@ async def test_a_closed_client_sends_nothing() -> None:
         assert sandbox.messages == []
 
 
-def test_a_client_of_another_loop_says_so(sandbox: SandboxThread) -> None:
-    """As where each call of a program runs a loop of its own."""
+@pytest.mark.parametrize("through", ["the client", "an ingestor"])
+def test_a_client_of_another_loop_says_so(sandbox: SandboxThread, through: str) -> None:
+    """As where each call of a program runs a loop of its own; not as a group of errors."""
     api = LeadConnector(sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url)
 
     async def ask(*, last: bool) -> None:
         try:
-            await api.find_contact(number="+12125550100")
+            if through == "the client":
+                await api.find_contact(number="+12125550100")
+            else:
+                async with Ingestor(api) as ingestor:
+                    await ingestor.submit(text())
         finally:
             if last:
                 await api.close()
