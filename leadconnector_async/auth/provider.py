@@ -32,7 +32,7 @@ class TokenProvider(Protocol):
     alone, with its message. They may raise `NotSentError` where the source of tokens is out of
     reach: it is asked again later, for as long as `Policy.patience`. `TimeoutError` and
     `ConnectionError` are taken for that one, any other error for an `AccessError`, whose cause it
-    is.
+    is. What has not come after two minutes is a `TimeoutError` too.
 
     Example:
         >>> class Vault:
@@ -92,6 +92,27 @@ class StaticToken:
 
     def __repr__(self) -> str:
         return "StaticToken(…)"
+
+
+TOKEN_S: Final = 120.0
+"""Seconds for a token of a program's own provider: a request would wait for it without end."""
+
+
+@dataclass(eq=False, repr=False)
+class TimedTokens:
+    """A `TokenProvider` that raises `TimeoutError` where another one does not answer."""
+
+    _tokens: TokenProvider
+
+    async def token(self, location_id: str) -> str:
+        """See `TokenProvider.token`."""
+        async with asyncio.timeout(TOKEN_S):
+            return await self._tokens.token(location_id)
+
+    async def renew(self, location_id: str, refused: str) -> str | None:
+        """See `TokenProvider.renew`."""
+        async with asyncio.timeout(TOKEN_S):
+            return await self._tokens.renew(location_id, refused)
 
 
 _MAX_MARGIN: Final = 600.0

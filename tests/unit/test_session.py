@@ -109,6 +109,29 @@ def test_a_provider_out_of_reach_is_asked_again() -> None:
     assert not tokens.on_token
 
 
+def test_a_provider_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a token, and for the next one: all stood still without a word, closing included."""
+    monkeypatch.setattr("leadconnector_async.auth.provider.TOKEN_S", 0.01)
+    hung = []
+
+    class Hanging(Moody):
+        async def token(self, location_id: str) -> str:
+            await self.hang_once("token")
+            return await super().token(location_id)
+
+        async def renew(self, location_id: str, refused: str) -> str | None:
+            await self.hang_once("renew")
+            return await super().renew(location_id, refused)
+
+        async def hang_once(self, where: str) -> None:
+            if where not in hung:
+                hung.append(where)
+                await asyncio.Event().wait()
+
+    add(Hanging())
+    assert hung == ["token", "renew"]
+
+
 def test_a_renewal_out_of_reach_is_asked_for_again() -> None:
     """The request is one that did not leave; nor does another one, with the token that was refused.
 
