@@ -62,6 +62,9 @@ _CONNECT_S: Final = 15.0
 
 _CLOSE_S: Final = 5.0
 
+HANGS_S: Final = 60.0
+"""Seconds that closing waits for what is under way: a server that is cut off answers never."""
+
 ALONE: Final = ""
 """Begins no transaction, for a job that writes in one statement alone, which is one by itself."""
 
@@ -266,9 +269,10 @@ class JobRunner:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        while self._jobs:
-            await asyncio.wait(self._jobs)
         try:
+            async with asyncio.timeout(HANGS_S):
+                while self._jobs:
+                    await asyncio.wait(self._jobs)
             await self.connection.close(timeout=_CLOSE_S)
         except faults.FAULTS:
             self.connection.terminate()

@@ -398,3 +398,18 @@ def test_a_connection_that_is_ended_amid_a_call_was_lost(*, closed: bool) -> Non
 
     with pytest.raises(OutboxWriteError if closed else AttributeError, match=r"lost|get_settings"):
         asyncio.run(main())
+
+
+async def test_closing_waits_for_no_server_that_is_cut_off(
+    postgres_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or is frozen: a service would be killed as it ends. Whoever waits for it is told."""
+    monkeypatch.setattr("leadconnector_async.outbox.postgres.connection.HANGS_S", 0.05)
+    place = read_place(postgres_place)
+    runner = JobRunner(place, await connect(place, {}))
+    job = asyncio.create_task(runner.run(lambda own: own.execute("SELECT pg_sleep(600)")))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await runner.close()
+        with pytest.raises(OutboxWriteError, match="the connection was lost"):
+            await job
