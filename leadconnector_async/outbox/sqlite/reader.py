@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from leadconnector_async.cancellation import undisturbed
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.database import Database, at_once, statements
 from leadconnector_async.outbox.outbox_reader import OutboxReader
@@ -60,7 +61,14 @@ class SqliteOutboxReader(OutboxReader):
         self._connection = open_to_read(self.path)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
-        return await asyncio.to_thread(self._explained()(work), self._connection)
+        explains, loop = self._explained()(work), asyncio.get_running_loop()
+        reading = loop.run_in_executor(None, explains, self._connection)
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:  # to close it under the thread would end the process
+            self._connection.interrupt()
+            await undisturbed(asyncio.wait([reading]))
+            raise
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

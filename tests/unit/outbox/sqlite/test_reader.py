@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+import threading
 import tracemalloc
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -50,6 +51,32 @@ def test_a_list_that_is_read_slowly_does_not_hold_the_owner_up(tmp_path: Path) -
             return row[0], len(await listed(pages))
 
     assert in_outbox(path, work) == (0, 76)
+
+
+def test_who_is_interrupted_leaves_no_thread_at_the_file(tmp_path: Path) -> None:
+    """Closed under it, as at Ctrl-C, SQLite ended the process; what it reads is broken off."""
+    path = tmp_path / "o.db"
+    began, broken_off = threading.Event(), []
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+    def read(connection: sqlite3.Connection) -> None:
+        connection.set_progress_handler(began.set, 1_000)  # it is within the statement
+        try:
+            connection.execute(endless).fetchone()
+        except sqlite3.OperationalError as error:
+            broken_off.append(str(error))
+
+    async def work(_: SqliteOutbox) -> None:
+        async with SqliteOutboxReader(path) as reader, reader.at_one_moment():
+            reading = asyncio.create_task(reader._read(read))
+            await asyncio.to_thread(began.wait)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            assert broken_off == ["interrupted"]
+            assert await reader.quotas() == {}
+
+    in_outbox(path, work)
 
 
 @pytest.mark.slow
