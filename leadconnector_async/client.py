@@ -9,13 +9,8 @@ from msgspec.structs import replace
 
 from leadconnector_async.api import endpoints, responses
 from leadconnector_async.api.enrichment import CALLS_NEED, enrich
-from leadconnector_async.auth.provider import (
-    FIX_TOKEN,
-    NeedsTransport,
-    StaticToken,
-    TimedTokens,
-    TokenProvider,
-)
+from leadconnector_async.auth.provider import FIX_TOKEN, NeedsTransport, StaticToken, TokenProvider
+from leadconnector_async.auth.session_tokens import TimedTokens
 from leadconnector_async.cancellation import undisturbed
 from leadconnector_async.errors import FateUnknownError, InvalidMessageError, RefusedError
 from leadconnector_async.location_api import LocationApi

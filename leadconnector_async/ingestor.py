@@ -282,8 +282,9 @@ class Ingestor:
                 stays in the outbox.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience (it is sent
-                when that is back, in memory too, which holds any number of such: one without id and
-                date twice, if submitted again); or the ingestor was closed meanwhile, or a `run` ended that was under way.
+                when that is back, in memory too, where there is no bound: one without id and date
+                twice, if submitted again); or the ingestor was closed meanwhile, or a `run` ended
+                that was under way.
             FateUnknownError: closing it, or that `run`, was cancelled meanwhile: it may be stored.
             ClosedError: it was closed before; nothing was written down.
             RuntimeError: it is open in another event loop.

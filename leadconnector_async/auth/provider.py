@@ -94,27 +94,6 @@ class StaticToken:
         return "StaticToken(…)"
 
 
-TOKEN_S: Final = 120.0
-"""Seconds for a token of a program's own provider: a request would wait for it without end."""
-
-
-@dataclass(eq=False, repr=False)
-class TimedTokens:
-    """A `TokenProvider` that raises `TimeoutError` where another one does not answer."""
-
-    _tokens: TokenProvider
-
-    async def token(self, location_id: str) -> str:
-        """See `TokenProvider.token`."""
-        async with asyncio.timeout(TOKEN_S):
-            return await self._tokens.token(location_id)
-
-    async def renew(self, location_id: str, refused: str) -> str | None:
-        """See `TokenProvider.renew`."""
-        async with asyncio.timeout(TOKEN_S):
-            return await self._tokens.renew(location_id, refused)
-
-
 _MAX_MARGIN: Final = 600.0
 """Seconds before its end at which a token is renewed; a tenth of its life, where that is less."""
 

@@ -23,6 +23,26 @@ _log: Final = logging.getLogger(__name__)
 
 _CLOSED: Final = Breaker()
 
+TOKEN_S: Final = 120.0
+"""Seconds for a token of a program's own provider: a request would wait for it without end."""
+
+
+@dataclass(eq=False, repr=False)
+class TimedTokens:
+    """A `TokenProvider` that raises `TimeoutError` where another one does not answer."""
+
+    _tokens: TokenProvider
+
+    async def token(self, location_id: str) -> str:
+        """See `TokenProvider.token`."""
+        async with asyncio.timeout(TOKEN_S):
+            return await self._tokens.token(location_id)
+
+    async def renew(self, location_id: str, refused: str) -> str | None:
+        """See `TokenProvider.renew`."""
+        async with asyncio.timeout(TOKEN_S):
+            return await self._tokens.renew(location_id, refused)
+
 
 class NoTokenYetError(errors.NotSentError):
     """What gives a location's token is out of reach."""

@@ -111,7 +111,7 @@ def test_a_provider_out_of_reach_is_asked_again() -> None:
 
 def test_a_provider_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a token, and for the next one: all stood still without a word, closing included."""
-    monkeypatch.setattr("leadconnector_async.auth.provider.TOKEN_S", 0.01)
+    monkeypatch.setattr("leadconnector_async.auth.session_tokens.TOKEN_S", 0.01)
     hung = []
 
     class Hanging(Moody):
