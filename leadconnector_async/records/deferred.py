@@ -260,7 +260,7 @@ def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) 
         files = sorted(files or body.get("attachments", []))
         said = orjson.dumps((body.get("emailFrom", "").lower(), *texts, *files))
     else:
-        said = _OF_OPTIONS.sub(b"", payload)
+        said = _OF_OPTIONS.sub(b"", payload).replace(rb"\r\n", rb"\n")
         if said.startswith(b'{"type":"Call"'):
             said = _OF_CALLS.sub(b"", said)
         said += "\0".join((lacks.who or "", *files)).encode()

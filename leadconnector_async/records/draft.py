@@ -297,6 +297,7 @@ def content_key(
     """A digest that begins with the date: a history in order lands in the index in order.
 
     Files are told apart by what they hold, so that they can lie elsewhere when they are read again.
+    Ends of lines are no content: spreadsheets and transfers write others.
     """
     date = 0 if message.date is None else milliseconds(message.date)
     call = message.call
@@ -318,7 +319,7 @@ def content_key(
             None if call is None else (call.to, call.from_, call.status),
         )
     )
-    digest = blake2b(canonical, digest_size=12).digest()
+    digest = blake2b(canonical.replace(rb"\r\n", rb"\n"), digest_size=12).digest()
     return _BY_CONTENT + (date & 0xFFFFFFFFFFFF).to_bytes(6, "big") + digest
 
 

@@ -22,7 +22,7 @@ from leadconnector_async.models import (
     Record,
 )
 from leadconnector_async.records.builder import RecordBuilder
-from leadconnector_async.records.deferred import Deferred, LocalFile
+from leadconnector_async.records.deferred import Deferred, LocalFile, content_digest
 from leadconnector_async.records.draft import (
     MAX_ID,
     content_key,
@@ -401,6 +401,14 @@ def test_an_own_id_is_the_key() -> None:
     assert not kept.counted
     assert key_text(kept.key) == "7"
     assert draft(SMS, location="l1", id="", now_ms=NOW_MS).key == content_key("l1", SMS)
+
+
+def test_ends_of_lines_are_no_content() -> None:
+    """A table that a spreadsheet saved again has other ones: with an id or without, it is known."""
+    windows, other = (replace(SMS, message=text) for text in ("a\r\nb", "a\nb"))
+    assert key_of(windows) == key_of(other) != key_of(replace(SMS, message="a b"))
+    digests = {content_digest(encode(message), None) for message in (windows, other)}
+    assert len(digests) == 1
 
 
 def test_an_id_that_reads_like_a_key_is_another_key() -> None:
