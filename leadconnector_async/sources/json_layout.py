@@ -108,14 +108,14 @@ def _samples(
 ) -> Iterator[tuple[str, list[str]]]:
     """Give the names of each object that may be a record, by its path: the first ones of each list.
 
-    Lists within records are part of them; but the outermost list may be one of pages.
+    Lists within records are part of them; but the outermost list may be one of pages, or of chats.
     """
     if isinstance(value, list):
         path += "[*]"
         if names := _names(value):
             yield path, names
         first = next((item for item in value if isinstance(item, dict)), None)
-        value = first if path == "[*]" else None
+        value = first if path.count("[*]") == 1 else None
     elif not depth and isinstance(value, dict):
         yield path, _names(map(loaded_value, lines) if lines else [value])
     if isinstance(value, dict) and depth < _MAX_DEPTH:
@@ -140,12 +140,25 @@ def _chosen(source: str, samples: Mapping[str, list[str]], options: SourceOption
         return outer
     enough = min(best, _RECOGNISED if best > _RECOGNISED else _TELLING)
     good = [path for path, score in scores.items() if path.endswith("]") and score >= enough]
+    texts = {key_of(name) for name in columns_of(load_mapping("generic").fields["message"])}
+    chats = {path for path in good if texts.isdisjoint(map(key_of, samples[path]))}
+    # What is around records, such as a chat, and what is within one, such as its files, is none.
+    good = [
+        one
+        for one in good
+        if not any(
+            (one in chats and other.startswith(one) and scores[one] < scores[other])
+            or (one.startswith(other) and one != other and scores[one] <= scores[other])
+            for other in good
+        )
+    ]
     known = {path: recognised(samples[path], options.mappings) for path in good}
     own = [path for path, name in known.items() if name and path in _records_of(name)]
     if len(own) == 1:
         return own[0]
     if len(good) > 1:
-        fix = f'name the one that holds the records in a mapping: records = "{good[0]}"'
+        best_path = max(good, key=scores.__getitem__)
+        fix = f'name the one that holds the records in a mapping: records = "{best_path}"'
         raise SourceError(f"{source}: holds several lists of objects: {', '.join(good)}: {fix}")
     return good[0]
 

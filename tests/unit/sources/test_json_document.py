@@ -112,6 +112,24 @@ def test_several_lists_are_asked_about() -> None:
         parse(both, ".json")
 
 
+def test_chats_around_their_messages_are_no_records() -> None:
+    """Unless they have a text of their own; and what is within a message is a part of it."""
+    files = {"media": [{"id": "f", "url": "https://a.example/1", "type": "SMS"}]}
+    mails = [{"direction": "in", "date": "2024-03-01T10:00:00Z", "body": "hi", **files}]
+    chat = {"id": "c", "contact": {"phone": "+12125550100", "name": "Ann"}, "messages": mails}
+    generic = SourceOptions(mapping_file="generic")
+    for content in ([chat, chat], {"data": {"conversations": [chat, chat]}}):
+        (first, second), warnings = parse(json.dumps(content).encode(), ".json", generic)
+        assert first.row is not None
+        assert first.row.contact == Contact(phone="+12125550100", name="Ann")
+        assert first.row.attachments == ["https://a.example/1"]
+        assert second.row is not None
+        assert warnings == ['fields "media[*].id", "media[*].type" are not sent']
+    asked = json.dumps({"conversations": [chat | {"text": "a"}]}).encode()
+    with pytest.raises(SourceError, match=r'records = "conversations\[\*\].messages'):
+        parse(asked, ".json", generic)
+
+
 def test_lists_that_are_not_read_are_told(tmp_path: Path) -> None:
     """As a problem of the file where nobody has named its list, else as a warning."""
     content = json.dumps({"messages": [A], "users": [{"x": 1}, {"y": 2}]}).encode()
