@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from leadconnector_async.api import effects, endpoints
 from leadconnector_async.api.contacts import find_contact, find_owner, open_conversation
@@ -211,6 +212,12 @@ def _contact(contact: Contact, location: str, mode: ContactMode) -> effects.Flow
     name = f"{PERSON}{contact.key}"
     known: dict[str, str] = yield effects.GetLookups([contact_lookup(contact), name])
     person = _contacts.decode(known[name]) if name in known else contact
+    if person.phone and person.email and contact_lookup(contact) not in known:
+        # An address that other records have with another number may be their owner's own.
+        by_mail = f"{PERSON}{person.email}"
+        met: dict[str, str] = yield effects.GetLookups([by_mail])
+        if by_mail in met and _contacts.decode(met[by_mail]).phone != person.phone:
+            person = replace(person, email=None)
     search = find_contact(location, contact, mode, person)
     return (yield from _remembered(contact_lookup(contact), search))
 

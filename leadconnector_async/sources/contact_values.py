@@ -40,6 +40,11 @@ _MAX_NAMES: Final = 2
 
 MANY_NAMES: Final = "telephone numbers that stand with more than two names: is each one person's?"
 
+MANY_NUMBERS: Final = (
+    "addresses that stand with more than two telephone numbers: each number is a contact of its "
+    "own; if they are your own people's, give --map contact.email="
+)
+
 
 @dataclass(eq=False, repr=False)
 class Contacts:
@@ -127,17 +132,25 @@ class Contacts:
         return _address(read_text(value))
 
     def note_name(self, contact: Contact) -> None:
-        """Tell of a number that has many names: a placeholder, perhaps, or a shop's."""
-        if contact.phone is None or contact.name is None or self.notice is None:
+        """Tell of a number that has many names, or an address that has many numbers.
+
+        They may be a placeholder, a shop's, or those of whoever wrote to all.
+        """
+        if contact.phone is None or self.notice is None:
             return
-        last, names = self._names.get(contact.phone, ("", frozenset[str]()))
-        if contact.name != last and len(names) <= _MAX_NAMES:
+        if contact.name is not None and self._has_many(contact.phone, contact.name):
+            self.notice(MANY_NAMES)
+        if contact.email is not None and self._has_many(contact.email, contact.phone):
+            self.notice(MANY_NUMBERS)
+
+    def _has_many(self, of: str, name: str) -> bool:
+        last, names = self._names.get(of, ("", frozenset[str]()))
+        if name != last and len(names) <= _MAX_NAMES:
             if not names and len(self._names) >= _MAX_NAMED:
                 del self._names[next(iter(self._names))]
-            names |= {" ".join(sorted(_PART.findall(contact.name.casefold())))}
-            self._names[contact.phone] = contact.name, names
-        if len(names) > _MAX_NAMES:
-            self.notice(MANY_NAMES)
+            names |= {" ".join(sorted(_PART.findall(name.casefold())))}
+            self._names[of] = name, names
+        return len(names) > _MAX_NAMES
 
     def handle(self, given: Contact) -> Contact:
         """Read a whole one, as JSON holds it."""

@@ -6,7 +6,13 @@ from bad_inputs import jsonl, parse, record
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import SourceOptions
-from leadconnector_async.sources.contact_values import _MAX_NAMED, MANY_NAMES, Contacts, read_number
+from leadconnector_async.sources.contact_values import (
+    _MAX_NAMED,
+    MANY_NAMES,
+    MANY_NUMBERS,
+    Contacts,
+    read_number,
+)
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.phone_numbers import people_in
 from leadconnector_async.sources.phone_parsing import BY_CODE, EXTENSION, NAMED
@@ -275,6 +281,15 @@ def test_a_number_of_many_names_is_told(suffix: str) -> None:
     parsed, _ = parse(content, suffix, US)
     assert all(one.row for one in parsed)
     assert [MANY_NAMES in one.notices for one in parsed] == [False] * 4 + [True] * 2
+
+
+def test_an_address_of_many_numbers_is_told() -> None:
+    """From the third number on: it may be that of whoever wrote to all."""
+    numbers = ["2125550142", "(212) 555-0142", "2125550143", "2125550144"]
+    people = [{"phone": number, "email": "a@example.com"} for number in numbers]
+    content = jsonl(*(record(contactId=None, contact=one) for one in people))
+    parsed, _ = parse(content, ".jsonl", US)
+    assert [MANY_NUMBERS in one.notices for one in parsed] == [False] * 3 + [True]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import at, leadconnector, write_jsonl
+from msgspec.structs import asdict
 
 from leadconnector_async import models
 from leadconnector_async.api.effects import GetLookups, PutLookups
@@ -51,6 +52,18 @@ def test_what_a_record_says_itself_is_looked_up_first() -> None:
     assert "number=%2B12125550100" in by_number.path
     assert json.loads(made.body or b"") == {"locationId": "here", **json.loads(person)}
     assert len(asked(handle, {})) == 2
+
+
+def test_an_address_with_several_numbers_makes_nobody_one_contact() -> None:
+    """It may be that of the agent who wrote to all: each number but the first goes without it."""
+    first = '{"phone":"+12125550100","email":"agent@example.org"}'
+    other = models.Contact(phone="+12125550101", email="agent@example.org")
+    known = {"person:agent@example.org": first, "person:+12125550101": json.dumps(asdict(other))}
+    for handle in (other, models.Contact(phone="+12125550101")):
+        by_number, made = asked(handle, known)
+        assert "number=%2B12125550101" in by_number.path
+        assert json.loads(made.body or b"") == {"locationId": "here", "phone": "+12125550101"}
+    assert len(asked(models.Contact(phone="+12125550100", email="agent@example.org"), known)) == 3
 
 
 def record(number: int, **contact: str) -> dict[str, object]:
