@@ -493,3 +493,26 @@ def test_what_only_calls_have_makes_a_table_one_of_calls() -> None:
     header = "Phone,Direction,Date,Text,Status"
     (one,), _ = _read(header, "+12125550111,out,2024-01-31T10:00:00Z,hi,Blocked by carrier")
     assert one.left_out == "messages that were never delivered"
+
+
+@pytest.mark.parametrize(
+    ("status", "left_out"),
+    [
+        ("Carrier rejected", "messages that were never delivered"),
+        ("SMS failed", "messages that were never delivered"),
+        ("Hard bounce", "messages that were never delivered"),
+        ("Message not sent", "messages that were never delivered"),
+        ("ERR_30006", "messages that were never delivered"),
+        ("Cancelled by user", "messages that were not sent"),
+        ("Delivered, first attempt failed", None),
+        ("Delivered to handset", None),
+        ("Contract expired", None),
+    ],
+)
+def test_what_never_arrived_is_told_by_any_word_of_its_status(
+    status: str, left_out: str | None
+) -> None:
+    """Wherever the word stands in it; a state of something else says nothing of the message."""
+    header = "Phone,Direction,Date,Text,Status"
+    (one,), _ = _read(header, f'+12125550111,out,2024-01-31T10:00:00Z,hi,"{status}"')
+    assert one.left_out == left_out
