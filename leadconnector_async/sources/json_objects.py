@@ -118,10 +118,14 @@ class Objects:
         values |= _listed(record)
         return self._coercer.parsed(line, raw, values, notices + told, reason)
 
-    def with_holder(self, record: Record, holder: Mapping[str, object]) -> Record:
-        """Add what the mapping reads of the object around a record."""
+    def with_holder(
+        self, record: Record, raw: bytes, holder: Mapping[str, object]
+    ) -> tuple[Record, bytes]:
+        """Add what the mapping reads of the object around a record: also to how it is listed."""
         known = {key: value for key, value in holder.items() if key_of(key) in self.around}
-        return record | {AROUND: known} if known else record
+        if not known or not record:
+            return record, raw
+        return record | {AROUND: known}, b"%b,%b" % (raw[:-1], orjson.dumps({AROUND: known})[1:])
 
     def values(self, record: Record) -> dict[str, object]:
         """Name the values of an object as the API does."""

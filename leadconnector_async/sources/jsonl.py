@@ -197,7 +197,7 @@ class JsonSource(StreamSource):
                 problem = Problem("raw", mended.wrong, _FIX_RAW)
                 return Parsed(number, raw, None, (problem,), identity_of(record))
             record = {key: record.get(key) for key in (fields.OUTBOX_KEY, fields.LOCATION)} | mended
-        record = self._objects.with_holder(record, holder)
+        record, raw = self._objects.with_holder(record, raw, holder)
         return self._objects.parsed(number, raw, record, notices)
 
     def _unread(self, values: JsonValues, *, found: bool) -> Problem | None:

@@ -130,6 +130,19 @@ def test_chats_around_their_messages_are_no_records() -> None:
         parse(asked, ".json", generic)
 
 
+def test_a_refused_record_is_listed_with_what_was_around_it() -> None:
+    """The list of failed ones stands alone: mended there, it is with the same contact."""
+    bad = {"direction": "in", "date": "nonsense", "body": "hi"}
+    chat = {"contact": {"phone": "+12125550100", "name": "Ann"}, "messages": [bad, {}]}
+    generic = SourceOptions(mapping_file="generic")
+    (one, empty), _ = parse(json.dumps(chat).encode(), ".json", generic)
+    assert (one.row, empty.raw) == (None, b"{}")
+    mended = one.raw.replace(b"nonsense", b"2024-03-01T10:00:00Z")
+    (again,), _ = parse(mended, ".jsonl", generic)
+    assert again.row is not None
+    assert again.row.contact == Contact(phone="+12125550100", name="Ann")
+
+
 def test_lists_that_are_not_read_are_told(tmp_path: Path) -> None:
     """As a problem of the file where nobody has named its list, else as a warning."""
     content = json.dumps({"messages": [A], "users": [{"x": 1}, {"y": 2}]}).encode()
