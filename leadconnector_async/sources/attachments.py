@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from leadconnector_async.sources.fields import WrongValueError, read_list, table_of
-from leadconnector_async.sources.members import Beside, Members, member_at
+from leadconnector_async.sources.members import Beside, Members, below, member_at
 from leadconnector_async.sources.spool import Spool, SpooledUrl, packed, safe_name
 
 if TYPE_CHECKING:
@@ -218,7 +218,10 @@ class Attachments:
             wrong = "is a file that is not in the archive of its source"
             raise WrongValueError(wrong, _GIVE_FOLDER)
         try:
-            places = [Path(os.path.realpath(start / given)) for start in starts]
+            named = [start / given for start in starts]
+            ends = ((start, below(given.as_posix(), start.name)) for start in self._starts)
+            named += (start / end for start, end in ends if end)
+            places = [Path(os.path.realpath(place)) for place in named]
         except ValueError:
             wrong = "is a file whose name has a NUL character"
             raise WrongValueError(wrong, "name another") from None

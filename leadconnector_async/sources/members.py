@@ -244,6 +244,14 @@ def _opened_once(path: str, _changed: int) -> ZipMembers | None:
         return None
 
 
+def below(path: str, folder: str) -> str:
+    """Give what follows a folder of that name, if a path leads through it.
+
+    Some exports name files from above what is at hand of them.
+    """
+    return f"/{path}".partition(f"/{folder}/")[2] if folder else ""
+
+
 class Beside(NamedTuple):
     """What lies with a source: its reader's way to the other files of an export.
 
@@ -274,8 +282,10 @@ class Beside(NamedTuple):
 
         Its name in the export is given, and noted as taken.
         """
-        for start in dict.fromkeys((self.inner, "")):
-            name = os.path.normpath(f"{start or '.'}/{_spelled(item.strip())}")
+        path = _spelled(item.strip())
+        rest = below(path, PurePosixPath(self.inner).name)
+        for start, end in ((self.inner, path), ("", path), (self.inner, rest)):
+            name = os.path.normpath(f"{start or '.'}/{end}")
             if self.members is not None and name in self.members.names:
                 self.members.taken.add(name)
                 return name

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from urllib.request import url2pathname
+from zipfile import ZipFile
 
 import pytest
 from bad_inputs import jsonl, record
@@ -11,7 +12,7 @@ from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.attachments import LARGEST, MAX_OF_WHATSAPP, SUFFIXES, Attachments
 from leadconnector_async.sources.failed_list import anchored
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.members import Beside, FolderMembers
+from leadconnector_async.sources.members import Beside, FolderMembers, ZipMembers
 
 
 def read_attachments(
@@ -43,6 +44,25 @@ def test_files_are_named_by_their_url(name: str, tmp_path: Path) -> None:
     assert {*read} == {path.resolve().as_uri()}
     assert Path(url2pathname(read[0].removeprefix("file://"))) == path.resolve()
     assert read_attachments(read, Path("/elsewhere"), tmp_path) == read
+
+
+def test_a_path_may_begin_above_the_folder_that_is_given(tmp_path: Path) -> None:
+    """As in a piece of an export, or one that was moved: what is below the folder's name counts."""
+    chat = tmp_path / "inbox" / "kim_1"
+    (chat / "photos").mkdir(parents=True)
+    (chat / "photos" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "a.jpg").write_bytes(b"another")
+    for name in ("export/inbox/kim_1/photos/a.jpg", "C:\\inbox\\kim_1\\photos\\a.jpg"):
+        for folder in (tmp_path / "inbox", chat):
+            read = read_attachments([name, f"/home/kim/{name}"], folder)
+            assert {*(read or ())} == {(chat / "photos" / "a.jpg").resolve().as_uri()}
+    for name in ("kim_1/../../a.jpg", "inbox/kim_1/a.jpg", "inbox/kim_2/photos/a.jpg"):
+        with pytest.raises(WrongValueError, match="not there|outside"):
+            read_attachments([name], chat)
+    with ZipFile(tmp_path / "part.zip", "w") as archive:
+        archive.write(chat / "photos" / "a.jpg", "inbox/kim_1/photos/a.jpg")
+    beside = Beside(ZipMembers("part.zip", str(tmp_path / "part.zip")), "inbox/kim_1")
+    assert beside.find("export/inbox/kim_1/photos/a.jpg") == "inbox/kim_1/photos/a.jpg"
 
 
 def _sparse(path: Path, size: int) -> None:
