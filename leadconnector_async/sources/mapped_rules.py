@@ -293,12 +293,12 @@ def amount_of(text: str, unit: str | None) -> str:
         return str(timedelta(hours=hours, minutes=minutes, seconds=seconds))
     is_number = text.replace(".", "", 1).isdecimal()
     if unit is None or not is_number or (unit == "s" and _VAGUE.fullmatch(text)):
-        return text  # and nobody can tell 1.2 seconds from minutes
+        return text  # nobody can tell 1.2 seconds from minutes, nor 0.0007 from days of Excel
     return str(timedelta(seconds=round(float(text) / _PARTS[unit])))
 
 
 _PARTS: Final = {"ms": 1000, "s": 1, "min": 1 / 60}
-_VAGUE: Final = re.compile(r"[0-5]?\d\.\d\d?")
+_VAGUE: Final = re.compile(r"[0-5]?\d\.\d\d?|0?\.\d+")
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
 """As ISO 8601 has it."""
 

@@ -46,6 +46,17 @@ def test_durations_and_transcripts_are_the_text_of_a_call(tmp_path: Path) -> Non
     assert rows[0].message.own == "asked for Kim"
 
 
+def test_a_duration_whose_unit_nobody_can_tell_stands_as_it_is() -> None:
+    """Such as minutes, or Excel's part of a day without its format: that became no time at all."""
+    given = {"1.2": "1.2", "0.000752314814814815": "0.000752314814814815", "75": "0:01:15"}
+    header = "Type,Direction,Phone,Date,Duration"
+    for duration, told in given.items():
+        table = f"{header}\nCall,inbound,+12125550142,2024-03-01T10:00Z,{duration}\n"
+        (one,), _ = parse(table.encode(), ".csv", SourceOptions(mapping_file="generic"))
+        assert one.row is not None
+        assert one.row.message == f"Duration: {told}"
+
+
 def test_they_can_be_left_out(tmp_path: Path) -> None:
     """What is left out is told."""
     parsed = _read(tmp_path, call_notes="off")
