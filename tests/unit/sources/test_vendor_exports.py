@@ -516,3 +516,23 @@ def test_what_never_arrived_is_told_by_any_word_of_its_status(
     header = "Phone,Direction,Date,Text,Status"
     (one,), _ = _read(header, f'+12125550111,out,2024-01-31T10:00:00Z,hi,"{status}"')
     assert one.left_out == left_out
+
+
+@pytest.mark.parametrize(
+    ("label", "is_left_out"),
+    [
+        ("Trash", True),
+        ("Inbox, Trash", True),
+        ("[Gmail]/Spam", True),
+        ("Inbox;Draft", True),
+        (r"\\shop\Deleted Items", True),
+        ("Trash/Receipts", True),
+        ("Inbox/Spam questions", False),
+        ("cabin", False),
+    ],
+)
+def test_what_is_in_the_trash_is_told_by_any_of_its_labels(label: str, is_left_out: bool) -> None:  # noqa: FBT001
+    """Or by a folder on the way to it; a longer name is another one."""
+    header = "Phone,Direction,Date,Text,Labels"
+    (one,), _ = _read(header, f'+12125550111,in,2024-01-31T10:00:00Z,hi,"{label}"')
+    assert (one.left_out is not None) == is_left_out
