@@ -213,13 +213,18 @@ def _contact(contact: Contact, location: str, mode: ContactMode) -> effects.Flow
     known: dict[str, str] = yield effects.GetLookups([contact_lookup(contact), name])
     person = _contacts.decode(known[name]) if name in known else contact
     if person.phone and person.email and contact_lookup(contact) not in known:
-        # An address that other records have with another number may be their owner's own.
-        by_mail = f"{PERSON}{person.email}"
-        met: dict[str, str] = yield effects.GetLookups([by_mail])
-        if by_mail in met and _contacts.decode(met[by_mail]).phone != person.phone:
-            person = replace(person, email=None)
+        # With others too, it may be an agent's who wrote to all, or an office's.
+        field = "email" if contact.key == person.phone else "phone"
+        other = f"{PERSON}{getattr(person, field)}"
+        met: dict[str, str] = yield effects.GetLookups([other])
+        if other in met and not _is_person(_contacts.decode(met[other]), person):
+            person = replace(person, **{field: None})
     search = find_contact(location, contact, mode, person)
     return (yield from _remembered(contact_lookup(contact), search))
+
+
+def _is_person(one: Contact, other: Contact) -> bool:
+    return (one.phone, one.email) == (other.phone, other.email)
 
 
 def _conversation(contact: str, location: str) -> effects.Flow[str]:

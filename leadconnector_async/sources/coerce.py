@@ -181,7 +181,7 @@ class RowCoercer:
         self._kinds = []
         row, problems = self.row(_placed(values) if ZONE in values else values)
         if row is not None and row.contact is not None:
-            self.contacts.note_name(row.contact)
+            row.contact = self.contacts.noted(row.contact, row.type)
         told = self.told()
         if row is not None:
             if row.message or row.html or row.attachments or row.call or not lost_files(told):

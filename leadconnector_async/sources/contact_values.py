@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
-from leadconnector_async.sources.base import needs
+from leadconnector_async.sources.base import SettledContact, needs
 from leadconnector_async.sources.fields import WrongValueError, read_text, several_people, stripped
 from leadconnector_async.sources.mapped_rules import Row, word_of
 from leadconnector_async.sources.mapping import ColumnNames, FieldRule, as_list
@@ -45,6 +45,11 @@ MANY_NUMBERS: Final = (
     "own; if they are your own people's, give --map contact.email="
 )
 
+MANY_MAILS: Final = (
+    "mails of several addresses with one telephone number, which may be an office's: each of these "
+    "addresses but the first is a contact of its own, without the number"
+)
+
 
 @dataclass(eq=False, repr=False)
 class Contacts:
@@ -69,6 +74,7 @@ class Contacts:
     def __post_init__(self) -> None:
         self.region = self.region and self.region.strip().upper()
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
+        self._mails: dict[str, str] = {}
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""
@@ -131,17 +137,27 @@ class Contacts:
         """Spell an address in lower case. Nothing is looked up."""
         return _address(read_text(value))
 
-    def note_name(self, contact: Contact) -> None:
+    def noted(self, contact: Contact, type_: str) -> Contact:
         """Tell of a number that has many names, or an address that has many numbers.
 
-        They may be a placeholder, a shop's, or those of whoever wrote to all.
+        They may be a placeholder, a shop's, or those of whoever wrote to all. A mail is with its
+        address, where another one came with the number before, as of an office.
         """
-        if contact.phone is None or self.notice is None:
-            return
-        if contact.name is not None and self._has_many(contact.phone, contact.name):
+        phone, mail = contact.phone, contact.email
+        if phone is None or self.notice is None:
+            return contact
+        if contact.name is not None and self._has_many(phone, contact.name):
             self.notice(MANY_NAMES)
-        if contact.email is not None and self._has_many(contact.email, contact.phone):
+        if mail is None or isinstance(contact, SettledContact):
+            return contact
+        if self._has_many(mail, phone):
             self.notice(MANY_NUMBERS)
+        if len(self._mails) < _MAX_NAMED:
+            self._mails.setdefault(phone, mail)
+        if type_ != "Email" or self._mails.get(phone, mail) == mail:
+            return contact
+        self.notice(MANY_MAILS)
+        return SettledContact(None, mail, contact.name, said=phone)
 
     def _has_many(self, of: str, name: str) -> bool:
         last, names = self._names.get(of, ("", frozenset[str]()))

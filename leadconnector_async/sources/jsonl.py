@@ -171,7 +171,7 @@ class JsonSource(StreamSource):
         try:
             self._coercer.notices.clear()
             row.contact = contact = self._coercer.contacts.handle(row.contact or Contact())
-            self._coercer.contacts.note_name(contact)
+            row.contact = self._coercer.contacts.noted(contact, row.type)
         except fields.WrongValueError:
             return False
         if self._coercer.notices:  # told by the slow way

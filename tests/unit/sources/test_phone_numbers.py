@@ -6,8 +6,10 @@ from bad_inputs import jsonl, parse, record
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import SourceOptions
+from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.contact_values import (
     _MAX_NAMED,
+    MANY_MAILS,
     MANY_NAMES,
     MANY_NUMBERS,
     Contacts,
@@ -292,12 +294,37 @@ def test_an_address_of_many_numbers_is_told() -> None:
     assert [MANY_NUMBERS in one.notices for one in parsed] == [False] * 3 + [True]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_mails_of_one_office_are_with_their_addresses(suffix: str) -> None:
+    """Its number made all who wrote from there one contact. What tells records apart stays so."""
+    addresses = ["a@example.com", "b@example.com", "a@example.com"]
+    people = [{"phone": "+12125550142", "email": address} for address in addresses]
+    mails = {"type": "Email", "contactId": None, "subject": "hi"}
+    content = jsonl(*(record(contact=one, **mails) for one in people))
+    if suffix == ".csv":
+        rows = "".join(
+            f"Email,inbound,2024-01-31T09:30:00Z,hi,+12125550142,{address}\n"
+            for address in addresses
+        )
+        content = f"type,direction,date,message,contact.phone,contact.email\n{rows}".encode()
+    parsed, _ = parse(content, suffix, US)
+    found = [one.row.contact for one in parsed if one.row]
+    assert [one and (one.phone, one.email) for one in found] == [
+        ("+12125550142", "a@example.com"),
+        (None, "b@example.com"),
+        ("+12125550142", "a@example.com"),
+    ]
+    assert isinstance(found[1], SettledContact)
+    assert found[1].said == "+12125550142"
+    assert [MANY_MAILS in one.notices for one in parsed] == [False, True, False]
+
+
 @pytest.mark.slow
 def test_names_of_numbers_take_a_bounded_memory() -> None:
     """Of a file of any length; the latest are remembered."""
     contacts = Contacts("US", notice=print)
     for number in range(20_000):
-        contacts.note_name(Contact(phone=f"+1{number}", name=f"Name {number}"))
+        contacts.noted(Contact(phone=f"+1{number}", name=f"Name {number}"), "SMS")
     assert len(contacts._names) == _MAX_NAMED
     assert "+119999" in contacts._names
 

@@ -66,6 +66,16 @@ def test_an_address_with_several_numbers_makes_nobody_one_contact() -> None:
     assert len(asked(models.Contact(phone="+12125550100", email="agent@example.org"), known)) == 3
 
 
+def test_a_number_with_several_addresses_is_not_looked_for_by_the_others() -> None:
+    """It may be an office's: a mail is with its own address."""
+    first = '{"phone":"+12125550100","email":"ann@example.org"}'
+    other = '{"phone":"+12125550100","email":"bo@example.org"}'
+    known = {"person:+12125550100": first, "person:bo@example.org": other}
+    by_mail, made = asked(models.Contact(email="bo@example.org"), known)
+    assert "email=bo" in by_mail.path
+    assert json.loads(made.body or b"") == {"locationId": "here", "email": "bo@example.org"}
+
+
 def record(number: int, **contact: str) -> dict[str, object]:
     """A record that names its contact so."""
     fields = {f"contact.{name}": value for name, value in contact.items()}
