@@ -217,14 +217,11 @@ def _contact(contact: Contact, location: str, mode: ContactMode) -> effects.Flow
         field = "email" if contact.key == person.phone else "phone"
         other = f"{PERSON}{getattr(person, field)}"
         met: dict[str, str] = yield effects.GetLookups([other])
-        if other in met and not _is_person(_contacts.decode(met[other]), person):
+        one = _contacts.decode(met[other]) if other in met else person
+        if (one.phone, one.email) != (person.phone, person.email):
             person = replace(person, **{field: None})
     search = find_contact(location, contact, mode, person)
     return (yield from _remembered(contact_lookup(contact), search))
-
-
-def _is_person(one: Contact, other: Contact) -> bool:
-    return (one.phone, one.email) == (other.phone, other.email)
 
 
 def _conversation(contact: str, location: str) -> effects.Flow[str]:

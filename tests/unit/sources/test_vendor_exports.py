@@ -483,6 +483,19 @@ def test_notes_are_no_message_where_there_is_a_column_of_messages() -> None:
     assert (one.row.type, one.row.message, warnings) == ("Call", "asked for hours", [])
 
 
+def test_a_channel_that_says_how_a_call_ended_is_its_status() -> None:
+    """As a column of types does; the channel of a text says nothing of that."""
+    for channel, status in {"Voicemail": "voicemail", "Missed call": "no-answer"}.items():
+        cells = f"+12125550111,in,2024-01-31T10:00:00Z,{channel}"
+        (one,), _ = _read("Phone,Direction,Date,Channel", cells)
+        assert one.row is not None
+        assert one.row.type == "Call"
+        assert one.row.call is not None
+        assert one.row.call.status == status
+    (one,), _ = _read("Phone,Direction,Date,Channel,Text", "+12125550111,in,2024-01-31Z,SMS,hi")
+    assert one.row is None or one.row.call is None
+
+
 def test_what_only_calls_have_makes_a_table_one_of_calls() -> None:
     """A missed one came in; what was blocked never arrived."""
     (one,), _ = _read(
