@@ -116,12 +116,12 @@ def test_chats_around_their_messages_are_no_records() -> None:
     """Unless they have a text of their own; and what is within a message is a part of it."""
     files = {"media": [{"id": "f", "url": "https://a.example/1", "type": "SMS"}]}
     mails = [{"direction": "in", "date": "2024-03-01T10:00:00Z", "body": "hi", **files}]
-    chat = {"id": "c", "contact": {"phone": "+12125550100", "name": "Ann"}, "messages": mails}
+    chat = {"id": "c", "contact": {"phone": "+12125550100"}, "messages": mails}
     generic = SourceOptions(mapping_file="generic")
     for content in ([chat, chat], {"data": {"conversations": [chat, chat]}}):
         (first, second), warnings = parse(json.dumps(content).encode(), ".json", generic)
         assert first.row is not None
-        assert first.row.contact == Contact(phone="+12125550100", name="Ann")
+        assert first.row.contact == Contact(phone="+12125550100")
         assert first.row.attachments == ["https://a.example/1"]
         assert second.row is not None
         assert warnings == ['fields "media[*].id", "media[*].type" are not sent']
@@ -133,14 +133,14 @@ def test_chats_around_their_messages_are_no_records() -> None:
 def test_a_refused_record_is_listed_with_what_was_around_it() -> None:
     """The list of failed ones stands alone: mended there, it is with the same contact."""
     bad = {"direction": "in", "date": "nonsense", "body": "hi"}
-    chat = {"contact": {"phone": "+12125550100", "name": "Ann"}, "messages": [bad, {}]}
+    chat = {"contact": {"phone": "+12125550100"}, "messages": [bad, {}]}
     generic = SourceOptions(mapping_file="generic")
     (one, empty), _ = parse(json.dumps(chat).encode(), ".json", generic)
     assert (one.row, empty.raw) == (None, b"{}")
     mended = one.raw.replace(b"nonsense", b"2024-03-01T10:00:00Z")
     (again,), _ = parse(mended, ".jsonl", generic)
     assert again.row is not None
-    assert again.row.contact == Contact(phone="+12125550100", name="Ann")
+    assert again.row.contact == Contact(phone="+12125550100")
 
 
 def test_lists_that_are_not_read_are_told(tmp_path: Path) -> None:
