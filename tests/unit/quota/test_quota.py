@@ -13,7 +13,7 @@ from leadconnector_async.api.responses import MAX_FIGURE, SILENT
 from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
 from leadconnector_async.quota.quota import PLENTY, Quota
-from leadconnector_async.quota.window import GRAINS
+from leadconnector_async.quota.window import DAY_S, GRAINS
 
 if TYPE_CHECKING:
     from leadconnector_async.quota.window import Slot
@@ -519,3 +519,15 @@ async def test_no_more_are_sure_than_window_and_day_have_left(daily: int | None,
             assert quota.take(now).used <= 5_000
             started += 1
     assert started == more
+
+
+@pytest.mark.virtual_time
+async def test_what_starts_after_the_end_of_a_day_counts_in_the_next() -> None:
+    """Also where it was sure of its slot before."""
+    quota = make(RateLimit(5_000, 10.0, daily=1_000))
+    await exchange(quota, SILENT)
+    await asyncio.sleep(DAY_S - 1)
+    await one(quota)
+    await asyncio.sleep(2)
+    await one(quota)
+    assert quota.day.used == 1
