@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from fault_harness import QUICK, UNPACED, records
 from multidict import CIMultiDict
 
 from leadconnector_async.auth.provider import StaticToken
+from leadconnector_async.delivery import sender
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.memory import MemoryOutbox
@@ -160,16 +161,25 @@ async def test_a_cancelled_dispatcher_can_work_again(turns: int) -> None:
     assert dispatcher.stats.sent == RECORDS
 
 
-async def test_a_bug_that_ends_the_run_leaves_what_was_in_flight_in_doubt(tmp_path: Path) -> None:
-    """It may have left: the next run looks for it, and each record is stored once."""
+def _fail(*_: object) -> NoReturn:
+    raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize("transport", [BrokenTransport, WorldTransport])
+async def test_a_bug_that_ends_the_run_leaves_what_was_in_flight_in_doubt(
+    transport: type[WorldTransport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have left, and be answered: the next run looks for it; each record is stored once."""
     state = SandboxState(SandboxConfig())
     path = tmp_path / "outbox.db"
     async with await SqliteOutbox.open(path) as outbox:
         await stage(outbox, state.config.location_id)
-        dispatcher = engine_for(state, outbox, transport=BrokenTransport)
+        dispatcher = engine_for(state, outbox, transport=transport)
         await dispatcher.open(state.config.location_id)
-        with pytest.raises(RuntimeError, match="a bug"):
-            await dispatcher.work()
+        with monkeypatch.context() as broken:
+            broken.setattr(sender, "classify", _fail)
+            with pytest.raises(RuntimeError, match="a bug"):
+                await dispatcher.work()
         assert state.store.messages()
     async with await SqliteOutbox.open(path) as outbox:
         await work_on(state, outbox)
