@@ -323,6 +323,9 @@ async def test_the_life_of_a_record_is_told(durable: DurableOutbox, reader: Outb
     assert (life.state, life.at, life.attempts, life.reason) == (State.SENT, AT, 1, "found")
     (waits,) = [life async for life in reader.lives(await reader.find("two"))]
     assert (waits.state, waits.at, waits.worker, waits.attempts) == (State.PENDING, None, None, 1)
+    await durable.settle([fate(claim) for claim in await claimed(durable, 1)], ())
+    (sent,) = [life async for life in reader.lives(await reader.find("two"))]
+    assert (sent.state, sent.attempts) == (State.SENT, 2)
 
 
 @pytest.mark.slow
