@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from outbox_kit import draft
 
 from leadconnector_async.delivery.batching import GATHER_S, GATHERED, WAITED_S, OutboxBatcher
 from leadconnector_async.delivery.scheduler import LocationState
@@ -16,8 +17,10 @@ from leadconnector_async.outbox.memory import MemoryOutbox
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from leadconnector_async.outbox.base import Submission
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.quota.quota import Quota
+    from leadconnector_async.records.draft import Draft
 
 LEASE = Lease("l1", 1, 1)
 
@@ -47,6 +50,15 @@ class Noting(MemoryOutbox):
         self.claimed.append(asyncio.get_running_loop().time())
         return [[] for _ in wants]
 
+    async def take_in(
+        self,
+        drafts: Sequence[Draft],  # noqa: ARG002 - the protocol's
+        wants: Sequence[tuple[Lease, int]] = (),  # noqa: ARG002
+        room: int = NO_BOUND,  # noqa: ARG002
+    ) -> tuple[list[Submission], list[list[Claim]]]:
+        """Refuse whatever is submitted."""
+        raise ValueError("at fault")
+
 
 class StandInQuota:
     """Ten requests a second, and so 20 claims ahead."""
@@ -60,6 +72,13 @@ class StandInQuota:
 def fate(seq: int) -> Settlement:
     """A record that was sent."""
     return Settlement(Claim(LEASE, 1, seq, seq, b"k", b"{}", 0), State.SENT, 0, 1)
+
+
+def half_full(lease: Lease = LEASE) -> LocationState:
+    """A location that has half of what it claims ahead, each in a lane of its own."""
+    state = LocationState(lease, cast("Quota", StandInQuota()))
+    state.take_in([Claim(lease, lane, 0, lane, b"k", b"{}", 0) for lane in range(10)])
+    return state
 
 
 def batcher_of(store: Noting, *, awaited: bool = False) -> OutboxBatcher:
@@ -98,6 +117,38 @@ async def test_fates_that_nobody_waits_for_are_gathered_for_a_bounded_time() -> 
         [(when, count)] = store.settled
         assert count == 10
         assert when - began <= GATHER_S + 0.01
+
+
+@pytest.mark.virtual_time
+async def test_fates_are_not_put_off_by_what_comes_later() -> None:
+    """However many locations want claims meanwhile, each of which could wait as long."""
+    async with working() as (batcher, store):
+        began = asyncio.get_running_loop().time()
+        batcher.settle(fate(0))
+        for number in range(20):
+            batcher.wants_claims(half_full(Lease(f"l{number}", 1, number)))
+            await asyncio.sleep(GATHER_S / 10)
+        assert store.settled[0][0] - began <= GATHER_S + 0.01
+
+
+@pytest.mark.virtual_time
+async def test_work_ends_though_nobody_takes_outcomes() -> None:
+    """Claims that wait for a consumer who has gone are given up."""
+    async with working() as (batcher, store):
+        batcher.room.clear()
+        batcher.wants_claims(half_full())
+        await asyncio.sleep(2 * GATHER_S)
+    assert store.claimed == []
+
+
+@pytest.mark.virtual_time
+async def test_a_submission_at_fault_does_not_cost_others_their_claims() -> None:
+    """They are in the same commit, and whoever submits is told alone."""
+    async with working() as (batcher, store):
+        batcher.wants_claims(half_full())
+        with pytest.raises(ValueError, match="at fault"):
+            await batcher.take_in([draft("k")], [])
+        assert len(store.claimed) == 1
 
 
 @pytest.mark.virtual_time
@@ -145,8 +196,7 @@ async def test_what_has_to_be_written_before_something_else_does_not_wait() -> N
 async def test_claims_are_gathered_until_a_location_runs_dry() -> None:
     """With half of it left its claims can wait for those of others; with a quarter they cannot."""
     async with working() as (batcher, store):
-        state = LocationState(LEASE, cast("Quota", StandInQuota()))
-        state.take_in([Claim(LEASE, lane, 0, lane, b"k", b"{}", 0) for lane in range(10)])
+        state = half_full()
         batcher.wants_claims(state)
         batcher.settle(fate(1))
         await asyncio.sleep(GATHER_S / 2)

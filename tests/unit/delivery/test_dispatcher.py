@@ -19,6 +19,7 @@ from leadconnector_async.delivery.scheduler import AGAIN_AFTER_S, LocationState
 from leadconnector_async.outbox.base import NO_BOUND, Settlement, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.source_pass import SourcePass
+from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.quota.window import DAY_S
 from leadconnector_async.records.draft import draft
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
@@ -330,3 +331,27 @@ def test_a_failure_that_nobody_waits_for_any_more_is_not_told_on_the_screen() ->
 async def _loops(batcher: OutboxBatcher) -> None:
     async with asyncio.TaskGroup() as tasks:
         batcher.start(tasks)
+
+
+class ClaimsSlowly(MemoryOutbox):
+    """A store that takes so long for a claim that all is sent meanwhile that was claimed before."""
+
+    async def claim(
+        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
+    ) -> list[list[Claim]]:
+        """Claim, and tell late."""
+        batches = await super().claim(wants, room)
+        await asyncio.sleep(60.0)
+        return batches
+
+
+@pytest.mark.virtual_time
+async def test_work_does_not_end_while_claims_are_on_their_way() -> None:
+    """Else an import would leave them for the next one."""
+    outbox, transport = ClaimsSlowly(), Direct(SandboxState(SandboxConfig(trusting=True)))
+    await staged(outbox)
+    session = ApiSession(
+        transport, StaticToken("token"), policy=Policy(), limit=RateLimit(40, 10.0)
+    )
+    await (await Watched(session, outbox).begin())
+    assert sent_of(transport.state, "here") == sent_of(transport.state, "there") == EACH
