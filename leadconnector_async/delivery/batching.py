@@ -83,7 +83,7 @@ class OutboxBatcher:
     @property
     def expecting(self) -> bool:
         """Whether claims are on their way."""
-        return bool(self._claiming or self._plan.wanting)
+        return self._claiming > 0
 
     def wants_claims(self, state: LocationState) -> None:
         """Claim for the location, if it has room for more: at once where it runs dry."""

@@ -32,6 +32,7 @@ class Noting(MemoryOutbox):
         super().__init__()
         self.settled: list[tuple[float, int]] = []
         self.claimed: list[float] = []
+        self.claim_s = 0.0
 
     async def settle(
         self,
@@ -48,6 +49,7 @@ class Noting(MemoryOutbox):
     ) -> list[list[Claim]]:
         """Note the moment; there is nothing."""
         self.claimed.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.claim_s)
         return [[] for _ in wants]
 
     async def take_in(
@@ -139,6 +141,20 @@ async def test_work_ends_though_nobody_takes_outcomes() -> None:
         batcher.wants_claims(half_full())
         await asyncio.sleep(2 * GATHER_S)
     assert store.claimed == []
+
+
+@pytest.mark.virtual_time
+async def test_what_comes_while_claims_are_on_their_way_is_claimed_after_them() -> None:
+    """They found nothing more, and may have been made before it came."""
+    async with working() as (batcher, store):
+        store.claim_s = 2.0
+        state = half_full()
+        batcher.wants_claims(state)
+        await asyncio.sleep(1.0)
+        state.more = True
+        batcher.wants_claims(state)
+        await asyncio.sleep(5.0)
+        assert len(store.claimed) == 2
 
 
 @pytest.mark.virtual_time
