@@ -190,17 +190,20 @@ def test_a_site_that_cannot_go_on_claims_nothing() -> None:
 
 
 def test_no_provider_that_has_stored_something_fails() -> None:
-    """Whichever of several was the last to do so; another one does after three records."""
+    """Whichever of several was the last to do so; another one does after three records.
+
+    Records that name none have none that fails.
+    """
     place = location_state()
 
     def of(provider: str, seq: int = 1) -> Claim:
-        payload = f'{{"conversationProviderId":"{provider}"}}'.encode()
+        payload = f'{{"conversationProviderId":"{provider}"}}'.encode() if provider else b"{}"
         return Claim(Lease("l1", 1, 1), 1, seq, seq, b"k", payload, 0)
 
     for provider in ("a", "b", "a"):
         place.works(of(provider))
-    told = {name: [place.fails(of(name, seq)) for seq in range(3)] for name in ("a", "b", "c")}
-    assert told == {"a": [None] * 3, "b": [None] * 3, "c": [None, None, "c"]}
+    told = {name: [place.fails(of(name, seq)) for seq in range(3)] for name in ("", "a", "b", "c")}
+    assert told == dict.fromkeys(("", "a", "b"), [None] * 3) | {"c": [None, None, "c"]}
 
 
 def test_what_was_not_sent_is_given_back() -> None:
