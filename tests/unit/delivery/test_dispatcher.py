@@ -16,6 +16,7 @@ from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.scheduler import AGAIN_AFTER_S, LocationState
+from leadconnector_async.errors import FateUnknownError
 from leadconnector_async.outbox.base import NO_BOUND, Settlement, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.source_pass import SourcePass
@@ -355,3 +356,25 @@ async def test_work_does_not_end_while_claims_are_on_their_way() -> None:
     )
     await (await Watched(session, outbox).begin())
     assert sent_of(transport.state, "here") == sent_of(transport.state, "there") == EACH
+
+
+class OutOfReach(Direct):
+    """A way to an API that answers nothing for the first hours."""
+
+    async def send(self, request: Request, token: str, may_send: object = None) -> Response:
+        """Give no answer, and store nothing, until then."""
+        if asyncio.get_running_loop().time() < 3 * 3600:
+            raise FateUnknownError("no answer")
+        return await super().send(request, token, may_send)
+
+
+@pytest.mark.virtual_time
+async def test_no_record_is_charged_for_looks_while_the_api_is_out_of_reach() -> None:
+    """However often it is tried to look for those whose requests got no answer."""
+    outbox, transport = MemoryOutbox(), OutOfReach(SandboxState(SandboxConfig(trusting=True)))
+    await staged(outbox)
+    policy = Policy(patience=4 * 3600.0)
+    session = ApiSession(transport, StaticToken("token"), policy=policy, limit=None)
+    one = Watched(session, outbox)
+    await (await one.begin())
+    assert (one.stats.sent, one.stats.unresolved) == (2 * EACH, 0)
