@@ -67,8 +67,7 @@ class Breaker:
         """An answer came."""
         if self._failures:
             was_open, self.is_open = self.is_open, False
-            self._failures, self._pause = 0, FIRST_PAUSE
-            self._probing, self.since = False, math.inf
+            self._failures, self._pause, self.since = 0, FIRST_PAUSE, math.inf
             if was_open:  # last: a log's handler may raise
                 _log.warning("circuit closed: the API is within reach again")
 

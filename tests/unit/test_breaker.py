@@ -19,18 +19,19 @@ def opened(now: float = 100.0) -> Breaker:
 
 
 def test_it_opens_after_failures_in_a_row() -> None:
-    """One fewer is not enough, and a success in between begins the count anew."""
+    """One fewer is not enough, a success begins the count anew, and the first pause is short."""
     breaker = Breaker()
     for _ in range(3):
         for _ in range(FAILURES_TO_OPEN - 1):
             breaker.failed(1.0)
         assert breaker.allows(1.0)
         breaker.succeeded()
-    for _ in range(FAILURES_TO_OPEN):
+    for second in range(FAILURES_TO_OPEN):
         assert not breaker.is_open
-        breaker.failed(1.0)
+        breaker.failed(second)
     assert breaker.is_open
-    assert not breaker.allows(1.0)
+    assert not breaker.allows(second)
+    assert breaker.open_until == second + FIRST_PAUSE
 
 
 def test_opening_and_closing_are_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -71,6 +72,7 @@ def test_nobody_is_woken_while_a_probe_is_out() -> None:
 def test_a_probe_tells_who_comes_after_the_patience_that_the_outage_is_over() -> None:
     """Without one, a service whose API was away for longer never sent anything again."""
     breaker = opened()
+    assert not breaker.lets_through(100.4, 0.5)
     with pytest.raises(NotSentError, match="out of reach for 0 s"):
         breaker.lets_through(100.4, 0.0)
     assert breaker.lets_through(110.0, 0.0)
