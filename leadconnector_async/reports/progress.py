@@ -133,7 +133,7 @@ class ImportProgress(Struct, frozen=True, kw_only=True):
     rate: float | None = None
     """Records a second, over the last half minute; None while nothing is known."""
     seconds_left: float | None = None
-    """By the quota and the rate of the slowest location; None while nothing is known."""
+    """By the quota and the rate of the slowest location; None while nothing is known, or moves."""
     notice: Notice | None = None
     """Why little or nothing moves."""
 
@@ -290,6 +290,8 @@ def estimated(
         if state is None:  # another process sends for it
             needs.append((count, budget_of(Quota(RateLimit(), now=now, wall_ms=0), seen, now)))
         elif state.error is None or isinstance(state.error, DailyQuotaSpentError):
+            if settled and not seen and not state.quota.day.spent:
+                return None
             needs.append((count, budget_of(state.quota, seen, now)))
     estimate = slowest(needs)
     return estimate if math.isfinite(estimate) else None

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from cli_harness import sms, write_jsonl
@@ -14,7 +15,14 @@ from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.outbox.open import open_outbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.quota.quota import Quota
-from leadconnector_async.reports.progress import Budget, ImportProgress, budget_of, seconds_needed
+from leadconnector_async.reports.progress import (
+    Budget,
+    ImportProgress,
+    RateMeter,
+    budget_of,
+    estimated,
+    seconds_needed,
+)
 from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.batch_reader import SourceReader
@@ -22,6 +30,8 @@ from leadconnector_async.sources.batch_reader import SourceReader
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from leadconnector_async.reports.progress import WatchedSender
 
 
 def watch(  # noqa: PLR0913 - what an import can be watched under
@@ -173,6 +183,21 @@ def test_looking_for_lost_answers_is_told(tmp_path: Path) -> None:
     policy = Policy(look_after=(60.0, 60.0))
     seen = watch(lost, tmp_path, has_notice("Looking for 1 record"), policy=policy, count=1)
     assert has_notice("Looking for 1 record")(seen[-1])
+
+
+@pytest.mark.parametrize(
+    ("seen_for", "left", "expected"), [(1.0, 100, 10.0), (10.0, 50, 10.0), (10.0, 100, None)]
+)
+def test_what_stands_still_has_no_end_in_sight(
+    seen_for: float, left: int, expected: float | None
+) -> None:
+    """By the quota at first, then as it goes: an API that never answered had half a minute left."""
+    quota, pace = Quota(RateLimit(100, 10.0), now=0.0, wall_ms=0), RateMeter()
+    pace.note(0.0, {"here": 100})
+    pace.note(seen_for, {"here": left})
+    state = SimpleNamespace(quota=quota, error=None)
+    run = cast("WatchedSender", SimpleNamespace(locations={"here": state}))
+    assert estimated({"here": left}, run, pace, seen_for) == expected
 
 
 def test_the_slower_of_quota_and_sight_counts() -> None:
