@@ -519,13 +519,19 @@ def test_what_only_calls_have_makes_a_table_one_of_calls() -> None:
         ("Cancelled by user", "messages that were not sent"),
         ("Delivered, first attempt failed", None),
         ("Delivered to handset", None),
+        ("Message was rejected by the carrier", "messages that were never delivered"),
+        ("RCS failed, sent as SMS", None),
+        ("Received, auto-reply not sent", None),
+        ("Payment failed", None),
+        ("Application rejected", None),
         ("Contract expired", None),
+        ("ERR_000", None),
     ],
 )
 def test_what_never_arrived_is_told_by_any_word_of_its_status(
     status: str, left_out: str | None
 ) -> None:
-    """Wherever the word stands in it; a state of something else says nothing of the message."""
+    """After words of its way; a state of something else says nothing of the message."""
     header = "Phone,Direction,Date,Text,Status"
     (one,), _ = _read(header, f'+12125550111,out,2024-01-31T10:00:00Z,hi,"{status}"')
     assert one.left_out == left_out
