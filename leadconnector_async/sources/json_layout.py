@@ -131,6 +131,10 @@ def _names(records: Iterable[object]) -> list[str]:
 
 def _chosen(source: str, samples: Mapping[str, list[str]], options: SourceOptions) -> str:
     """Choose the path whose objects are the records."""
+    # What messages hold in lists is a part of them; else they may be in lists of what is around.
+    lists = {path: of for path, of in samples.items() if path.rfind("[*].") < 1}
+    if any(_is_message(of, options) for of in lists.values()):
+        samples = lists
     outer = min(samples, key=len)
     if len(samples) == 1:
         return outer
@@ -140,14 +144,12 @@ def _chosen(source: str, samples: Mapping[str, list[str]], options: SourceOption
         return outer
     enough = min(best, _RECOGNISED if best > _RECOGNISED else _TELLING)
     good = [path for path, score in scores.items() if path.endswith("]") and score >= enough]
-    texts = {key_of(name) for name in columns_of(load_mapping("generic").fields["message"])}
-    chats = {path for path in good if texts.isdisjoint(map(key_of, samples[path]))}
     # What is around records, such as a chat, and what is within one, such as its files, is none.
     good = [
         one
         for one in good
         if not any(
-            (one in chats and other.startswith(one) and scores[one] < scores[other])
+            (other.startswith(one) and scores[one] < scores[other])
             or (one.startswith(other) and one != other and scores[one] <= scores[other])
             for other in good
         )
@@ -161,6 +163,16 @@ def _chosen(source: str, samples: Mapping[str, list[str]], options: SourceOption
         fix = f'name the one that holds the records in a mapping: records = "{best_path}"'
         raise SourceError(f"{source}: holds several lists of objects: {', '.join(good)}: {fix}")
     return good[0]
+
+
+def _is_message(names: list[str], options: SourceOptions) -> bool:
+    """Whether they are those of a message or a call, and not of what is around some."""
+    has = {*map(key_of, names)}
+    for field, rule in load_mapping(options.mapping_file or "generic").fields.items():
+        columns = {*columns_of(rule), options.mapping.get(field, "")} - {*rule.maybe}
+        if not has.isdisjoint(map(key_of, columns)):
+            has.add(field)
+    return bool(has & {"direction", "duration"} or ("date" in has and has & {"message", "html"}))
 
 
 def _records_of(name: str) -> list[str]:

@@ -113,7 +113,7 @@ def test_several_lists_are_asked_about() -> None:
 
 
 def test_chats_around_their_messages_are_no_records() -> None:
-    """Unless they have a text of their own; and what is within a message is a part of it."""
+    """Unless they are dated texts themselves; and what is within a message is a part of it."""
     files = {"media": [{"id": "f", "url": "https://a.example/1", "type": "SMS"}]}
     mails = [{"direction": "in", "date": "2024-03-01T10:00:00Z", "body": "hi", **files}]
     chat = {"id": "c", "contact": {"phone": "+12125550100"}, "messages": mails}
@@ -125,9 +125,24 @@ def test_chats_around_their_messages_are_no_records() -> None:
         assert first.row.attachments == ["https://a.example/1"]
         assert second.row is not None
         assert warnings == ['fields "media[*].id", "media[*].type" are not sent']
-    asked = json.dumps({"conversations": [chat | {"text": "a"}]}).encode()
-    with pytest.raises(SourceError, match=r'records = "conversations\[\*\].messages'):
-        parse(asked, ".json", generic)
+    dated = {"text": "a", "date": "2024-03-02T10:00:00Z"}
+    (one,), _ = parse(json.dumps({"conversations": [chat | dated]}).encode(), ".json", generic)
+    assert one.row is not None
+    assert one.row.message == "a"
+
+
+@pytest.mark.parametrize("inner", ["legs", "replies"])
+def test_lists_within_messages_are_no_records_however_much_they_say(inner: str) -> None:
+    """Nor those within what is no record, such as users: the messages are read as without them."""
+    leg = {"id": "l", "date": "2024-03-01T10:00:00Z", "direction": "out", "body": "b"}
+    leg |= {"from": "+12125550100", "to": "+12125550199", "status": "sent", "type": "SMS"}
+    told = {"direction": "in", "date": "2024-03-01T10:00:00Z", "phone": "+12125550100"}
+    generic = SourceOptions(mapping_file="generic")
+    for kind in ({"body": "hi"}, {"duration": "5", "type": "Call"}):
+        content = {"items": [told | kind | {inner: [leg]}], "users": [{"guid": "g", inner: [leg]}]}
+        (one, *_), _ = parse(json.dumps(content).encode(), ".json", generic)
+        assert one.row is not None
+        assert one.row.direction == "inbound"
 
 
 def test_a_refused_record_is_listed_with_what_was_around_it() -> None:
