@@ -6,10 +6,7 @@ import gc
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Final, TextIO
-
-if TYPE_CHECKING:
-    from types import FrameType
+from typing import Final, TextIO
 
 __all__ = ["main"]
 
@@ -48,10 +45,10 @@ def main() -> None:
         gc.freeze()  # or Python looks for cycles four times at its end, in what ends with it
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: object) -> None:
     """End for a supervisor as for Ctrl-C, whose handler is a loop's own while one runs."""
     handler = signal.getsignal(signal.SIGINT)
-    (handler if callable(handler) else signal.default_int_handler)(number, frame)
+    (handler if callable(handler) else signal.default_int_handler)(number, None)
 
 
 def _is_lost(stream: TextIO) -> bool:

@@ -133,8 +133,7 @@ def _chosen(source: str, samples: Mapping[str, list[str]], options: SourceOption
     """Choose the path whose objects are the records."""
     # What messages hold in lists is a part of them; else they may be in lists of what is around.
     lists = {path: of for path, of in samples.items() if path.rfind("[*].") < 1}
-    if any(_is_message(of, options) for of in lists.values()):
-        samples = lists
+    samples = lists if any(_is_message(of, options) for of in lists.values()) else samples
     outer = min(samples, key=len)
     if len(samples) == 1:
         return outer
