@@ -148,7 +148,7 @@ class Statistics(Struct, frozen=True, kw_only=True):
     """requests a second: that ended, over the last half minute; None where nothing is known yet."""
     seconds_left: float | None = None
     """seconds: until all is sent, by the quota and the rate of the slowest location; None where
-    nothing is known yet."""
+    nothing is known yet, or nothing of a location moves."""
     out_of_reach: float = 0.0
     """seconds: since the API has answered nothing; 0 while it is within reach."""
     reconciliations: dict[str, int] = {}
