@@ -43,6 +43,9 @@ _PAGE: Final = 1_024
 _FAILED_BYTES: Final = 256 << 10
 """A page of failed records ends beyond so many: one can be as long as a mail."""
 
+_STEPS: Final = 10_000
+"""Of SQLite's machine, some tenth of a millisecond, after which a reading may be broken off."""
+
 _SQL: Final = statements(__package__, "reader", form=FORM, shape=WITH_SHAPE)
 
 
@@ -59,6 +62,9 @@ class SqliteOutboxReader(OutboxReader):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: str = os.fspath(path)
         self._connection = open_to_read(self.path)
+        self._unwanted = False
+        # `interrupt` would hold for what comes next too, as long as a cursor is open: a rollback.
+        self._connection.set_progress_handler(lambda: self._unwanted, _STEPS)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
         explains, loop = self._explained()(work), asyncio.get_running_loop()
@@ -66,8 +72,11 @@ class SqliteOutboxReader(OutboxReader):
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:  # to close it under the thread would end the process
-            self._connection.interrupt()
-            await undisturbed(asyncio.wait([reading]))
+            self._unwanted = True
+            try:
+                await undisturbed(asyncio.wait([reading]))
+            finally:
+                self._unwanted = False
             raise
 
     @contextmanager

@@ -57,12 +57,12 @@ def test_who_is_interrupted_leaves_no_thread_at_the_file(tmp_path: Path) -> None
     """Closed under it, as at Ctrl-C, SQLite ended the process; what it reads is broken off."""
     path = tmp_path / "o.db"
     began, broken_off = threading.Event(), []
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
 
     def read(connection: sqlite3.Connection) -> None:
-        connection.set_progress_handler(began.set, 1_000)  # it is within the statement
+        connection.create_function("began", 1, lambda _: began.set())  # it is within the statement
         try:
-            connection.execute(endless).fetchone()
+            connection.execute(f"{endless} SELECT count(began(i)) FROM n").fetchone()
         except sqlite3.OperationalError as error:
             broken_off.append(str(error))
 
@@ -74,6 +74,37 @@ def test_who_is_interrupted_leaves_no_thread_at_the_file(tmp_path: Path) -> None
             with pytest.raises(asyncio.CancelledError):
                 await reading
             assert broken_off == ["interrupted"]
+            assert await reader.quotas() == {}
+
+    in_outbox(path, work)
+
+
+def test_who_is_interrupted_between_pages_is_told_so_and_reads_on(tmp_path: Path) -> None:
+    """What is broken off is that reading alone: neither its end nor the next, whatever is open."""
+    path = tmp_path / "o.db"
+    began, goes_on, kept = threading.Event(), threading.Event(), []
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+
+    def read(connection: sqlite3.Connection) -> None:
+        kept.append(connection.execute(many))
+        kept[0].fetchone()
+        began.set()
+        goes_on.wait()
+
+    async def report(reader: SqliteOutboxReader) -> None:
+        async with reader.at_one_moment():
+            await reader._read(read)
+
+    async def work(_: SqliteOutbox) -> None:
+        async with SqliteOutboxReader(path) as reader:
+            reading = asyncio.create_task(report(reader))
+            await asyncio.to_thread(began.wait)
+            reading.cancel()
+            for _ in range(5):  # it waits for the thread then
+                await asyncio.sleep(0)
+            goes_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
             assert await reader.quotas() == {}
 
     in_outbox(path, work)
