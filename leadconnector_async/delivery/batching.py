@@ -151,6 +151,7 @@ class OutboxBatcher:
         """Begin both loops."""
         self._finishing = False
         self._began = self._loop.time()
+        self._commit()
         tasks.create_task(self._claim_loop())
         tasks.create_task(self._settle_loop())
 
@@ -279,7 +280,11 @@ class OutboxBatcher:
         wall_ms = time.time_ns() // 1_000_000
         now = self._loop.time()
         quotas = [(of, locations[of].quota.state(now=now, wall_ms=wall_ms)) for of in touched]
-        await self.outbox.settle(fates, quotas)
+        try:
+            await self.outbox.settle(fates, quotas)
+        except Exception:  # the next work writes them: their records stay claimed till then
+            self._fates[:0], self._fates_weight = fates, self._fates_weight + weight
+            raise
         if self.observer is not None:
             self.observer.committed(fates, self._loop.time() - now)
         self._written += len(fates)

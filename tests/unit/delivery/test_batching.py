@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -11,6 +11,7 @@ from outbox_kit import draft
 
 from leadconnector_async.delivery.batching import GATHER_S, GATHERED, WAITED_S, OutboxBatcher
 from leadconnector_async.delivery.scheduler import LocationState
+from leadconnector_async.errors import OutboxWriteError
 from leadconnector_async.outbox.base import NO_BOUND, Claim, Lease, Settlement, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 
@@ -119,6 +120,36 @@ async def test_fates_that_nobody_waits_for_are_gathered_for_a_bounded_time() -> 
         [(when, count)] = store.settled
         assert count == 10
         assert when - began <= GATHER_S + 0.01
+
+
+class FullOnce(Noting):
+    """A store whose disk is full at first."""
+
+    is_full = True
+
+    async def settle(
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
+    ) -> None:
+        """Fail, until there is room."""
+        if self.is_full:
+            raise OutboxWriteError("the disk is full")
+        await super().settle(settlements, quotas)
+
+
+@pytest.mark.virtual_time
+async def test_fates_that_could_not_be_written_are_so_by_the_next_work() -> None:
+    """Or their records stayed claimed: who submits one again waited, and so did closing."""
+    store = FullOnce()
+    batcher = batcher_of(store, awaited=True)
+    for store.is_full in (True, False):
+        with suppress(ExceptionGroup):
+            async with asyncio.TaskGroup() as tasks:
+                batcher.start(tasks)
+                if store.is_full:
+                    batcher.settle(fate(1))
+                await asyncio.sleep(GATHER_S)
+                batcher.finish()
+    assert [count for _, count in store.settled] == [1]
 
 
 @pytest.mark.virtual_time

@@ -57,12 +57,13 @@ def test_who_is_interrupted_leaves_no_thread_at_the_file(tmp_path: Path) -> None
     """Closed under it, as at Ctrl-C, SQLite ended the process; what it reads is broken off."""
     path = tmp_path / "o.db"
     began, broken_off = threading.Event(), []
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    endless = numbers + " SELECT count(began(i)) FROM n"
 
     def read(connection: sqlite3.Connection) -> None:
         connection.create_function("began", 1, lambda _: began.set())  # it is within the statement
         try:
-            connection.execute(f"{endless} SELECT count(began(i)) FROM n").fetchone()
+            connection.execute(endless).fetchone()
         except sqlite3.OperationalError as error:
             broken_off.append(str(error))
 
