@@ -57,8 +57,10 @@ def test_who_is_interrupted_leaves_no_thread_at_the_file(tmp_path: Path) -> None
     """Closed under it, as at Ctrl-C, SQLite ended the process; what it reads is broken off."""
     path = tmp_path / "o.db"
     began, broken_off = threading.Event(), []
-    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
-    endless = numbers + " SELECT count(began(i)) FROM n"
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        "SELECT count(began(i)) FROM n"
+    )
 
     def read(connection: sqlite3.Connection) -> None:
         connection.create_function("began", 1, lambda _: began.set())  # it is within the statement
