@@ -147,11 +147,13 @@ class Quota:
     def _be_sure(self, now: float) -> None:
         """Look no more for as long as nothing but slots that are taken can change the answer.
 
-        That is until one is released, the day ends, or figures come.
+        That is until one is released, the day or the interval of the estimate ends, which has to
+        be noted then, or figures come.
         """
         left = min(self._capacity.sure(now), self._pacer.drawn)
         self._sure = left if self.day.limit is None else min(left, self.day.limit - self.day.used)
-        self._sure_until = min(self._window.next_release(), self.day.ends)
+        ends = min(self._capacity.others.period_ends, self.day.ends)
+        self._sure_until = min(self._window.next_release(), ends)
 
     def take(self, now: float) -> Slot:
         """Take the slot that `ready_at` has just found.

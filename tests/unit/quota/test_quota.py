@@ -531,3 +531,24 @@ async def test_what_starts_after_the_end_of_a_day_counts_in_the_next() -> None:
     await asyncio.sleep(2)
     await one(quota)
     assert quota.day.used == 1
+
+
+@pytest.mark.virtual_time
+async def test_a_sliding_window_is_not_taken_for_one_that_forgets_early() -> None:
+    """Also where slots are sure across the end of an interval: what it has forgotten was due."""
+    quota = make(RateLimit(5_000, 10.0))
+    await exchange(quota, SILENT)
+    await asyncio.sleep(30)
+    burst = [await one(quota) for _ in range(5)]
+    await asyncio.sleep(1)
+    for slot in burst:
+        quota.give_back(slot, time(), RateLimitHeaders(max=5_000, remaining=4_995))
+    await asyncio.sleep(8.95)
+    early = await one(quota)
+    await asyncio.sleep(0.55)
+    late = await one(quota)
+    await asyncio.sleep(0.45)
+    quota.give_back(early, time(), RateLimitHeaders(max=5_000, remaining=4_994))
+    await asyncio.sleep(0.55)  # the burst's requests came 10.5 seconds before this one
+    quota.give_back(late, time(), RateLimitHeaders(max=5_000, remaining=4_998))
+    assert not quota._capacity.others.forgets_early
