@@ -68,8 +68,8 @@ class SessionTokens:
     _sources: dict[str, Breaker] = field(default_factory=dict)
     """Of locations among others, for which what gives the token is out of reach."""
 
-    async def token(self, location: str, patience: float) -> str:
-        """The token to send with."""
+    async def token(self, location: str, patience: float, *, renews: bool = True) -> str:
+        """The token to send with. With ``renews``, one that was refused before is renewed first."""
         if self._sources:
             source, now = self._sources.get(location, _CLOSED), asyncio.get_running_loop().time()
             if not source.allows(now):
@@ -79,14 +79,14 @@ class SessionTokens:
         except BaseException as error:
             self._raise_as_ours(location, error, patience)
             raise
-        if self._ended and self._ended.get(location) == token:
+        if renews and self._ended and self._ended.get(location) == token:
             token = await self._renewal(location, token, patience) or token
         return token
 
     async def renewed(self, location: str, refused: str, patience: float) -> str | None:
         """The token to go on with, asked for once however many wait; None if there is no other."""
         try:
-            current = await self.token(location, patience)
+            current = await self.token(location, patience, renews=False)
             if current != refused:
                 return current
             return await self._renewal(location, refused, patience)

@@ -24,7 +24,9 @@ from leadconnector_async import (
     Record,
     Sent,
 )
-from leadconnector_async.breaker import FAILURES_TO_OPEN
+from leadconnector_async.auth.provider import StaticToken
+from leadconnector_async.auth.session_tokens import SessionTokens
+from leadconnector_async.breaker import FAILURES_TO_OPEN, Breaker
 from leadconnector_async.models import Refusal
 from leadconnector_async.quota.window import Day
 from leadconnector_async.sandbox import Sandbox, SandboxConfig
@@ -142,6 +144,24 @@ def test_a_renewal_out_of_reach_is_asked_for_again() -> None:
     statuses = add(tokens)
     assert not tokens.on_renew
     assert len(statuses) == 2
+
+
+async def test_a_renewal_that_brings_nothing_is_asked_for_once() -> None:
+    """By whoever's token was refused, also where an earlier one could not be made."""
+    asked = []
+
+    class Spent(StaticToken):
+        async def renew(self, location_id: str, refused: str) -> str | None:  # noqa: ARG002
+            asked.append(refused)
+            if len(asked) == 1:
+                raise NotSentError("down")
+            return None
+
+    tokens = SessionTokens(Spent("old"), Breaker(), lambda: True)
+    with pytest.raises(NotSentError):
+        await tokens.renewed("L", "old", 60.0)
+    assert await tokens.renewed("L", "old", 60.0) is None
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("durable", [False, True])
