@@ -86,10 +86,8 @@ class SessionTokens:
     async def renewed(self, location: str, refused: str, patience: float) -> str | None:
         """The token to go on with, asked for once however many wait; None if there is no other."""
         try:
-            current = await self.token(location, patience, renews=False)
-            if current != refused:
-                return current
-            return await self._renewal(location, refused, patience)
+            token = await self.token(location, patience, renews=False)
+            return token if token != refused else await self._renewal(location, refused, patience)
         except errors.AccessError as error:
             raise without_token(error) from error
         except errors.TransportError:

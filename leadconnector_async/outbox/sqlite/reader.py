@@ -43,9 +43,6 @@ _PAGE: Final = 1_024
 _FAILED_BYTES: Final = 256 << 10
 """A page of failed records ends beyond so many: one can be as long as a mail."""
 
-_STEPS: Final = 10_000
-"""Of SQLite's machine, some tenth of a millisecond, after which a reading may be broken off."""
-
 _SQL: Final = statements(__package__, "reader", form=FORM, shape=WITH_SHAPE)
 
 
@@ -63,8 +60,9 @@ class SqliteOutboxReader(OutboxReader):
         self.path: str = os.fspath(path)
         self._connection = open_to_read(self.path)
         self._unwanted = False
-        # `interrupt` would hold for what comes next too, as long as a cursor is open: a rollback.
-        self._connection.set_progress_handler(lambda: self._unwanted, _STEPS)
+        # Asked each tenth of a millisecond or so. `interrupt` would hold for what comes next too,
+        # such as a rollback, as long as a cursor is open.
+        self._connection.set_progress_handler(lambda: self._unwanted, 10_000)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
         explains, loop = self._explained()(work), asyncio.get_running_loop()
