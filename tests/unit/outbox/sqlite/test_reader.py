@@ -103,7 +103,7 @@ def test_who_is_interrupted_between_pages_is_told_so_and_reads_on(tmp_path: Path
             reading = asyncio.create_task(report(reader))
             await asyncio.to_thread(began.wait)
             reading.cancel()
-            for _ in range(5):  # it waits for the thread then
+            for _turn in range(5):  # it waits for the thread then
                 await asyncio.sleep(0)
             goes_on.set()
             with pytest.raises(asyncio.CancelledError):
