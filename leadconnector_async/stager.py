@@ -21,6 +21,7 @@ from leadconnector_async.reports.outbox_status import Notes
 from leadconnector_async.sources import Identity, Parsed
 from leadconnector_async.sources.attachments import Attachments, are_remote, largest, named_for
 from leadconnector_async.sources.base import location_in
+from leadconnector_async.sources.batch_reader import BATCH, BATCH_BYTES, PIECE
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.members import Beside
 from leadconnector_async.sources.spool import Spool
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.records.draft import Draft
     from leadconnector_async.sources.batch_reader import SourceReader
 
     Fetched = list[str] | WrongValueError
@@ -183,26 +185,42 @@ class Stager:
     ) -> None:
         """Stage batch after batch, each while the next is read: its commit waits for the disk."""
         under_way: asyncio.Task[Staged] | None = None
-        order, draft_of = NewestFirst(), self._drafter.draft_of
+        order = NewestFirst()
         try:
-            while batch:
-                asked = reader.options.fetch_attachments
-                if self._fetcher is not None and (asked or location_in(source) is not None):
-                    batch = await self._fetcher.filled(batch, strict=asked)
-                    if reader.interrupted:
-                        return
-                self.notes.add_all(batch, source)
-                drafts = order.turned([draft_of(parsed, source) for parsed in batch])
-                self.stats.read += len(batch)
-                batch.clear()  # the rows are not needed any more, and are half of the memory
+            while batch and (drafts := await self._drafts(reader, batch, source)):
+                self.stats.read += len(drafts)
                 last, under_way = under_way, None
                 await self._staged(last, source_pass)
                 source_pass.newest = range(0)
-                under_way = asyncio.create_task(self.outbox.stage(drafts, source_pass))
+                staging = self.outbox.stage(order.turned(drafts), source_pass)
+                under_way = asyncio.create_task(staging)
                 await asyncio.sleep(0)  # it begins
-                batch = reader.batch()
+                batch = reader.batch(self._piece)
         finally:
             await self._staged(under_way, source_pass)
+
+    async def _drafts(self, reader: SourceReader, piece: list[Parsed], source: str) -> list[Draft]:
+        """Draft what one commit takes, which begins so, piece by piece."""
+        drafts: list[Draft] = []
+        size, draft_of = 0, self._drafter.draft_of
+        while piece:
+            size += sum(len(parsed.raw) for parsed in piece)
+            asked = reader.options.fetch_attachments
+            if self._fetcher is not None and (asked or location_in(source) is not None):
+                piece = await self._fetcher.filled(piece, strict=asked)
+                if reader.interrupted:
+                    break
+            self.notes.add_all(piece, source)
+            drafts += [draft_of(parsed, source) for parsed in piece]
+            if len(drafts) >= BATCH or size >= BATCH_BYTES:
+                break
+            piece = reader.batch(min(self._piece, BATCH - len(drafts)))
+        return drafts
+
+    @property
+    def _piece(self) -> int:
+        """Files are fetched for many records at once."""
+        return PIECE if self._fetcher is None else BATCH
 
     async def _staged(self, task: asyncio.Task[Staged] | None, source_pass: SourcePass) -> None:
         if task is not None:

@@ -12,7 +12,7 @@ from leadconnector_async import SourceError
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.sources import SourceOptions
-from leadconnector_async.sources.batch_reader import BATCH, SourceReader
+from leadconnector_async.sources.batch_reader import BATCH, PIECE, SourceReader
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
@@ -30,32 +30,34 @@ class NotingReader(SourceReader):
 
     asked = 0
 
-    def batch(self) -> list[Parsed]:
+    def batch(self, most: int = BATCH) -> list[Parsed]:
         """Read on."""
         self.asked += 1
-        return super().batch()
+        return super().batch(most)
 
 
 class BreakingReader(NotingReader):
     """Breaks off after the first batch."""
 
-    def batch(self) -> list[Parsed]:
+    def batch(self, most: int = BATCH) -> list[Parsed]:
         """Read the first one."""
         if self.asked:
             raise SourceError("the rest is missing")
-        return super().batch()
+        return super().batch(most)
 
 
-def staged(tmp_path: Path, kind: type[NotingReader]) -> tuple[RunStats, list[int]]:
-    """Stage a little more than a batch; also how many had been asked for when each was stored."""
-    source = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(BATCH + 5)])
+def staged(
+    tmp_path: Path, kind: type[NotingReader], records: int = BATCH + 5
+) -> tuple[RunStats, list[tuple[int, int]]]:
+    """Stage more than a batch; also how many each commit had, and had been asked for by then."""
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(records)])
     reader, stats = kind([str(source)], SourceOptions()), RunStats()
-    asked: list[int] = []
+    commits: list[tuple[int, int]] = []
 
     class NotingOutbox(SqliteOutbox):
         async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:  # type: ignore[misc]
             result = await super().stage(drafts, source_pass)
-            asked.append(reader.asked)
+            commits.append((len(drafts), reader.asked))
             return result
 
     async def scenario() -> None:
@@ -69,14 +71,21 @@ def staged(tmp_path: Path, kind: type[NotingReader]) -> tuple[RunStats, list[int
             asyncio.run(scenario())
     else:
         asyncio.run(scenario())
-    return stats, asked
+    return stats, commits
 
 
 def test_a_batch_is_read_while_the_one_before_it_is_written(tmp_path: Path) -> None:
     """The disk is waited for in the time that reading takes anyway."""
-    stats, asked = staged(tmp_path, NotingReader)
+    stats, commits = staged(tmp_path, NotingReader)
     assert stats.staged == BATCH + 5
-    assert asked == [2, 3]
+    assert [asked > at for at, (_, asked) in enumerate(commits, 1)] == [True, True]
+
+
+def test_pieces_that_are_read_are_staged_together(tmp_path: Path) -> None:
+    """A commit costs the same for few as for many, and drafting is done piece by piece."""
+    _, commits = staged(tmp_path, NotingReader, 3 * BATCH + 5)
+    assert [count for count, _ in commits] == [BATCH, BATCH, BATCH, 5]
+    assert commits[-1][1] > 2 * BATCH // PIECE
 
 
 def test_what_was_read_before_a_source_breaks_off_is_staged_and_counted(tmp_path: Path) -> None:
