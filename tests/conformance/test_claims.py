@@ -62,16 +62,27 @@ async def test_only_locations_with_something_to_do_are_named(outbox: Outbox) -> 
 
 async def test_a_mail_that_was_published_ahead_keeps_its_place(durable: DurableOutbox) -> None:
     """It may be on its way; the others are put into the order of their threads."""
-
-    def mail(name: str, date: int, *answers: str) -> Draft:
-        deferred = Deferred(mail=name, answers=list(answers))
-        sent = draft(name, date=date)
-        return replace(sent, deferred=deferred.encoded(), traits=int(deferred.traits))
-
     await durable.stage([mail("q", 9), mail("b", 2, "q")], SourcePass())
     await durable.submit(mail("a", 1, "q"))
     await durable.publish()
     assert keys(await claimed(durable, 9)) == ["a", "q", "b"]
+
+
+async def test_mails_that_a_crashed_staging_left_come_in_the_order_of_their_threads(
+    durable: DurableOutbox, place: DurablePlace
+) -> None:
+    """Whoever publishes them has not seen them come."""
+    await durable.stage([mail("q", 9), mail("b", 2, "q")], SourcePass())
+    async with await place.crashed() as after:
+        await after.publish()
+        assert keys(await claimed(after, 9)) == ["q", "b"]
+
+
+def mail(name: str, date: int, *answers: str) -> Draft:
+    """A mail that answers others."""
+    deferred = Deferred(mail=name, answers=list(answers))
+    sent = draft(name, date=date)
+    return replace(sent, deferred=deferred.encoded(), traits=int(deferred.traits))
 
 
 @pytest.mark.slow

@@ -66,6 +66,7 @@ class SqliteRecords(RecordStore):
     async def _insert(self, tried: Sequence[NewRecord]) -> AbstractSet[int] | None:
         before = self._connection.total_changes
         if any(record.draft.deferred for record in tried):
+            self._enqueuer.traits_staged = True  # whatever becomes of them
             run_rows(self._connection, _RECORD, [_row(one, one.draft.key) for one in tried])
         else:
             run_rows(self._connection, _PLAIN, [_plain(one, one.draft.key) for one in tried])
