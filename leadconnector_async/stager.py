@@ -207,14 +207,15 @@ class Stager:
             size += sum(len(parsed.raw) for parsed in piece)
             asked = reader.options.fetch_attachments
             if self._fetcher is not None and (asked or location_in(source) is not None):
-                piece = await self._fetcher.filled(piece, strict=asked)
+                piece[:] = await self._fetcher.filled(piece, strict=asked)
                 if reader.interrupted:
                     break
             self.notes.add_all(piece, source)
             drafts += [draft_of(parsed, source) for parsed in piece]
+            piece.clear()  # the rows are not needed any more, and are half of the memory
             if len(drafts) >= BATCH or size >= BATCH_BYTES:
                 break
-            piece = reader.batch(min(self._piece, BATCH - len(drafts)))
+            piece = reader.batch(min(self._piece, BATCH - len(drafts)), BATCH_BYTES - size)
         return drafts
 
     @property

@@ -107,25 +107,27 @@ class SourceReader:
             what = "a source has changed while it was read"
             self.warnings.append(f"{what}: import it again once it is whole")
 
-    def batch(self, most: int = BATCH) -> list[Parsed]:
+    def batch(self, most: int = BATCH, most_bytes: int = BATCH_BYTES) -> list[Parsed]:
         """The next records of the current source; empty at its end, and once interrupted.
+
+        The last one may be larger than what is left of ``most_bytes``.
 
         Raises:
             SourceError: it cannot be read further.
         """
-        return self._guarded(partial(self._batch, most)) or []
+        return self._guarded(partial(self._batch, most, most_bytes)) or []
 
     def stop(self) -> None:
         """Read no further."""
         self.interrupted = True
 
-    def _batch(self, most: int) -> list[Parsed]:
+    def _batch(self, most: int, most_bytes: int) -> list[Parsed]:
         batch: list[Parsed] = []
         size = 0
         for parsed in islice(self._records, most):
             batch.append(parsed)
             size += len(parsed.raw)
-            if size >= BATCH_BYTES:
+            if size >= most_bytes:
                 break
         self._found = self._found or bool(batch)
         return batch

@@ -12,7 +12,7 @@ from leadconnector_async import SourceError
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.sources import SourceOptions
-from leadconnector_async.sources.batch_reader import BATCH, PIECE, SourceReader
+from leadconnector_async.sources.batch_reader import BATCH, BATCH_BYTES, PIECE, SourceReader
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
@@ -30,20 +30,20 @@ class NotingReader(SourceReader):
 
     asked = 0
 
-    def batch(self, most: int = BATCH) -> list[Parsed]:
+    def batch(self, most: int = BATCH, most_bytes: int = BATCH_BYTES) -> list[Parsed]:
         """Read on."""
         self.asked += 1
-        return super().batch(most)
+        return super().batch(most, most_bytes)
 
 
 class BreakingReader(NotingReader):
     """Breaks off after the first batch."""
 
-    def batch(self, most: int = BATCH) -> list[Parsed]:
+    def batch(self, most: int = BATCH, most_bytes: int = BATCH_BYTES) -> list[Parsed]:
         """Read the first one."""
         if self.asked:
             raise SourceError("the rest is missing")
-        return super().batch(most)
+        return super().batch(most, most_bytes)
 
 
 def staged(
