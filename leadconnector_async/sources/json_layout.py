@@ -64,7 +64,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         return layout
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value, lines if in_lines else [])) or {default: []}
-    named = [] if options.mapping_file is None else _records_of(options.mapping_file)
+    named = _records_of(options.mapping_file)
     if named:
         around = (one for one in samples if one and any(name.startswith(one) for name in named))
         path = next((name for name in named if name in samples), next(around, ""))
@@ -142,19 +142,18 @@ def _chosen(source: str, samples: Mapping[str, list[str]], options: SourceOption
     if scores[outer] == best and (best or outer):
         return outer
     enough = min(best, _RECOGNISED if best > _RECOGNISED else _TELLING)
-    good = [path for path, score in scores.items() if path.endswith("]") and score >= enough]
+    ranks = {path: (score, -len(path)) for path, score in scores.items() if path.endswith("]")}
     # What is around records, such as a chat, and what is within one, such as its files, is none.
     good = [
-        one
-        for one in good
-        if not any(
-            (other.startswith(one) and scores[one] < scores[other])
-            or (one.startswith(other) and one != other and scores[one] <= scores[other])
-            for other in good
+        path
+        for path, rank in ranks.items()
+        if rank[0] >= enough
+        and not any(
+            rank < ranks[other] and (path.startswith(other) or other.startswith(path))
+            for other in ranks
         )
     ]
-    known = {path: recognised(samples[path], options.mappings) for path in good}
-    own = [path for path, name in known.items() if name and path in _records_of(name)]
+    own = [one for one in good if one in _records_of(recognised(samples[one], options.mappings))]
     if len(own) == 1:
         return own[0]
     if len(good) > 1:
@@ -174,20 +173,18 @@ def _is_message(names: list[str], options: SourceOptions) -> bool:
     return bool(has & {"direction", "duration"} or ("date" in has and has & {"message", "html"}))
 
 
-def _records_of(name: str) -> list[str]:
-    return as_list(load_mapping(name).records)
+def _records_of(mapping: str | None) -> list[str]:
+    return [] if mapping is None else as_list(load_mapping(mapping).records)
 
 
 def _score(names: list[str], options: SourceOptions) -> int:
     """Count the names that are read."""
-    given = None if options.mapping_file is None else load_mapping(options.mapping_file)
-    found = recognised(names, options.mappings)
-    fits = found if given is None else given.fits(names)
-    definition = given or load_mapping(found or "generic")
+    mapping = options.mapping_file or recognised(names, options.mappings) or "generic"
+    definition = load_mapping(mapping)
     known = {name for rule in definition.fields.values() for name in columns_of(rule)}
     known.update(FIELDS, options.mapping.values())
     score = len({key_of(name) for name in names} & {key_of(name) for name in known})
-    return score + _RECOGNISED * bool(fits)
+    return score + _RECOGNISED * definition.fits(names)
 
 
 def _unseen(options: SourceOptions) -> Choice:
