@@ -38,8 +38,7 @@ _MAY_BE_CUT: Final = (
 )
 
 _MARKUP: Final = re.compile(
-    r'\A\s*(?:<(?:!doctype|html|body|div|p|br|span|table)\b|\{\s*"\w+"\s*:)|<br ?/?>',
-    re.IGNORECASE,
+    r'\A\s*(?:<(?:!doctype|html|body|div|p|br|span|table)\b|\{\s*"\w+"\s*:)|<br ?/?>', re.IGNORECASE
 )
 
 _IS_MARKUP: Final = (
