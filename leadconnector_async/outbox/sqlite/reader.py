@@ -20,14 +20,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.database import Database, at_once, statements
 from leadconnector_async.outbox.outbox_reader import OutboxReader
 from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, kind_of
-from leadconnector_async.outbox.sqlite.connection import (
-    DAMAGE,
-    FileDatabase,
-    explained,
-    fetch_for,
-    open_to_read,
-    unpacked,
-)
+from leadconnector_async.outbox.sqlite import connection as file
 from leadconnector_async.outbox.sqlite.counters import PENDING
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 
@@ -58,7 +51,7 @@ class SqliteOutboxReader(OutboxReader):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: str = os.fspath(path)
-        self._connection = open_to_read(self.path)
+        self._connection = file.open_to_read(self.path)
         self._unwanted = False
         # Asked each tenth of a millisecond or so. `interrupt` would hold for what comes next too,
         # such as a rollback, as long as a cursor is open.
@@ -81,12 +74,12 @@ class SqliteOutboxReader(OutboxReader):
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, ValueError, *DAMAGE) as error:
-            raise explained(self.path, error) from error
+        except (sqlite3.Error, ValueError, *file.DAMAGE) as error:
+            raise file.explained(self.path, error) from error
 
     async def __aexit__(self, *why: object) -> None:
         try:
-            if isinstance(why[1], (ValueError, *DAMAGE)):
+            if isinstance(why[1], (ValueError, *file.DAMAGE)):
                 await self._read(_check_pages)  # it may come of what was read
         finally:
             await self.close()
@@ -112,7 +105,7 @@ class SqliteOutboxReader(OutboxReader):
         return found
 
     async def _ask(self, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-        return await self._read(lambda connection: at_once(work(FileDatabase(connection))))
+        return await self._read(lambda connection: at_once(work(file.FileDatabase(connection))))
 
     async def failed(self) -> AsyncIterator[list[FailedRecord]]:
         """See `OutboxReader.failed`."""
@@ -152,7 +145,7 @@ def _failed(connection: Connection, seqs: Sequence[int]) -> tuple[int, list[Fail
     """Read a page of those that have failed. Tells how many of the numbers it has seen to."""
     found: list[FailedRecord] = []
     size = 0
-    for seq, *row in fetch_for(connection, _SQL["failed_pages"], [(seq,) for seq in seqs]):
+    for seq, *row in file.fetch_for(connection, _SQL["failed_pages"], [(seq,) for seq in seqs]):
         *form, state, reason, detail, source, written, line, late = row
         (payload, key, location), raw = form[2:], restored(*form)
         end = State(state), reason, detail
@@ -166,8 +159,8 @@ def _failed(connection: Connection, seqs: Sequence[int]) -> tuple[int, list[Fail
 def _claimed(connection: Connection) -> list[str]:
     """The location of each record that is claimed."""
     batches = connection.execute("SELECT seqs FROM claimed").fetchall()
-    claimed = {(seq,) for (stored,) in batches for seq in unpacked(stored)}
-    return [name for (name,) in fetch_for(connection, _SQL["claimed"], list(claimed))]
+    claimed = {(seq,) for (stored,) in batches for seq in file.unpacked(stored)}
+    return [name for (name,) in file.fetch_for(connection, _SQL["claimed"], list(claimed))]
 
 
 def _check_pages(connection: Connection) -> None:
