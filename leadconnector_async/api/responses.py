@@ -86,9 +86,7 @@ def classify(status: int, body: bytes) -> Classification:
         return Throttled(refusal)
     if status in (302, 303, 408) or status >= 500:
         return Indeterminate(refusal)
-    if status in (401, 403):
-        return Forbidden(refusal)
-    return Refused(refusal)
+    return Forbidden(refusal) if status in (401, 403) else Refused(refusal)
 
 
 def _classify_success(status: int, body: bytes) -> Classification:

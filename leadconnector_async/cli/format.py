@@ -30,9 +30,8 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 
 def duration(seconds: float) -> str:
     """Two units at most: ``0.4 s``, ``42 s``, ``3 min 20 s``, ``4 d 22 h``."""
-    if seconds < 9.95:  # noqa: PLR2004 - from here on a tenth of a second matters to nobody
-        return f"{seconds:.1f} s"
-    return remaining(round(seconds))
+    # From ten on a tenth of a second matters to nobody.
+    return f"{seconds:.1f} s" if seconds < 9.95 else remaining(round(seconds))  # noqa: PLR2004
 
 
 def remaining(seconds: float) -> str:
@@ -66,9 +65,7 @@ def rate(per_second: float) -> str:
     """``9.8/s``, ``1,240/s``, or by the minute where that is more than none: ``12/min``."""
     if per_second >= 100:  # noqa: PLR2004 - three digits say enough
         return f"{per_second:,.0f}/s"
-    if per_second >= 1:
-        return f"{per_second:.1f}/s"
-    return f"{per_second * 60:.0f}/min"
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{per_second * 60:.0f}/min"
 
 
 def size(count: int) -> str:

@@ -114,25 +114,23 @@ def address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-@_TextType
-def quota(text: str) -> StatedRate:
+def _read_quota(text: str, or_off: str = "") -> StatedRate:
     """Read ``100/10``."""
-    return _read_quota(text, "")
-
-
-@_TextType
-def quota_or_off(text: str) -> StatedRate | str:
-    """Read ``100/10``, or the word."""
-    return OFF if text == OFF else _read_quota(text, ', or "off"')
-
-
-def _read_quota(text: str, or_off: str) -> StatedRate:
     from leadconnector_async.locations.toml_file import stated_rate  # noqa: PLC0415 - not for help
 
     rate = stated_rate(text)
     if rate is None:
         raise ValueError(f"{text!r} is not REQUESTS/SECONDS, such as 100/10{or_off}")
     return rate
+
+
+quota: Final = _TextType(_read_quota)
+
+
+@_TextType
+def quota_or_off(text: str) -> StatedRate | str:
+    """Read ``100/10``, or the word."""
+    return OFF if text == OFF else _read_quota(text, ', or "off"')
 
 
 @_TextType

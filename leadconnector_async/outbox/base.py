@@ -143,8 +143,7 @@ class Claim(Struct, gc=False, eq=False):
             self.trail.append(event)
 
     def __repr__(self) -> str:
-        place = f"location={self.lease.location!r}, seq={self.seq}"
-        return f"Claim({place}, attempts={self.attempts})"
+        return f"Claim(location={self.lease.location!r}, seq={self.seq}, attempts={self.attempts})"
 
 
 Wants: TypeAlias = "Sequence[tuple[Lease, int]]"

@@ -57,8 +57,7 @@ def newer(shown: str, found: int, reads: int) -> OutboxUnusableError:
 
 def older(shown: str, found: int, reads: int, fix: str) -> OutboxUnusableError:
     """The error that an outbox is which is to be brought up to date first."""
-    wrong = f"{shown} has format {found}, and this version reads {reads}"
-    return OutboxUnusableError(f"{wrong}: {fix}")
+    return OutboxUnusableError(f"{shown} has format {found}, and this version reads {reads}: {fix}")
 
 
 class Database(Protocol):

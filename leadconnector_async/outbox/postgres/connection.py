@@ -101,16 +101,14 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
 
 def _unreachable(place: PostgresPlace, error: BaseException) -> OutboxError:
     # What the driver says of a URL may quote it, and with it the password.
-    if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-        why = "it speaks no TLS" if "SSL upgrade" in str(error) else "what answers hangs up"
-        why = error.strerror or why
-    elif isinstance(error, TimeoutError):
-        why = f"no answer within {_CONNECT_S:.0f} s"
-    else:
-        why = "its settings do not fit together"
+    why = "its settings do not fit together"
     fix = "see that the server runs, and that host and port are right"
     if isinstance(error, TimeoutError):
+        why = f"no answer within {_CONNECT_S:.0f} s"
         fix += ", and that a pooler on the way there has connections left: an import needs 3"
+    elif isinstance(error, OSError):
+        why = "it speaks no TLS" if "SSL upgrade" in str(error) else "what answers hangs up"
+        why = error.strerror or why
     return OutboxUnusableError(f"{place.shown} cannot be reached ({why}): {fix}")
 
 

@@ -106,8 +106,7 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
     if found is None:
         raise _missing(place)
     if found < FORMAT:
-        fix = "leadconnector outbox upgrade brings it up to date"
-        raise older(place.shown, found, FORMAT, fix)
+        raise older(place.shown, found, FORMAT, "leadconnector outbox upgrade brings it up to date")
 
 
 async def hold_alone(place: PostgresPlace, connection: Connection) -> None:
@@ -141,8 +140,7 @@ async def _format(place: PostgresPlace, connection: Connection) -> int | None:
     if not is_outbox:
         if has_tables:
             wrong = f"the schema {place.schema} holds the tables of something else"
-            fix = "choose another name for ?schema="
-            raise OutboxUnusableError(f"{place.shown}: {wrong}: {fix}")
+            raise OutboxUnusableError(f"{place.shown}: {wrong}: choose another name for ?schema=")
         return None
     found = await connection.fetchrow("SELECT format, readable_from FROM outbox_format")
     if found is None:
