@@ -110,8 +110,7 @@ async def move_outbox(place: str, target: str) -> tuple[int, str]:
         else:
             source = stack.enter_context(moving_from(place))
             to = await stack.enter_async_context(moving(target, new=True))
-        records = await transfer(source, to)
-        return records, await source.retire()
+        return await transfer(source, to), await source.retire()
 
 
 async def back_up(place: Place, target: str) -> None:

@@ -174,14 +174,8 @@ class OutboxCounts(Struct, frozen=True, kw_only=True):
 
 def by_state(counts: RecordCounts) -> dict[str, int]:
     """The fields of `OutboxCounts`."""
-    return {
-        "sent": counts.sent,
-        "failed": counts.rejected,
-        "unresolved": counts.unresolved,
-        "pending": counts.left,
-        "left_out": counts.left_out,
-        "dismissed": counts.dismissed,
-    }
+    own = {"failed": "rejected", "pending": "left"}
+    return {name: getattr(counts, own.get(name, name)) for name in OutboxCounts.__struct_fields__}
 
 
 class LocationCounts(OutboxCounts, frozen=True, kw_only=True):

@@ -258,8 +258,7 @@ def _is_protected(cells: list[str]) -> bool:
 
 def _bare(cells: list[str]) -> list[str]:
     """Take away what keeps Excel from reading a text as a number: ``="00123"``."""
-    found = [_PROTECTED.fullmatch(cell) for cell in cells]
-    pairs = zip(found, cells, strict=True)
+    pairs = zip(map(_PROTECTED.fullmatch, cells), cells, strict=True)
     return [one[1].replace('""', '"') if one else cell for one, cell in pairs]
 
 

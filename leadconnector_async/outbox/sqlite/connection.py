@@ -73,8 +73,7 @@ def open_to_write(path: str, connect: Connect) -> sqlite3.Connection:
     """
     try:
         _create_private(path)
-        connection = _connect(connect, path, uri=False)
-        return _checked(connection, path, schema.prepare)
+        return _checked(_connect(connect, path, uri=False), path, schema.prepare)
     except (sqlite3.Error, OSError) as error:
         raise explained(path, error) from error
 
