@@ -88,7 +88,7 @@ class Pages:
             self._lines = iter([parsed(n, of) for n, of in enumerate(source.lines, 1)])
             yield source
 
-    def batch(self) -> list[Parsed]:
+    def batch(self, *_: int) -> list[Parsed]:
         """The next two."""
         self.interrupted = self._left <= 0
         batch = [] if self.interrupted else list(islice(self._lines, 2))
