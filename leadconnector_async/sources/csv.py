@@ -7,6 +7,9 @@ import json
 import re
 from collections import deque
 from contextlib import suppress
+from functools import partial
+from itertools import dropwhile, takewhile
+from operator import not_
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
@@ -18,7 +21,7 @@ from leadconnector_async.sources.stream_source import StreamSource
 from leadconnector_async.sources.table import Table, is_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from leadconnector_async.sources.encoding import Utf8Text
 
@@ -35,13 +38,23 @@ class CsvRecords:
 
     While a record is out, ``line`` is where it starts, ``problem`` what is wrong with it, and
     ``broken`` its first line where it could not be split.
+
+    If ``is_escaped``, a quote, a backslash or the end of a line is of its cell behind a backslash;
+    U+FDD0, which is no character, stands for such a quote.
     """
 
     def __init__(
-        self, lines: Iterable[bytes], delimiter: str, text: Utf8Text, *, is_spaced: bool = False
+        self,
+        lines: Iterable[bytes],
+        delimiter: str,
+        text: Utf8Text,
+        *,
+        is_spaced: bool = False,
+        is_escaped: bool = False,
     ) -> None:
         self._lines = iter(lines)
         self._delimiter = delimiter
+        self._is_escaped = is_escaped
         self._is_spaced = is_spaced
         end = re.escape(delimiter)
         quoted, bare = '"[^"]*+(?:""[^"]*+)*+"', f'[^"{end}\\n][^{end}\\n]*+'
@@ -114,6 +127,8 @@ class CsvRecords:
             except UnicodeDecodeError:
                 self.problem = self.problem or self._text.undecodable(line)
                 text = line.decode(errors="surrogateescape")
+            if self._is_escaped:
+                text = _ESCAPED.sub(lambda found: _QUOTE if found[1] == '"' else found[1], text)
             yield text + "\n"
 
     def _why(self, error: csv.Error | _RecordTooLongError, first: bytes) -> Problem:
@@ -134,6 +149,12 @@ class CsvRecords:
             end = cell.end()
         return self.line + text.count("\n", 0, end)
 
+
+_ESCAPED: Final = re.compile(r'\\(["\\]|(?=\r?$))')
+
+_QUOTE: Final = "\ufdd0"
+
+_ARE_ESCAPED: Final = r"quotes within cells are written \", and backslashes \\: they are read so"
 
 _DELIMITERS: Final = ",;\t|"
 
@@ -167,8 +188,13 @@ class Delimited(StreamSource):
         others = above[at][1:] if above else []  # a space behind each delimiter is none of a cell's
         is_spaced = all(name[:1] == " " for name in others) and others != [] and len(spaced) > at
         above = spaced if is_spaced else above
-        self._records = CsvRecords(self._lines, delimiter, text, is_spaced=is_spaced)
+        read = partial(CsvRecords, delimiter=delimiter, text=text, is_spaced=is_spaced)
+        is_escaped = bool(above) and _is_escaped(text.head, read, len(above[at]))
+        self._records = read(self._lines, is_escaped=is_escaped)
         self._rows = iter(self._records)
+        if is_escaped:
+            self._rows = ([one.replace(_QUOTE, '"') for one in cells] for cells in self._rows)
+            self.warnings.append(_ARE_ESCAPED)
         if any(map(_is_protected, above)):
             above, self._rows = [*map(_bare, above)], map(_bare, self._rows)
         header = self._header(above, vocabulary)
@@ -226,6 +252,22 @@ class Delimited(StreamSource):
         identity = self._columns.identity(cells)
         # json escapes the stand-ins of bytes that could not be decoded; orjson refuses them.
         return Parsed(line, json.dumps(raw).encode(), None, (problem,), identity)
+
+
+def _is_escaped(head: bytes, read: Callable[..., CsvRecords], width: int) -> bool:
+    r"""Tell a file that writes quotes as ``\"``.
+
+    Read so, more rows are whole before the first that is not than are in all when read as usual.
+    """
+    if rb"\"" not in head:
+        return False
+
+    def are_whole(*, is_escaped: bool) -> Iterator[bool]:
+        records = read(head.split(b"\n"), is_escaped=is_escaped)
+        return (records.problem is None and len(cells) == width for cells in records)
+
+    escaped = takewhile(bool, dropwhile(not_, are_whole(is_escaped=True)))  # titles come before
+    return sum(escaped) > sum(are_whole(is_escaped=False))
 
 
 def _said(head: bytes) -> str | None:

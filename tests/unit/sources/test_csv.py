@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources import SourceRow
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8
+).filter(
+    lambda text: text not in ("NULL", r"\N")  # what databases write for nothing
+)
 
 
 def _rows(content: bytes, options: SourceOptions | None = None) -> list[SourceRow]:
@@ -41,6 +45,44 @@ def test_texts_survive_unchanged(rows: list[tuple[str, str, str]], delimiter: st
     writer.writerows(("SMS", *row) for row in rows)
     read = _rows(text.getvalue().encode())
     assert [(row.message, row.html, row.subject) for row in read] == rows
+
+
+QUOTED = st.text(st.sampled_from('\\"a\n'), min_size=1, max_size=6)
+
+
+@given(st.lists(st.tuples(QUOTED, QUOTED, QUOTED)), st.booleans())
+def test_quotes_are_read_as_the_file_writes_them(
+    rows: list[tuple[str, str, str]],
+    is_escaped: bool,  # noqa: FBT001 - both ways
+) -> None:
+    """Twice, or behind a backslash where rows are whole in no other way: which is told."""
+    rows = [('He said "hi", then left', "C:\\", "plain"), *rows]
+    text = io.StringIO(newline="")
+    escape = "\\" if is_escaped else None
+    writer = csv.writer(text, doublequote=not is_escaped, escapechar=escape, lineterminator="\n")
+    writer.writerow(["type", "message", "html", "subject"])
+    writer.writerows(("SMS", *row) for row in rows)
+    records, warnings = parse(text.getvalue().encode(), ".csv")
+    read = [one.row and (one.row.message, one.row.html, one.row.subject) for one in records]
+    assert read == rows
+    assert any("quotes within cells" in told for told in warnings) == is_escaped
+
+
+@pytest.mark.parametrize("ragged", ["SMS,b,c,d,e", 'SMS,"b"x,c,d', 'SMS,"b'])
+def test_a_backslash_at_the_end_of_a_cell_escapes_no_quote(ragged: str) -> None:
+    """One row that is wrong makes no other dialect of a file: its good rows stay as they are."""
+    content = f'type,message,html,subject\nSMS,"C:\\",h,s\n{ragged}\nSMS,"D:\\",h,s\n'
+    records, warnings = parse(content.encode(), ".csv")
+    assert [one.row and one.row.message for one in records] == ["C:\\", None, "D:\\"]
+    assert not any("quotes within cells" in told for told in warnings)
+
+
+def test_a_line_goes_on_behind_a_backslash() -> None:
+    """As MySQL writes the end of one within a cell, and a quote in a cell without quotes."""
+    content = 'type,message,html,subject\r\nSMS,"two\\\r\nlines \\"x\\"",a \\"b\\",\\N\r\n'
+    assert [(row.message, row.html, row.subject) for row in _rows(content.encode())] == [
+        ('two\r\nlines "x"', 'a "b"', None)
+    ]
 
 
 def test_a_record_knows_its_line_and_its_cells() -> None:
