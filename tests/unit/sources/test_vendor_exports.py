@@ -265,11 +265,24 @@ def test_a_number_is_of_the_country_whose_code_has_a_column() -> None:
 def test_a_session_alone_makes_no_chat_of_a_table() -> None:
     """Where no column names who wrote, what is missing is told, and no name of nobody asked for."""
     parsed, warnings = _read(
-        "chat_id,date,author_type,author_email,text",
+        "chat_id,date,author_id,author_email,text",
         "A1,2024-01-31 10:00,customer,kim@a.example,hi",
     )
     assert not parsed[0].problems
     assert "no column tells sent from received: give --map direction=COLUMN" in " ".join(warnings)
+
+
+def test_what_a_sender_is_goes_behind_all_else_that_tells_the_direction() -> None:
+    """One who is neither a customer nor of the staff for sure says nothing."""
+    parsed, _ = _read(
+        "Phone,Date,Type,author_type,Text",
+        "+12125550111,2024-01-31 10:00,,customer,hi",
+        "+12125550111,2024-01-31 10:01,,Agent,hi",
+        "+12125550111,2024-01-31 10:02,SMS in,Agent,hi",
+        "+12125550111,2024-01-31 10:03,,user,hi",
+    )
+    told = [one.row and one.row.direction for one in parsed]
+    assert told == ["inbound", "outbound", "inbound", None]
 
 
 def test_a_table_that_names_the_other_side_needs_no_session() -> None:
