@@ -158,6 +158,8 @@ class Stager:
         fetches = options.fetch_attachments or reader.locations
         if fetches and options.spool is not None:  # else it is a rehearsal
             self._fetcher = _AttachmentFetcher(reader, self.network, self.location or "")
+        # Files are fetched for many records at once.
+        self._piece = PIECE if self._fetcher is None else BATCH
         self._drafter = RowDrafter(self.location, time.time_ns() // 1_000_000, self.providers)
         async with self._fetcher or nullcontext():
             for source in reader.sources():
@@ -217,11 +219,6 @@ class Stager:
                 break
             piece = reader.batch(min(self._piece, BATCH - len(drafts)), BATCH_BYTES - size)
         return drafts
-
-    @property
-    def _piece(self) -> int:
-        """Files are fetched for many records at once."""
-        return PIECE if self._fetcher is None else BATCH
 
     async def _staged(self, task: asyncio.Task[Staged] | None, source_pass: SourcePass) -> None:
         if task is not None:

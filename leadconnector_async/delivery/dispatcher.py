@@ -14,15 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async import errors
 from leadconnector_async.cancellation import undisturbed
+from leadconnector_async.delivery import outcomes
 from leadconnector_async.delivery.batching import OutboxBatcher
-from leadconnector_async.delivery.outcomes import (
-    REASONS,
-    TAKEN_OVER,
-    OutcomeHandler,
-    day_spent,
-    first_of,
-    shown,
-)
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.scheduler import LocationState, Scheduler
 from leadconnector_async.delivery.sender import Sender
@@ -78,7 +71,7 @@ class Dispatcher:
             observer=session.observer,
         )
         self.room: asyncio.Event = self._batcher.room
-        self._handler = OutcomeHandler(session, self, self.stats)
+        self._handler = outcomes.OutcomeHandler(session, self, self.stats)
         self._sender = Sender(self._handler)
         self._scheduler = Scheduler(self.move)
         self._pool = WorkerPool(
@@ -220,7 +213,7 @@ class Dispatcher:
                         self._batcher.wants_claims(state)
                 self._batcher.finish()
         except* Exception as group:  # noqa: BLE001 - raised as itself
-            error = first_of(group)
+            error = outcomes.first_of(group)
             raise error from error.__cause__
         finally:
             self._pool.end()
@@ -243,9 +236,11 @@ class Dispatcher:
         """See `LaneControl.close`."""
         if state.error is None:
             state.error, state.stopped_at = error, self._loop.time()
-            _log.error("location %s stopped: %s", state.name, shown(error))
+            _log.error("location %s stopped: %s", state.name, outcomes.shown(error))
             if self._session.observer is not None:
-                self._session.observer.paused(state.name, REASONS.get(type(error), TAKEN_OVER))
+                self._session.observer.paused(
+                    state.name, outcomes.REASONS.get(type(error), outcomes.TAKEN_OVER)
+                )
             self._closed(state, error)
             self._note_idle()
 
@@ -333,7 +328,7 @@ class Dispatcher:
     def _check_day(self, state: LocationState) -> None:
         if state.quota.day.spent:
             if not self._session.policy.wait_for_day:
-                self.close(state, day_spent(state))
+                self.close(state, outcomes.day_spent(state))
         elif isinstance(state.error, errors.DailyQuotaSpentError):
             state.error = None
 

@@ -8,15 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from leadconnector_async.cancellation import undisturbed
+from leadconnector_async.delivery import results
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.delivery.results import (
-    OutcomeQueue,
-    Waiters,
-    apart,
-    fail,
-    outcome_of,
-    outcome_of_refused,
-)
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import Outbox, Settlement, State, Submission
 from leadconnector_async.outbox.reopened import ENDED
@@ -71,8 +64,8 @@ class ExclusiveSender:
         """Where what is staged is counted."""
         self.locations: Mapping[str, LocationState] = self._dispatcher.locations
         """Those that are sent for."""
-        self._waiters = Waiters()
-        self._queue: OutcomeQueue | None = None
+        self._waiters = results.Waiters()
+        self._queue: results.OutcomeQueue | None = None
         self._work: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._calls: list[tuple[Draft, asyncio.Future[Outcome]]] = []
@@ -142,10 +135,10 @@ class ExclusiveSender:
         """Tell a caller what is known of its record, or have it told once more is."""
         waiter: asyncio.Future[Outcome]
         if isinstance(answer, Exception):
-            fail(waiter := self._loop.create_future(), answer)
+            results.fail(waiter := self._loop.create_future(), answer)
         elif answer.end is not None:
             (waiter := self._loop.create_future()).set_result(
-                outcome_of(answer.end, draft.location)
+                results.outcome_of(answer.end, draft.location)
             )
         else:
             seq = answer.seq
@@ -160,7 +153,7 @@ class ExclusiveSender:
         self._in_flight.leave(1, weight)
         error = waiter.exception()
         if error is not None:
-            fail(told, error)
+            results.fail(told, error)
         elif not told.done():  # else its caller was cancelled
             told.set_result(waiter.result())
 
@@ -225,7 +218,7 @@ class ExclusiveSender:
             for draft in (*batch, *staged.reused):
                 if draft.payload is None:
                     self.stats.refused += draft.problem is not None
-                    self._put(outcome_of_refused(draft))
+                    self._put(results.outcome_of_refused(draft))
             await self._outbox.publish()
             weight = sum(len(draft.payload or b"") for draft in drafts)
             self._in_flight.take(staged.staged - staged.refused, weight)
@@ -237,7 +230,7 @@ class ExclusiveSender:
     async def _outcomes(
         self, send: Callable[[], Coroutine[None, None, None]]
     ) -> AsyncGenerator[Outcome, None]:
-        queue = self._queue = OutcomeQueue(self._dispatcher.room)
+        queue = self._queue = results.OutcomeQueue(self._dispatcher.room)
         begun = None if self._work is None or self._work.done() else self._work
         work = self._work = begun or asyncio.create_task(send())
         work.add_done_callback(lambda _: queue.end())
@@ -258,14 +251,14 @@ class ExclusiveSender:
         work.result()
         for state in self.locations.values():
             if state.error is not None:
-                raise apart(state.error)
+                raise results.apart(state.error)
 
     def _deliver(self, settlements: list[Settlement]) -> None:
         left = weight = 0
         for settlement in settlements:
             if settlement.state is State.PENDING:
                 continue
-            outcome = outcome_of(settlement.end, settlement.claim.lease.location)
+            outcome = results.outcome_of(settlement.end, settlement.claim.lease.location)
             if self._waiters.take(settlement.claim.seq, outcome):
                 continue
             if self._queue is not None and not self._is_durable:  # of a stream
@@ -285,7 +278,7 @@ class ExclusiveSender:
 
     def _work_ended(self, work: asyncio.Task[None]) -> None:
         """Tell whoever waits: in a run, calls of `submit` that came meanwhile."""
-        self._waiters.fail_all(Waiters.error_of(work) or NotSentError(ENDED))
+        self._waiters.fail_all(results.Waiters.error_of(work) or NotSentError(ENDED))
 
     async def _ensure_working(self) -> None:
         if self._is_closed:  # while this call waited for its turn

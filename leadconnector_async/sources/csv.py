@@ -38,23 +38,13 @@ class CsvRecords:
 
     While a record is out, ``line`` is where it starts, ``problem`` what is wrong with it, and
     ``broken`` its first line where it could not be split.
-
-    If ``is_escaped``, a quote, a backslash or the end of a line is of its cell behind a backslash;
-    U+FDD0, which is no character, stands for such a quote.
     """
 
     def __init__(
-        self,
-        lines: Iterable[bytes],
-        delimiter: str,
-        text: Utf8Text,
-        *,
-        is_spaced: bool = False,
-        is_escaped: bool = False,
+        self, lines: Iterable[bytes], delimiter: str, text: Utf8Text, *, is_spaced: bool = False
     ) -> None:
         self._lines = iter(lines)
         self._delimiter = delimiter
-        self._is_escaped = is_escaped
         self._is_spaced = is_spaced
         end = re.escape(delimiter)
         quoted, bare = '"[^"]*+(?:""[^"]*+)*+"', f'[^"{end}\\n][^{end}\\n]*+'
@@ -67,6 +57,9 @@ class CsvRecords:
         self.line: int = 1
         self.problem: Problem | None = None
         self.broken: bytes | None = None
+        self.is_escaped: bool = False
+        """Whether a quote, a backslash or the end of a line is of its cell behind a backslash.
+        U+FDD0, which is no character, stands for such a quote."""
 
     def __iter__(self) -> Iterator[list[str]]:
         while True:
@@ -127,7 +120,7 @@ class CsvRecords:
             except UnicodeDecodeError:
                 self.problem = self.problem or self._text.undecodable(line)
                 text = line.decode(errors="surrogateescape")
-            if self._is_escaped:
+            if self.is_escaped:
                 text = _ESCAPED.sub(lambda found: _QUOTE if found[1] == '"' else found[1], text)
             yield text + "\n"
 
@@ -189,10 +182,10 @@ class Delimited(StreamSource):
         is_spaced = all(name[:1] == " " for name in others) and others != [] and len(spaced) > at
         above = spaced if is_spaced else above
         read = partial(CsvRecords, delimiter=delimiter, text=text, is_spaced=is_spaced)
-        is_escaped = bool(above) and _is_escaped(text.head, read, len(above[at]))
-        self._records = read(self._lines, is_escaped=is_escaped)
+        self._records = read(self._lines)
         self._rows = iter(self._records)
-        if is_escaped:
+        if above and _is_escaped(text.head, read, len(above[at])):
+            self._records.is_escaped = True
             self._rows = ([one.replace(_QUOTE, '"') for one in cells] for cells in self._rows)
             self.warnings.append(_ARE_ESCAPED)
         if any(map(_is_protected, above)):
@@ -263,7 +256,8 @@ def _is_escaped(head: bytes, read: Callable[..., CsvRecords], width: int) -> boo
         return False
 
     def are_whole(*, is_escaped: bool) -> Iterator[bool]:
-        records = read(head.split(b"\n"), is_escaped=is_escaped)
+        records = read(head.split(b"\n"))
+        records.is_escaped = is_escaped
         return (records.problem is None and len(cells) == width for cells in records)
 
     escaped = takewhile(bool, dropwhile(not_, are_whole(is_escaped=True)))  # titles come before

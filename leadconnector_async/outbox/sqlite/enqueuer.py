@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.claims import Claims
     from leadconnector_async.outbox.sqlite.counters import Counters
 
+_LAST: Final = "SELECT coalesce(max(seq), 0) FROM record"
+
 _TAKE: Final = """UPDATE queue SET location = -location
     WHERE location = -? AND lane = ? AND date = ? AND seq = ?"""
 
@@ -67,33 +69,28 @@ class Enqueuer:
     def reload(self) -> None:
         """Read how far records are published."""
         (self._published,) = self._connection.execute("SELECT seq FROM sealed").fetchone()
-        self.traits_staged: bool = self._last() > self._published
+        (last,) = self._connection.execute(_LAST).fetchone()
+        self.traits_staged: bool = last > self._published
         """Whether any may have traits that are staged: else none are looked for among all."""
-
-    def _last(self) -> int:
-        (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
-        return int(last)
 
     def publish(self) -> bool:
         """Put the next lot of staged records in. False if there may be more."""
-        last = self._last()
+        (last,) = self._connection.execute(_LAST).fetchone()
         if last <= self._published:
             return True
-        up_to: int = min(last, self._published + self.at_most)
+        up_to = min(last, self._published + self.at_most)
         if self.traits_staged:
-            self._heed_traits(up_to)
+            named = self._published, up_to, int(Trait.TWO_NAMES)
+            persons = self._connection.execute(_TWO_NAMES, named).fetchall()
+            at_once(self._lookups.note_persons(persons))
+            mails = self._connection.execute(_MAILS, (self._published, up_to, int(Trait.MAIL)))
+            self._connection.executemany(_MOVE, list(answers_last(mails)))
         self._connection.execute(_PUBLISH, (self._published, up_to))
         self._connection.execute("DELETE FROM early WHERE seq <= ?", (up_to,))
         self._mark(up_to)
         self._claims.arrived(None)
         self.traits_staged = self.traits_staged and up_to < last
-        return up_to == last
-
-    def _heed_traits(self, up_to: int) -> None:
-        named = self._published, up_to, int(Trait.TWO_NAMES)
-        at_once(self._lookups.note_persons(self._connection.execute(_TWO_NAMES, named).fetchall()))
-        mails = self._connection.execute(_MAILS, (self._published, up_to, int(Trait.MAIL)))
-        self._connection.executemany(_MOVE, list(answers_last(mails)))
+        return bool(up_to == last)
 
     def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """Publish new records, ahead of others that are only staged; put the sound ones in."""
