@@ -289,7 +289,8 @@ class FieldPlan:
         self.zones: dict[str, tzinfo | ZoneName] = {
             name: zone for name in dates if field == "date" and (zone := zone_named(name))
         }
-        told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
+        ways = rule.maybe, rule.sender, rule.present
+        told = (rule.cases, rule.join, rule.before, rule.flags, *ways)
         is_fixed = rule.constant is not None
         self.is_composed: bool = self.is_list or is_fixed or bool(self.zones) or any(told)
 

@@ -167,7 +167,7 @@ def _is_message(names: list[str], options: SourceOptions) -> bool:
     """Whether they are those of a message or a call, and not of what is around some."""
     has = {*map(key_of, names)}
     for field, rule in load_mapping(options.mapping_file or "generic").fields.items():
-        columns = {*columns_of(rule), options.mapping.get(field, "")} - {*rule.maybe}
+        columns = {*columns_of(rule), options.mapping.get(field, "")} - {*rule.maybe, *rule.sender}
         if not has.isdisjoint(map(key_of, columns)):
             has.add(field)
     return bool(has & {"direction", "duration"} or ("date" in has and has & {"message", "html"}))

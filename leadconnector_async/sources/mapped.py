@@ -303,6 +303,9 @@ class RowMapper:
             begins = (of for prefix, of in rule.prefixes.items() if text.startswith(prefix))
             if found := rules.meant_by(rule.words, text) or next(begins, None):
                 return found
+        for column in rule.sender:
+            if found := rules.meant_by(rule.senders, word_of(row, column)):
+                return found
         return next((rule.present[name] for name in rule.present if name in row), rule.default)
 
     def _cell(self, columns: Sequence[str], row: Row, plan: FieldPlan | None = None) -> Cell | None:

@@ -82,7 +82,7 @@ class Spelling:
         return replace(
             rule,
             **{at: self._columns(getattr(rule, at)) for at in ("column", "inbound", "outbound")},
-            **{at: self._all(getattr(rule, at)) for at in ("instead", "maybe", "before", "code")},
+            **{at: self._all(getattr(rule, at)) for at in _LISTS},
             **{at: self._named(getattr(rule, at)) for at in ("flags", "present", "without_text")},
             join=joined if all(joined) else [],
             cases=cases,
@@ -171,6 +171,8 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
     formats = ", ".join(rule.formats)
     raise WrongValueError("is no date in a format of the mapping", f"write it as one of {formats}")
 
+
+_LISTS: Final = ("instead", "maybe", "sender", "before", "code")
 
 _EXPRESSION: Final = re.compile(r"/.+/", re.DOTALL)
 

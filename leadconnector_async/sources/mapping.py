@@ -47,6 +47,8 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     without_text: dict[str, str] = field(default_factory=dict)
     join: list[ColumnNames] = field(default_factory=list)
     maybe: list[str] = field(default_factory=list)
+    sender: list[str] = field(default_factory=list)
+    senders: dict[str, str] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)
     strip: list[str] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
@@ -253,7 +255,7 @@ def as_list(names: ColumnNames) -> list[str]:
 def columns_of(rule: FieldRule) -> list[str]:
     """Every column that a rule reads, once."""
     own = (*rule.join, rule.before, rule.column, rule.inbound, rule.outbound, rule.instead)
-    groups = (*own, [*rule.flags], rule.maybe, rule.code)
+    groups = (*own, [*rule.flags], rule.maybe, rule.sender, rule.code)
     return list(dict.fromkeys(name for names in groups for name in as_list(names)))
 
 
