@@ -15,7 +15,7 @@ from leadconnector_async.cancellation import undisturbed
 from leadconnector_async.errors import FateUnknownError, InvalidMessageError, RefusedError
 from leadconnector_async.location_api import LocationApi
 from leadconnector_async.models import Call, InboundMessage, Receipt
-from leadconnector_async.observer import guarded
+from leadconnector_async.observer import Telemetry, guarded
 from leadconnector_async.policy import Policy
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.quota.limits import RateLimit
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     import aiohttp
-
-    from leadconnector_async.observer import Telemetry
 
 
 class LeadConnector(LocationApi):

@@ -15,13 +15,13 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.builder import Providers, RowDrafter, no_providers
-from leadconnector_async.records.draft import fault_key
+from leadconnector_async.records.draft import Draft, fault_key
 from leadconnector_async.records.newest_first import NewestFirst
 from leadconnector_async.reports.outbox_status import Notes
 from leadconnector_async.sources import Identity, Parsed
 from leadconnector_async.sources.attachments import Attachments, are_remote, largest, named_for
 from leadconnector_async.sources.base import location_in
-from leadconnector_async.sources.batch_reader import BATCH, BATCH_BYTES, PIECE
+from leadconnector_async.sources.batch_reader import BATCH, BATCH_BYTES, PIECE, SourceReader
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.members import Beside
 from leadconnector_async.sources.spool import Spool
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.records.draft import Draft
-    from leadconnector_async.sources.batch_reader import SourceReader
 
     Fetched = list[str] | WrongValueError
 

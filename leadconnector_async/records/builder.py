@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from leadconnector_async.models import Contact, InboundMessage, Problem, Record
 from leadconnector_async.records import deferred as late, draft as drafts, validation as rules
 from leadconnector_async.records.deferred import Deferred, is_outbound_call
-from leadconnector_async.records.draft import draft, key_from_text, unsent_draft, verified
+from leadconnector_async.records.draft import Draft, draft, key_from_text, unsent_draft, verified
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
 from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.fields import NotedText
@@ -22,7 +22,6 @@ from leadconnector_async.sources.fields import NotedText
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
-    from leadconnector_async.records.draft import Draft
     from leadconnector_async.sources import Parsed, Source, SourceRow
 
     Messages = (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import needs
+from leadconnector_async.sources.base import Parsed, SourceOptions, needs
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
 from leadconnector_async.sources.fields import listed, scalar_text, shown, stripped
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from python_calamine import CalamineWorkbook
 
-    from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.byte_stream import SourceFile
     from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.dates import Dates

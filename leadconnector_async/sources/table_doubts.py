@@ -13,14 +13,13 @@ from msgspec.structs import replace
 
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.coerce import identity_of
-from leadconnector_async.sources.columns import Vocabulary
+from leadconnector_async.sources.columns import Columns, Vocabulary
 from leadconnector_async.sources.fields import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from leadconnector_async.sources.base import Parsed, SourceOptions
-    from leadconnector_async.sources.columns import Columns
 
 _ERRORS: Final = frozenset(("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!")).union(
     ("#NULL!", "#N/A", "#CALC!", "#SPILL!", "#ERROR!")

@@ -11,7 +11,7 @@ from collections import defaultdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.base import NO_BOUND, Claim
+from leadconnector_async.outbox.base import NO_BOUND, Claim, Lease, Wants
 from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
 from leadconnector_async.outbox.sqlite.connection import RowCollector, fetch_rows
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence, Set as AbstractSet
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.base import Lease, Wants
     from leadconnector_async.outbox.record_store import NewRecord
     from leadconnector_async.records.draft import Draft
 

@@ -12,7 +12,7 @@ from leadconnector_async.outbox.database import at_once
 from leadconnector_async.outbox.durable import MAX_UNKNOWN
 from leadconnector_async.outbox.requeueing import Requeuer, dismiss
 from leadconnector_async.outbox.sqlite.connection import run_rows
-from leadconnector_async.outbox.sqlite.counters import PENDING, REJECTED, UNRESOLVED
+from leadconnector_async.outbox.sqlite.counters import PENDING, REJECTED, UNRESOLVED, Counters
 from leadconnector_async.records.deferred import Trait, answers_last
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.record_store import NewRecord, QueuePlace
     from leadconnector_async.outbox.requeueing import FailedRow
     from leadconnector_async.outbox.sqlite.claims import Claims
-    from leadconnector_async.outbox.sqlite.counters import Counters
 
 _LAST: Final = "SELECT coalesce(max(seq), 0) FROM record"
 

@@ -15,7 +15,7 @@ from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Se
 from leadconnector_async.outbox.database import Numbers, at_once, statements
 from leadconnector_async.outbox.durable import check_settled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
-from leadconnector_async.outbox.selection import SelectionPass
+from leadconnector_async.outbox.selection import Selection, SelectionPass
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import (
     DAMAGE,
@@ -30,7 +30,7 @@ from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, SqliteRequeuer
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
-from leadconnector_async.records.draft import TraceContext
+from leadconnector_async.records.draft import Draft, TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -38,10 +38,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Quotas, Staged, Submission, Wants
     from leadconnector_async.outbox.record_store import QueuePlace
-    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.outbox.sqlite.connection import Connect
-    from leadconnector_async.records.draft import Draft
 
 _NEXT_LEASE: Final = "UPDATE location SET epoch = epoch + 1 WHERE id IN ("
 
