@@ -15,14 +15,7 @@ from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import Identity, SourceOptions
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import LocalText, ZoneName, zone_named
-from leadconnector_async.sources.fields import (
-    NULL,
-    OUTBOX_KEY,
-    REASON_NAMES,
-    folded,
-    shown,
-    stripped,
-)
+from leadconnector_async.sources.fields import OUTBOX_KEY, REASON_NAMES, folded, shown, stripped
 from leadconnector_async.sources.mapped_rules import ColumnValues, Row, parts_of, word_of
 from leadconnector_async.sources.mapping import FieldRule, as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
@@ -82,9 +75,9 @@ class Columns(ABC):
                 wrong = f"--map {field}={column}: there is no such column"
                 raise SourceError(f"{source}: {wrong}: write one of {fields.listed(self.names)}")
 
-    @abstractmethod
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
+        return self.values(cells), None, []
 
     @abstractmethod
     def values(self, cells: Sequence[str]) -> dict[str, object]:
@@ -125,8 +118,7 @@ class NamedColumns(Columns):
         self._refuse_wrong(feeds)
         self.feeds: dict[str, list[str]] = {field: [name] for field, name in feeds.items()}
         self._plan = [
-            (field, self.names.index(name), _cleaner(field, name), fields.nulls_of(field))
-            for field, name in feeds.items()
+            (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
         ]
         fed = {*self._passed(feeds), ""}
         refuse_doubles(source, self.names, fed - {""})
@@ -135,18 +127,11 @@ class NamedColumns(Columns):
     def values(self, cells: Sequence[str]) -> dict[str, object]:
         """Name a row's values as the API does. An empty cell is an absent field."""
         values: dict[str, object] = {}
-        for field, index, clean, nulls in self._plan:
+        for field, index, clean in self._plan:
             cell = cells[index]
-            if cell and cell not in nulls and (value := clean(cell)):
+            if cell and (value := clean(cell)):
                 values[field] = value
         return values
-
-    def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
-        """Make the values of a row, and tell what of it was taken for nothing."""
-        is_null = NULL in cells and any(
-            cells[index] == NULL in nulls for _, index, _, nulls in self._plan
-        )
-        return self.values(cells), None, [fields.NULL_READ] * is_null
 
     def _feeds(self) -> dict[str, str]:
         """Find the column of each field."""

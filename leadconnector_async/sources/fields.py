@@ -58,10 +58,6 @@ SPARE_REASON: Final = "importError"
 REASON_NAMES: Final = frozenset({REASON, SPARE_REASON})
 """Passed over in silence when a list of failed records is read."""
 
-NULL: Final = "NULL"
-
-NULL_READ: Final = "NULL, which is taken for an empty cell, as databases write it"
-
 _OUTER: Final = frozenset(name.partition(".")[0] for name in FIELDS)
 
 _UNTELLING: Final = REASON_NAMES | {*IDS, "id", LOCATION, OUTBOX_KEY, ""}
@@ -280,11 +276,6 @@ _JSON_KINDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     *((type(None), "is null"), (bool, "is true or false"), ((int, float), "is a number")),
     *((str, "is text"), (list, "is a list"), (object, "is an object")),
 )
-
-
-def nulls_of(field: str) -> tuple[str, ...]:
-    """Give what databases write for nothing. A text may say NULL."""
-    return (r"\N",) if field == "message" else (r"\N", NULL)
 
 
 def kind_of(value: object) -> str:

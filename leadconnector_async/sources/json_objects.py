@@ -135,17 +135,15 @@ class Objects:
 
     def _as_named(self, record: Record) -> tuple[dict[str, object], list[str]]:
         values = fields.flat(fields.api_names(record, self._mapping))
-        nulls = [name for name, value in values.items() if value == fields.NULL]
-        told = [fields.NULL_READ for name in nulls if name != "message" and values.pop(name)][:1]
         names = [*values]
         if fields.is_plainly_ours(names) and not any(fields.is_foreign(name) for name in names):
-            return values, told
+            return values, []
         self._has_foreign = True
         kept = {*self._mapping, *([fields.LOCATION] if fields.OUTBOX_KEY in values else [])}
         foreign = [name for name in names if name in fields.GIVEN_IDS and name not in kept]
         for name in foreign:
             del values[name]
-        return values, told + [fields.foreign_id(name, name) for name in foreign]
+        return values, [fields.foreign_id(name, name) for name in foreign]
 
     def _row(self, record: Record) -> dict[str, Cell]:
         row: dict[str, Cell] = {}

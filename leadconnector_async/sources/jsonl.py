@@ -160,7 +160,6 @@ class JsonSource(StreamSource):
             or (_BACKSLASH in line and encoding.escaped_oddly(line))
             or (_C3 in line and encoding.garbled_perhaps(line))
             or (_AMPERSAND in line and encoding.escaped_perhaps(line))
-            or b'"NULL"' in line
         ):
             return None
         if row.attachments is row.email_cc is row.email_bcc is row.in_reply_to is None:

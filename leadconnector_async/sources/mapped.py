@@ -52,8 +52,6 @@ class RowMapper:
         }
         self._notes = {name: rule for name, rule in self._not_carried.items() if rule.note}
         self._empty = empty
-        text = kind.fields.get("message", FieldRule())
-        self._texts = {*as_list(text.column), *text.instead}
         self._sides, self._contacts = sides, sides.contacts
         self._chat = kind.chat
         self._rules = kind.fields
@@ -118,9 +116,6 @@ class RowMapper:
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
             values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
-        if fields.NULL in self._empty and fields.NULL in row.values():
-            nulls = (name for name, cell in row.items() if cell == fields.NULL)
-            told += [fields.NULL_READ] * any(name not in self._texts for name in nulls)
         told += [rules.SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
         told += ["states of calls that are not known, and not sent"] * self._is_stateless
         return values, reason, told
@@ -169,8 +164,8 @@ class RowMapper:
         words = self._type.words
         texts = (word_of(row, name) for name in (*as_list(self._type.column), *self._type.maybe))
         said = any(rules.meant_by(words, text) if words else text for text in texts if text)
-        others = {word_of(row, name) for name in filled} - self._empty
-        return not said and {*map(str.casefold, others)} <= {"false", "no"}
+        others = {word_of(row, name).casefold() for name in filled}
+        return not said and others <= {"", "false", "no"}
 
     def _note(self, row: Row, values: Values) -> None:
         """Put beneath the text of a call what the API has no field for."""
@@ -295,7 +290,7 @@ class RowMapper:
                 return meant
             if flag in _FALSE:
                 return "outbound" if meant == "inbound" else "inbound"
-            if flag:
+            if flag and word_of(row, column) not in self._empty:
                 wrong = f"is {fields.quoted(flag)} where true or false is expected"
                 fix = "correct it, or give --map direction=COLUMN with another column"
                 return WrongValueError(wrong, fix)

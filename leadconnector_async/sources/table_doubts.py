@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.columns import Columns, Vocabulary
-from leadconnector_async.sources.fields import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,8 +48,6 @@ _IS_MARKUP: Final = (
 _LINES: Final = r"text with \n, as programs write the end of a line: --repair-text reads it so"
 
 _LINES_READ: Final = r"text with \n, which was read as the end of a line"
-
-_NULL: Final = "text that is NULL, as databases write what is empty: it is sent as it stands"
 
 _PATH: Final = re.compile(r"[:\\]\\")
 """Of Windows, of which a folder may begin with n; and a backslash that is itself written out."""
@@ -100,7 +97,6 @@ class Doubts:
         if message in _ERRORS:
             return _refused(parsed, _LOST_TEXT, values)
         told = [_MAY_BE_CUT] if message is not None and len(message) == _MOST else []
-        told += [_NULL] * (message == NULL)
         if message and ("<" in message or "{" in message) and _MARKUP.search(message):
             told.append(_IS_MARKUP)
         if parsed.row and type(message) is str and r"\n" in message and not _PATH.search(message):

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 from bad_inputs import parse
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.models import Contact
 from leadconnector_async.sources import SourceOptions
 
 OPTIONS = SourceOptions(mapping_file="generic", region="US")
@@ -88,49 +85,3 @@ def test_a_column_of_mails_is_no_record() -> None:
     """A type of message may be the name of a column, beside others that are known."""
     with pytest.raises(SourceError, match="is spelled differently"):
         parse(b"Email,Direction,Date,Message\n", ".csv")
-
-
-NAMES = ("id", "contact.phone", "contact.name", "type", "direction", "date", "message", "altId")
-WHEN = "2024-01-31T09:30:00Z"
-NULLS = [
-    ("NULL", "+12125550111", "NULL", "SMS", "inbound", WHEN, "NULL", "NULL"),
-    ("NULL", "+12125550112", "Jo", "SMS", "inbound", WHEN, "no NULL", ""),
-    ("7", "NULL", "NULL", "SMS", "inbound", WHEN, "hi", ""),
-    ("8", "+12125550112", "Jo", "SMS", "inbound", WHEN, "NULL", ""),
-]
-
-
-@pytest.mark.parametrize(
-    ("suffix", "mapping"),
-    [(".csv", None), (".csv", "generic"), (".jsonl", None), (".jsonl", "generic")],
-)
-def test_what_databases_write_for_nothing_is_nothing(suffix: str, mapping: str | None) -> None:
-    """But in a text, which may say so. What was taken for nothing is told with its record."""
-    lines = [",".join(cells) for cells in (NAMES, *NULLS)]
-    if suffix == ".jsonl":
-        lines = [json.dumps(dict(zip(NAMES, cells, strict=True))) for cells in NULLS]
-    parsed, _ = parse("\n".join(lines).encode(), suffix, SourceOptions(mapping_file=mapping))
-    rows = [one.row for one in parsed]
-    assert [row and (row.id, row.contact, row.message, row.alt_id or None) for row in rows] == [
-        (None, Contact(phone="+12125550111"), "NULL", None),
-        (None, Contact(phone="+12125550112", name="Jo"), "no NULL", None),
-        ("7", None, "hi", None),
-        ("8", Contact(phone="+12125550112", name="Jo"), "NULL", None),
-    ]
-    told = [any(note.startswith("NULL,") for note in one.notices) for one in parsed]
-    assert told == [True, True, True, False]
-    is_table = suffix == ".csv"
-    assert [any("sent as it stands" in note for note in one.notices) for one in parsed] == [
-        is_table, False, False, is_table,
-    ]  # fmt: skip
-
-
-def test_a_backslash_and_n_is_nothing_in_a_table() -> None:
-    """As MySQL and PostgreSQL write it, which no person does."""
-    table = "id,contact.phone,type,direction,date,message,attachments\n"
-    table += rf"\N,+12125550111,SMS,inbound,{WHEN},hi,\N"
-    for mapping in (None, "generic"):
-        parsed, _ = parse(table.encode(), ".csv", SourceOptions(mapping_file=mapping))
-        row = parsed[0].row
-        assert row is not None
-        assert (row.id, row.attachments, parsed[0].notices) == (None, None, ())
