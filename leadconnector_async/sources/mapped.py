@@ -198,7 +198,9 @@ class RowMapper:
         sides = [self._cell(columns, row) for columns in ends if self._contacts.own]
         own = [isinstance(text, str) and self._contacts.is_own(text) for text in sides]
         if own in ([], [False, False], [True, True]):
-            return direction
+            senders = [word_of(row, column) for column in plan.rule.sender]
+            kinds = (rules.meant_by(plan.rule.senders, sender) for sender in senders)
+            return direction or next(filter(None, kinds), None)
         known = "outbound" if own[0] else "inbound"
         if direction in ("inbound", "outbound") and direction != known:
             fix = "correct the direction, the numbers, or --mine: the sender is another one"
@@ -297,9 +299,6 @@ class RowMapper:
         for text in [word_of(row, column) for column in rule.maybe]:
             begins = (of for prefix, of in rule.prefixes.items() if text.startswith(prefix))
             if found := rules.meant_by(rule.words, text) or next(begins, None):
-                return found
-        for column in rule.sender:
-            if found := rules.meant_by(rule.senders, word_of(row, column)):
                 return found
         return next((rule.present[name] for name in rule.present if name in row), rule.default)
 

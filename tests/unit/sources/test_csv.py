@@ -81,7 +81,7 @@ def test_a_line_goes_on_behind_a_backslash() -> None:
     """As MySQL writes the end of one within a cell, and a quote in a cell without quotes."""
     content = 'type,message,html,subject\r\nSMS,"two\\\r\nlines \\"x\\"",a \\"b\\",\\N\r\n'
     assert [(row.message, row.html, row.subject) for row in _rows(content.encode())] == [
-        ('two\r\nlines "x"', 'a "b"', None)
+        ('two\r\nlines "x"', 'a "b"', r"\N")
     ]
 
 
