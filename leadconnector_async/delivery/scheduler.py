@@ -42,6 +42,10 @@ TURN: Final = 16
 """Requests of a location in a row, where it has so many that may leave: what is written of a
 location with a commit, and read to decide, is so for several records at once."""
 
+BEATS: Final = 200
+"""Of an interval: locations that wait for their turns go on together, with the next beat of the
+loop's clock. A program that wakes for each has to fetch all that it works with anew."""
+
 FAILING: Final = 3
 """Records that a provider must fail, each again after it was proven not to be stored, to be told
 from a server that has trouble for a while."""
@@ -292,7 +296,8 @@ class Scheduler:
             ready_at = state.quota.day.ends
         if ready_at < math.inf:
             state.turn = 0
-            self.add(state, ready_at)
+            beat = state.quota.limit.interval / BEATS
+            self.add(state, max(ready_at, math.ceil(ready_at / beat) * beat))
         else:
             state.quota.when_freed(state, partial(self._freed, state))
 

@@ -148,9 +148,9 @@ class Quota:
         """Look no more for as long as nothing but slots that are taken can change the answer.
 
         That is until one is released, the day or the interval of the estimate ends, which has to
-        be noted then, or figures come.
+        be noted then, or figures come. One more passes the pacer, as has just been seen.
         """
-        left = min(self._capacity.sure(now), self._pacer.drawn)
+        left = min(self._capacity.sure(now), max(1.0, self._pacer.drawn))
         self._sure = left if self.day.limit is None else min(left, self.day.limit - self.day.used)
         ends = min(self._capacity.others.period_ends, self.day.ends)
         self._sure_until = min(self._window.next_release(), ends)

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 
 class StandInQuota:
-    """What lanes ask of a quota: its rate, and when a request may leave."""
+    """What lanes ask of a quota: its limit and rate, and when a request may leave."""
+
+    limit = RateLimit()
 
     def __init__(self, rate: float, opens_at: float) -> None:
         self.rate = rate
@@ -403,6 +405,26 @@ def test_a_location_waits_for_its_quota_alone() -> None:
     again = scheduler.pop(9.0)
     assert again is not None
     assert again[0] is deferred
+
+
+def test_those_who_wait_for_their_turns_go_on_together() -> None:
+    """With the next beat after the last of them is ready: one wake serves all of them."""
+    scheduler = Scheduler()
+    for number, opens_at in enumerate((9.001, 9.049)):
+        scheduler.add(full(location_state(f"l{number}", opens_at=opens_at), 1, 1), 0.0)
+    assert scheduler.pop(1.0) is None
+    assert scheduler.next_at == pytest.approx(9.05)
+    assert scheduler.pop(9.051) is not None
+    assert scheduler.pop(9.051) is not None
+
+
+@pytest.mark.parametrize("opens_at", [0.45000000000000007, 3.2500000000000004])
+def test_nobody_is_asked_again_before_he_is_ready(opens_at: float) -> None:
+    """A beat that is lost in rounding must not come before it, for ever."""
+    scheduler = Scheduler()
+    scheduler.add(full(location_state(opens_at=opens_at), 1, 1), 0.0)
+    assert scheduler.pop(0.0) is None
+    assert scheduler.next_at >= opens_at
 
 
 def test_a_quota_without_an_end_is_asked_again_only_when_somebody_says_so() -> None:
