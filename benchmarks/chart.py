@@ -98,7 +98,8 @@ def tables(results: dict[str, Any]) -> str:
         found[f"Locations, {scaling['server']}"] = scaling["over_locations"] | one
         found[f"Records, {scaling['server']}"] = scaling["over_records"]
     if paced := results.get("paced"):
-        found["Paced, granian"] = {"whole import": paced["whole_import"]}
+        peer = {"bare aiohttp loop": paced["bare_aiohttp_loop"]}
+        found["Paced, granian"] = {"whole import": paced["whole_import"]} | peer
     if submitting := results.get("submitting"):
         for callers, ways in submitting["callers"].items():
             found[f"Submitting, {callers}, {submitting['server']}"] = ways
