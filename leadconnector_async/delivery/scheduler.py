@@ -42,9 +42,12 @@ TURN: Final = 16
 """Requests of a location in a row, where it has so many that may leave: what is written of a
 location with a commit, and read to decide, is so for several records at once."""
 
-BEATS: Final = 200
+BEAT: Final = 1 / 200
 """Of an interval: locations that wait for their turns go on together, with the next beat of the
 loop's clock. A program that wakes for each has to fetch all that it works with anew."""
+
+MAX_BEAT_S: Final = 0.05
+"""An interval may be a day."""
 
 FAILING: Final = 3
 """Records that a provider must fail, each again after it was proven not to be stored, to be told
@@ -296,7 +299,7 @@ class Scheduler:
             ready_at = state.quota.day.ends
         if ready_at < math.inf:
             state.turn = 0
-            beat = state.quota.limit.interval / BEATS
+            beat = min(state.quota.limit.interval * BEAT, MAX_BEAT_S)
             self.add(state, max(ready_at, math.ceil(ready_at / beat) * beat))
         else:
             state.quota.when_freed(state, partial(self._freed, state))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class StandInQuota:
     """What lanes ask of a quota: its limit and rate, and when a request may leave."""
 
-    limit = RateLimit()
+    limit: RateLimit = RateLimit()
 
     def __init__(self, rate: float, opens_at: float) -> None:
         self.rate = rate
@@ -416,6 +416,16 @@ def test_those_who_wait_for_their_turns_go_on_together() -> None:
     assert scheduler.next_at == pytest.approx(9.05)
     assert scheduler.pop(9.051) is not None
     assert scheduler.pop(9.051) is not None
+
+
+@pytest.mark.parametrize("interval", [0.1, 86_400.0])
+def test_a_beat_is_short_beside_an_interval_and_beside_a_second(interval: float) -> None:
+    """More than a burst would be saved up within it, and nobody waits for minutes."""
+    scheduler, state = Scheduler(), full(location_state(opens_at=9.01), 1, 1)
+    cast("StandInQuota", state.quota).limit = RateLimit(100, interval)
+    scheduler.add(state, 0.0)
+    assert scheduler.pop(1.0) is None
+    assert 9.01 <= scheduler.next_at <= 9.01 + min(interval / 100, 0.1)
 
 
 @pytest.mark.parametrize("opens_at", [0.45000000000000007, 3.2500000000000004])
