@@ -51,6 +51,9 @@ _CLEANERS: Final[dict[str, Callable[[str], str]]] = {
 }
 
 
+NAMELESS: Final = "cells in a column without a name are not sent"
+
+
 class Columns(ABC):
     """Names the cells of a row, and reads them.
 
@@ -68,6 +71,7 @@ class Columns(ABC):
 
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
         self.names: list[str] = [stripped(name) for name in header]
+        self._nameless = [at for at, name in enumerate(self.names) if not name]
         self._source = source
         self._mapping = mapping
         for field, column in mapping.items():
@@ -77,7 +81,11 @@ class Columns(ABC):
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
-        return self.values(cells), None, []
+        return self.values(cells), None, self.without_name(cells)
+
+    def without_name(self, cells: Sequence[str]) -> list[str]:
+        """Tell of what stands in a column without a name."""
+        return [NAMELESS] if any(cells[at].strip() for at in self._nameless) else []
 
     @abstractmethod
     def values(self, cells: Sequence[str]) -> dict[str, object]:

@@ -32,6 +32,11 @@ _NAME_AND_NUMBER: Final = re.compile(r"([^<(\d+]*[^\W\d][^<(\d+]*)[<(](\+?[\d .(
 
 _PART: Final = re.compile(r"\w+")
 
+_OTHERS: Final = re.compile(
+    "contact|customer|client|patient|lead|guest|member|other|their|external"
+)
+"""What the column of a number is called that is the other side's for certain."""
+
 _MAX_NAMED: Final = 16_384
 """Numbers whose names are remembered: memory has to stay bounded."""
 
@@ -111,8 +116,8 @@ class Contacts:
         same = self.same(_bare(text))
         return same in self.own or f"@{same.rpartition('@')[2]}" in self.own
 
-    def meant(self, phone: object, name: str) -> object:
-        """Choose between a number and one in the place of a name: that of nobody but the owner."""
+    def meant(self, phone: object, name: str, place: str) -> object:
+        """Choose between a number and one in another place: that of nobody but the owner."""
         try:
             other = read_number(name, self.region, possible=self.possible).e164
         except WrongValueError:
@@ -122,7 +127,7 @@ class Contacts:
         if self.is_own(phone):
             return other
         fix = "give --mine with your own number, or --map contact.phone=COLUMN with the other's"
-        return WrongValueError("is another number than the one that stands for the name", fix)
+        return WrongValueError(f"is another number than {place}", fix)
 
     def others(self, addresses: Iterable[str]) -> list[str]:
         """Name each once, and the owner not at all."""
@@ -266,7 +271,8 @@ def settle_person(
         phone = values["contact.phone"] = _of_country(contacts, phone, number, row)
     if isinstance(name, str) and not any(map(str.isalpha, name)):
         del values["contact.name"]
-        values["contact.phone"] = contacts.meant(phone, name)
+        phone = values["contact.phone"] = contacts.meant(phone, name, "that in place of the name")
+    _see_to_side(contacts, values, number, row)
     is_of_a_side = _any_of(row, number.inbound) and _any_of(row, number.outbound)
     if "contact.email" not in values or not is_of_a_side or _any_of(row, number.column):
         return False
@@ -276,6 +282,16 @@ def settle_person(
         if "contact.name" in values and _any_of(row, rules["contact.name"].column):
             del values["contact.name"]
     return is_of_neither
+
+
+def _see_to_side(contacts: Contacts, values: dict[str, object], rule: FieldRule, row: Row) -> None:
+    """Compare a number that may be the owner's with that of the other side."""
+    whose = "" if isinstance(rule.column, str) else _first_of(row, rule.column)
+    if whose and not _OTHERS.search(whose.casefold()):
+        ends = {"inbound": rule.inbound, "outbound": rule.outbound}
+        end = _first_of(row, ends.get(str(values.get("direction")), []))
+        phone = values["contact.phone"]
+        values["contact.phone"] = contacts.meant(phone, word_of(row, end), f"that in {end}")
 
 
 def _of_country(contacts: Contacts, phone: str, rule: FieldRule, row: Row) -> object:
@@ -288,4 +304,9 @@ def _of_country(contacts: Contacts, phone: str, rule: FieldRule, row: Row) -> ob
 
 
 def _any_of(row: Row, columns: ColumnNames) -> bool:
-    return any(word_of(row, name) for name in as_list(columns))
+    return bool(_first_of(row, columns))
+
+
+def _first_of(row: Row, columns: ColumnNames) -> str:
+    """Name the first column that is filled."""
+    return next((name for name in as_list(columns) if word_of(row, name)), "")

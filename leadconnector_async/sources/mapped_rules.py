@@ -112,7 +112,9 @@ def translated(words: Mapping[str, str], text: str) -> str:
     """Translate a word, whatever its case and separators."""
     found = meant_by(words, text)
     if found is None:
-        fix = f"write one of {', '.join(list(words)[:10])}, add it to the words of a mapping"
+        meanings = [[word for word in words if words[word] == one] for one in {*words.values()}]
+        some = sorted(word for known in meanings for word in known[: 10 // len(meanings) + 1])
+        fix = f"write one of {', '.join(some)}, add it to the words of a mapping"
         raise WrongValueError(f"is {quoted(text)}, which the mapping does not know", fix)
     return found
 

@@ -90,7 +90,7 @@ class MappedColumns(Columns):
         """Make the values of a row, say why it is left out, and what of it is not sent."""
         row = dict(zip(self.names, cells, strict=True))
         values, reason, told = self._reader.read(row)
-        return values | self._listed_values(row), reason, told
+        return values | self._listed_values(row), reason, told + self.without_name(cells)
 
     def values(self, cells: Sequence[str]) -> dict[str, object]:
         """Name a row's values as the API does."""
