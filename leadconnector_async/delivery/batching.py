@@ -67,6 +67,7 @@ class OutboxBatcher:
     _fates_weight: int = 0
     _began: float = 0.0
     _fates: list[Settlement] = field(default_factory=list)
+    _writing: list[Settlement] = field(default_factory=list)
     _claims_due: asyncio.Event = field(default_factory=asyncio.Event)
     _fates_due: asyncio.Event = field(default_factory=asyncio.Event)
     _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -112,6 +113,10 @@ class OutboxBatcher:
     def hold(self, claims: Sequence[Claim]) -> None:
         """Weigh what an earlier owner has claimed."""
         self._plan.hold([claims])
+
+    def holds(self, state: LocationState) -> bool:
+        """Whether a fate of the location is known and not written."""
+        return any(of.claim.lease == state.lease for of in (*self._fates, *self._writing))
 
     def rests(self) -> None:
         """Nothing is in flight: who waits for a fate that is known has nothing to wait for."""
@@ -272,6 +277,7 @@ class OutboxBatcher:
 
     async def _write(self) -> None:
         fates, self._fates = self._fates, []
+        self._writing = fates
         weight, self._fates_weight = self._fates_weight, 0
         self._thick = len(fates) >= THICK
         locations = self._plan.locations
@@ -293,7 +299,9 @@ class OutboxBatcher:
             self._claims_due.set()
         done, self._write_done = self._write_done, asyncio.Event()
         done.set()
+        self._writing = []
         self.deliver(fates)
+        self.idle()
 
     async def _see_through(self, work: Coroutine[None, None, T]) -> T:
         """Await work that goes on if this loop is cancelled; `wind_up` awaits it then."""

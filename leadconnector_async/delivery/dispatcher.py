@@ -1,8 +1,7 @@
 """The dispatcher: workers that pull lanes, one loop that claims, one that settles.
 
 Nothing is pushed, and there is no task per record: a worker takes a lane that may move, lets the
-sender make one request for it, and takes the next. While lanes can move, it waits for nothing
-but the network.
+sender make one request for it, and takes the next, and waits for nothing but the network.
 """
 
 from __future__ import annotations
@@ -85,6 +84,8 @@ class Dispatcher:
         self._releasing = 0
         self._lane_ended = asyncio.Event()
         self._active: list[LocationState] = []
+        self.closing: list[LocationState] = []
+        """Those that cannot go on, while what was in flight has no end that is written."""
 
     # What an ingestor calls.
 
@@ -162,8 +163,7 @@ class Dispatcher:
         """Let go of a location while `work` goes on with the others.
 
         What is in flight is answered and settled, as far as it is ``within`` so many seconds; what
-        was provably not sent is given back; the rest is left to the next holder of its lease, who
-        looks for it.
+        was provably not sent is given back; for the rest the next holder of its lease looks.
         """
         state = self.locations.get(location)
         if state is None:
@@ -237,11 +237,10 @@ class Dispatcher:
         if state.error is None:
             state.error, state.stopped_at = error, self._loop.time()
             _log.error("location %s stopped: %s", state.name, outcomes.shown(error))
+            why = outcomes.REASONS.get(type(error), outcomes.TAKEN_OVER)
             if self._session.observer is not None:
-                self._session.observer.paused(
-                    state.name, outcomes.REASONS.get(type(error), outcomes.TAKEN_OVER)
-                )
-            self._closed(state, error)
+                self._session.observer.paused(state.name, why)
+            self.closing.append(state)
             self._note_idle()
 
     async def others(self, claim: Claim) -> set[str]:
@@ -279,6 +278,7 @@ class Dispatcher:
             self._pool.wake()
 
     def _note_idle(self) -> None:
+        self._tell_closed()
         if self._is_over():
             self._pool.dismiss()
 
@@ -325,12 +325,22 @@ class Dispatcher:
         self._active = self._active or [s for s in self.locations.values() if not s.at_rest]
         return not self._active
 
+    def _tell_closed(self) -> None:
+        """Say that locations cannot go on, once what was in flight has an end of its own."""
+        for state in self.closing.copy():
+            is_busy = any(lane.busy for lane in state.lanes.values())
+            if state.error is None or not (is_busy or self._batcher.holds(state)):
+                self.closing.remove(state)
+                if state.error is not None:
+                    self._closed(state, state.error)
+
     def _check_day(self, state: LocationState) -> None:
         if state.quota.day.spent:
             if not self._session.policy.wait_for_day:
                 self.close(state, outcomes.day_spent(state))
         elif isinstance(state.error, errors.DailyQuotaSpentError):
             state.error = None
+        self._tell_closed()
 
     def _rested(self, state: LocationState, lane: Lane) -> None:
         state.rested(lane)

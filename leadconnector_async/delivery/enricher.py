@@ -112,9 +112,8 @@ class Enricher:
             enrichment.drop_file()
             return None
         except effects.StepFailedError as error:
-            return self.failed(
-                enrichment, str(error), lags=isinstance(error, effects.StepLagsError)
-            )
+            lags = isinstance(error, effects.StepLagsError)
+            return self.failed(enrichment, str(error), lags=lags)
         except effects.StepRefusedError as error:
             contact = enrichment.deferred.contact
             if contact is not None and contact_lookup(contact) not in lane.lookups:

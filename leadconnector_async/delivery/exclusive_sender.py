@@ -111,8 +111,9 @@ class ExclusiveSender:
                 for (draft, told), answer in zip(calls, answers, strict=True):
                     self._answer(draft, told, answer)
             for location in {draft.location for draft in drafts} & self.locations.keys():
-                if (error := self.locations[location].error) is not None:
-                    self._waiters.fail_location(location, error)
+                state = self.locations[location]
+                if state.error is not None and state not in self._dispatcher.closing:
+                    self._waiters.fail_location(location, state.error)
             if self._work is not None and self._work.done():  # it ended before these came
                 self._work_ended(self._work)
 

@@ -94,7 +94,8 @@ class ReadMarker:
 
         async def in_turn(mark: ReadMark) -> None:
             async with turns:
-                if self._goes_on(state) and await self._is_done(state, mark):
+                is_over = state.name in self._barred or self._stopping.is_set()
+                if not is_over and await self._is_done(state, mark):
                     names = mark.name, unread_name(mark.name)
                     await self._outbox.forget_lookups(state.lease, names)
 
@@ -134,9 +135,6 @@ class ReadMarker:
             return await self._put_off(state, mark, why, bars=bars)
         self._notice(f"conversations that could not be marked as read: {why}", mark.conversation)
         return True
-
-    def _goes_on(self, state: LocationState) -> bool:
-        return state.name not in self._barred and not self._stopping.is_set()
 
     async def _slot(self, state: LocationState) -> Slot:
         """Wait for a slot, which may take as long as a pause after 429, and no longer than `stop`.

@@ -48,7 +48,8 @@ class RateLimit(Struct, frozen=True):
     daily: int | None = 200_000
 
     def __post_init__(self) -> None:
-        if self.requests < 1 or self.interval <= 0 or (self.daily is not None and self.daily < 1):
+        daily = 1 if self.daily is None else self.daily
+        if not (self.requests >= 1 and self.interval > 0 and daily >= 1):  # so is none with NaN
             raise ValueError(f"{self} allows nothing: every figure must be positive")
 
     @property

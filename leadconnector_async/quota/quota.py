@@ -261,9 +261,8 @@ class Quota:
             announced=snapshot.day_limit and part(snapshot.day_limit, self.share),
             inherited=used > 0,
         )
-        self._window.inherit(
-            snapshot.window_used, now + (snapshot.window_ends - wall_ms) / 1000, now
-        )
+        free_at = now + (snapshot.window_ends - wall_ms) / 1000
+        self._window.inherit(snapshot.window_used, free_at, now)
 
     def _within_share(self, seen: RateLimitHeaders, later: int) -> RateLimitHeaders:
         """What figures say of our part: no more remains than is left of it.

@@ -187,9 +187,8 @@ def _store(
     state.store.add(stored, conversation)
     if state.config.answer is not None and stored.direction == "inbound":
         own = {"type": "SMS", "direction": "outbound", "message": state.config.answer}
-        answer = replace(
-            stored, seq=stored.seq + 1, id=state.ids(), type="SMS", direction="outbound"
-        )
+        seq = stored.seq + 1
+        answer = replace(stored, seq=seq, id=state.ids(), type="SMS", direction="outbound")
         state.store.add(replace(answer, date=stored_ms, fields=own), conversation)
     return replies.json_reply(state.config.created_status, _receipt(stored))
 

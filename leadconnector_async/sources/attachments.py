@@ -75,9 +75,7 @@ SUFFIXES: Final = frozenset({".doc", ".docx", ".pdf", ".rar", ".txt", ".zip"}).u
 )
 """The types of files that the API takes."""
 
-_SIGNATURES: Final = frozenset(
-    f"application/{kind}-signature" for kind in ("pgp", "pkcs7", "x-pkcs7")
-)
+_SIGNATURES: Final = frozenset(f"application/{of}-signature" for of in ("pgp", "pkcs7", "x-pkcs7"))
 
 _PLAIN_SUFFIX: Final = re.compile(r"\.[a-z0-9]{1,5}")
 

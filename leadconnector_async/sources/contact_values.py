@@ -273,38 +273,33 @@ def settle_person(
         del values["contact.name"]
         phone = values["contact.phone"] = contacts.meant(phone, name, "that in place of the name")
     _see_to_side(contacts, values, number, row)
-    is_of_a_side = _any_of(row, number.inbound) and _any_of(row, number.outbound)
-    if "contact.email" not in values or not is_of_a_side or _any_of(row, number.column):
+    is_of_a_side = _first_of(row, number.inbound) and _first_of(row, number.outbound)
+    if "contact.email" not in values or not is_of_a_side or _first_of(row, number.column):
         return False
-    is_of_neither = not isinstance(address.column, str) and _any_of(row, address.column)
+    is_of_neither = not isinstance(address.column, str) and _first_of(row, address.column)
     if is_of_neither:
         del values["contact.email"]
-        if "contact.name" in values and _any_of(row, rules["contact.name"].column):
+        if "contact.name" in values and _first_of(row, rules["contact.name"].column):
             del values["contact.name"]
-    return is_of_neither
+    return bool(is_of_neither)
 
 
 def _see_to_side(contacts: Contacts, values: dict[str, object], rule: FieldRule, row: Row) -> None:
     """Compare a number that may be the owner's with that of the other side."""
     whose = "" if isinstance(rule.column, str) else _first_of(row, rule.column)
     if whose and not _OTHERS.search(whose.casefold()):
-        ends = {"inbound": rule.inbound, "outbound": rule.outbound}
-        end = _first_of(row, ends.get(str(values.get("direction")), []))
-        phone = values["contact.phone"]
+        side = rule.inbound if values.get("direction") == "inbound" else rule.outbound
+        end, phone = _first_of(row, side), values["contact.phone"]
         values["contact.phone"] = contacts.meant(phone, word_of(row, end), f"that in {end}")
 
 
 def _of_country(contacts: Contacts, phone: str, rule: FieldRule, row: Row) -> object:
     """Read a number by the code of its country, which has a column of its own."""
-    is_of_a_side = _any_of(row, rule.inbound) or _any_of(row, rule.outbound)
+    is_of_a_side = _first_of(row, rule.inbound) or _first_of(row, rule.outbound)
     words = (word_of(row, column).partition(".")[0] for column in rule.code)  # as in 44.0
     code = next(filter(None, (digits(word).lstrip("0") for word in words)), "")
-    is_of_it = _any_of(row, rule.column) or not is_of_a_side
+    is_of_it = _first_of(row, rule.column) or not is_of_a_side
     return contacts.of_country(phone, code) if code and is_of_it else phone
-
-
-def _any_of(row: Row, columns: ColumnNames) -> bool:
-    return bool(_first_of(row, columns))
 
 
 def _first_of(row: Row, columns: ColumnNames) -> str:

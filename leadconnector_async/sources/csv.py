@@ -188,7 +188,8 @@ class Delimited(StreamSource):
             self._records.is_escaped = True
             self._rows = ([one.replace(_QUOTE, '"') for one in cells] for cells in self._rows)
             self.warnings.append(_ARE_ESCAPED)
-        if any(map(_is_protected, above)):
+        # Several cells as `_bare` takes: one alone may be somebody's text.
+        if any(sum(map(bool, map(_PROTECTED.fullmatch, cells))) > 1 for cells in above):
             above, self._rows = [*map(_bare, above)], map(_bare, self._rows)
         header = self._header(above, vocabulary)
         self.is_known: bool = vocabulary.is_header(header)
@@ -285,11 +286,6 @@ def begins_with_header(head: bytes, options: SourceOptions) -> bool:
     vocabulary = Vocabulary(options)
     rows = _rows(head, options.delimiter or _said(head) or _sniffed(head, vocabulary))
     return bool(rows) and vocabulary.is_header(rows[0])
-
-
-def _is_protected(cells: list[str]) -> bool:
-    """Tell a row with several cells as `_bare` takes: one alone may be somebody's text."""
-    return sum(1 for cell in cells if _PROTECTED.fullmatch(cell)) > 1
 
 
 def _bare(cells: list[str]) -> list[str]:

@@ -217,7 +217,8 @@ class Table:
         first = stripped(cells[0])
         if not first and is_blank(cells):
             return None
-        if first.casefold() == self._names[0] and self._names == [*map(_plain, cells)]:
+        is_like = first.casefold() == self._names[0]
+        if is_like and self._names == [stripped(cell).casefold() for cell in cells]:
             return Parsed(line, b"", None, (), left_out="rows that repeat the header")
         if self._is_list:
             self._coercer.of_list(cells[0])
@@ -281,10 +282,6 @@ class Table:
             if not (rule.constant or self._options.mine):
                 told.append(f"no column tells sent from received: {_TELL_SIDES}")
         return told if self.recognised is not None else told + undated
-
-
-def _plain(cell: str) -> str:
-    return stripped(cell).casefold()
 
 
 def is_blank(cells: Sequence[str]) -> bool:

@@ -80,7 +80,7 @@ _MAX_INNER: Final = 10_000
 _MAX_OTHERS: Final = 100
 """Names of other elements that are counted: names can be data, and memory has to stay bounded."""
 
-_BELOW_ROOT: Final = 2
+_IN_ROOT: Final = 2
 
 
 class XmlSource(RowSource):
@@ -191,9 +191,7 @@ class _Parser:
             self.line = self._parser.CurrentLineNumber
             self._open = Element(name, self.line, attributes, [])
             self._found += 1
-        elif self._depth == _BELOW_ROOT and (
-            name in self._others or len(self._others) < _MAX_OTHERS
-        ):
+        elif self._depth == _IN_ROOT and (name in self._others or len(self._others) < _MAX_OTHERS):
             self._others[name] += 1
 
     def _end(self, name: str) -> None:

@@ -29,7 +29,7 @@ from leadconnector_async import (
 )
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
+from leadconnector_async.sandbox import Fault, Latency, Limits, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -88,6 +88,29 @@ async def test_a_location_that_is_refused_takes_no_room_from_others(
         elsewhere = replace(elsewhere, location_id="there")
         assert isinstance(await ingestor.submit(elsewhere), Sent)
         assert ingestor.snapshot().locations["here"].pending == 7
+
+
+@PLACES
+async def test_what_is_in_flight_as_its_location_stops_has_an_end_of_its_own(
+    tmp_path: Path, *, durable: bool
+) -> None:
+    """Whoever is told of the location's error sends it again: in memory, it would be twice."""
+    given = [
+        replace(record, message=replace(record.message, contact_id=f"contact-{number}"))
+        for number, record in enumerate(records(12))
+    ]
+    late = Latency(up=0.02, down=0.02, jitter=0.05)
+    async with (
+        Sandbox(SandboxConfig(closed=False, latency=late)) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+    ):
+        await ingestor.submit(given[0])  # its answer tells the limit: the others go side by side
+        sandbox.set_faults(Fault("403", alt_id=given[5].id, times=1))
+        results = await asyncio.gather(*map(ingestor.submit, given[1:]), return_exceptions=True)
+        kinds = [type(result) for result in results]
+        assert kinds.count(Sent) == len(sandbox.messages) - 1 > 0
+        assert kinds[4] is AccessError
 
 
 @pytest.mark.parametrize("direct", [True, False])

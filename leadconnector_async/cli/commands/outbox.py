@@ -20,9 +20,7 @@ from leadconnector_async.outbox.upkeep import back_up, forget_texts, move_outbox
 if TYPE_CHECKING:
     from leadconnector_async.outbox.outbox_reader import OutboxReader
 
-_place = partial(
-    click.argument, "outbox", type=OUTBOX, envvar="LEADCONNECTOR_OUTBOX", required=True
-)
+_file = partial(click.argument, "outbox", type=OUTBOX, envvar="LEADCONNECTOR_OUTBOX", required=True)
 
 
 @click.group("outbox")
@@ -35,14 +33,14 @@ def command() -> None:
 
 
 @command.command("init")
-@_place(metavar="URL")
+@_file(metavar="URL")
 def init(outbox: str) -> None:
     """Make the schema and its tables in a database, where they are not there yet."""
     _open(outbox, create=True)
 
 
 @command.command("upgrade")
-@_place(metavar="FILE|URL")
+@_file(metavar="FILE|URL")
 def upgrade(outbox: str) -> None:
     """Bring an outbox that an older version wrote up to date, and change nothing else in it."""
     _open(outbox, create=False)

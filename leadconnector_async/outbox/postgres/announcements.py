@@ -49,9 +49,7 @@ async def listen(
     await connection.add_listener(place.channel(of), lambda *given: told(given[-1]))
 
 
-_KINDS: Final = {
-    kind.__name__: kind for kind in (AccessError, DailyQuotaSpentError, ThrottledError)
-}
+_KINDS: Final = {of.__name__: of for of in (AccessError, DailyQuotaSpentError, ThrottledError)}
 
 
 async def await_open(connection: Connection, seqs: Sequence[int]) -> dict[int, str]:

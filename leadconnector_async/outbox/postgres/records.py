@@ -60,9 +60,7 @@ class PostgresRecords(RecordStore):
         await self._connection.execute(_SQL["record"], self._source, *columns([_row(record, key)]))
 
     async def _note_origins(self, created: Sequence[NewRecord], source: int) -> None:  # noqa: ARG002 - see begin
-        self.files += [
-            (one.seq, file) for one in created for file in local_files(one.draft.deferred)
-        ]
+        self.files += [(one.seq, of) for one in created for of in local_files(one.draft.deferred)]
 
     async def unchanged(self, drafts: Sequence[Draft], kin: AbstractSet[int]) -> None:
         """See `RecordStore.unchanged`: many are looked up at once here."""

@@ -95,9 +95,7 @@ class PostgresTransfer:
         if relation == "pace":
             names, rows = ["span", "part", "sent"], [(span, 0, sent) for span, sent in rows]
         if relation == "owner":  # a file has one owner for all locations
-            rows = [
-                (of, *row[1:]) for row in rows for of in ([row[0]] if row[0] else self._locations)
-            ]
+            rows = [(of, *own) for at, *own in rows for of in ([at] if at else self._locations)]
         await self._connection.copy_records_to_table(
             relation,
             records=[tuple(storable(v) if isinstance(v, str) else v for v in row) for row in rows],

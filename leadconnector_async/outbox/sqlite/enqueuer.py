@@ -103,10 +103,8 @@ class Enqueuer:
         self._claims.submitted(sound)
 
     def _are_staged(self, first: int, end: int) -> bool:
-        between = "SELECT 1 FROM record WHERE seq >= ? AND seq < ? LIMIT 1"
-        return (
-            first < end and self._connection.execute(between, (first, end)).fetchone() is not None
-        )
+        query = "SELECT 1 FROM record WHERE seq >= ? AND seq < ? LIMIT 1"
+        return first < end and self._connection.execute(query, (first, end)).fetchone() is not None
 
     def publish_known(self, place: QueuePlace) -> None:
         """Put a record in that an earlier run staged and did not publish, or left for later."""

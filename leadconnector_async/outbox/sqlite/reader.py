@@ -123,7 +123,7 @@ class SqliteOutboxReader(OutboxReader):
     async def records(self, kind_of_refused: KindOf) -> AsyncIterator[list[HistoryRecord]]:
         """See `OutboxReader.records`."""
         async with self.at_one_moment():
-            pages = await self._read(lambda connection: _history_pages(connection, kind_of_refused))
+            pages = await self._read(lambda connection: _histories(connection, kind_of_refused))
             while page := await self._read(lambda _: next(pages)):
                 yield page
 
@@ -176,9 +176,7 @@ _FOUND: Final = 8
 """A bit beside the state's. A record that was found by looking is sent, with a reason."""
 
 
-def _history_pages(
-    connection: Connection, kind_of_refused: KindOf
-) -> Iterator[list[HistoryRecord]]:
+def _histories(connection: Connection, kind_of_refused: KindOf) -> Iterator[list[HistoryRecord]]:
     """Yield pages of records, and at the end empty ones."""
     names = dict(connection.execute("SELECT id, name FROM location"))
     states = _states(connection)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import nan
+
 import pytest
 
 from leadconnector_async.api.responses import MAX_FIGURE, SILENT
@@ -12,7 +14,9 @@ def test_the_documented_limit_is_assumed() -> None:
     assert RateLimit() == RateLimit(requests=100, interval=10.0, daily=200_000)
 
 
-@pytest.mark.parametrize("figures", [(0, 10.0, None), (100, 0.0, None), (100, 10.0, 0)])
+@pytest.mark.parametrize(
+    "figures", [(0, 10.0, None), (100, 0.0, None), (100, nan, None), (100, 10.0, 0)]
+)
 def test_a_limit_that_allows_nothing_is_refused(figures: tuple[int, float, int | None]) -> None:
     """Zero is no limit to work by; "no limit" is None."""
     with pytest.raises(ValueError, match="must be positive"):

@@ -85,3 +85,45 @@ def test_a_column_of_mails_is_no_record() -> None:
     """A type of message may be the name of a column, beside others that are known."""
     with pytest.raises(SourceError, match="is spelled differently"):
         parse(b"Email,Direction,Date,Message\n", ".csv")
+
+
+SIDES = "Phone,Direction,From,To,Date,Text\n"
+OWN, KIM, LEE = "+12125550100", "+12125550111", "+12125550112"
+AT = "2024-01-31T09:30:00Z,hi\n"
+
+
+def test_a_number_that_is_not_that_of_the_other_side_is_refused() -> None:
+    """It is the owner's then, and all would go to one contact."""
+    rows = f"{OWN},out,{OWN},{KIM},{AT}{OWN},in,{LEE},{OWN},{AT}{KIM},in,{KIM},{OWN},{AT}"
+    parsed, _ = parse((SIDES + rows).encode(), ".csv", OPTIONS)
+    said = "contact.phone is another number than that in {}: give --mine with your own number, or "
+    told = [[str(one).partition("--map")[0] for one in row.problems] for row in parsed]
+    assert told == [[said.format("To")], [said.format("From")], []]
+    options = SourceOptions(mapping_file="generic", region="US", mine=(OWN,))
+    parsed, _ = parse((SIDES + rows).encode(), ".csv", options)
+    contacts = [row.row and row.row.contact for row in parsed]
+    assert [contact and contact.phone for contact in contacts] == [KIM, LEE, KIM]
+
+
+@pytest.mark.parametrize(
+    ("phone", "to"),
+    [("Contact Phone", KIM), ("Phone", ""), ("Phone", "Kim"), ("Phone", f"{KIM}; {LEE}")],
+)
+def test_a_number_that_no_other_contradicts_is_the_contacts(phone: str, to: str) -> None:
+    """As are those of columns that say so."""
+    table = f"{phone},Direction,To,Date,Text\n{LEE},out,{to},{AT}"
+    parsed, _ = parse(table.encode(), ".csv", OPTIONS)
+    assert [row.row and row.row.contact and row.row.contact.phone for row in parsed] == [LEE]
+
+
+@pytest.mark.parametrize(
+    ("header", "options"),
+    [(f"{HEADER},", OPTIONS), ("contact.phone,direction,date,message,type,", SourceOptions())],
+)
+def test_cells_in_a_column_without_a_name_are_told(header: str, options: SourceOptions) -> None:
+    """As the rest of a text is behind a comma that no quotes enclose."""
+    row = f"{KIM},inbound,2024-01-31T09:30:00Z,hi" + ",SMS" * ("type" in header)
+    rows = "\n".join([header, f"{row}, there", f"{row},", ""])
+    parsed, _ = parse(rows.encode(), ".csv", options)
+    told = ("cells in a column without a name are not sent",)
+    assert [row.notices for row in parsed] == [told, ()]
