@@ -135,9 +135,10 @@ class Worker:
 
     def error_of(self, location: str) -> LeadConnectorError | None:
         """Why a location of this tenure cannot go on."""
-        state = None if self._dispatcher is None else self._dispatcher.locations.get(location)
-        error = None if state is None else state.error
-        return None if isinstance(error, OutboxError) else error  # then it is another's
+        state, dispatcher = self.locations.get(location), self._dispatcher
+        if dispatcher is None or state is None or state in dispatcher.closing:
+            return None
+        return None if isinstance(state.error, OutboxError) else state.error  # it is another's
 
     def stop(self) -> None:
         """Hand everything over, and let `run` return."""

@@ -165,7 +165,7 @@ def probes(location: str) -> list[Probe]:
     begin = Request("POST", "/conversations/", CONVERSATIONS_VERSION, _WRONG)
     add = post_message(INBOUND_PATH, _WRONG)
     marking = "open conversations, and mark them as read"
-    looking = "look for messages in doubt"
+    looks = "look for messages in doubt"
 
     def listed(body: bytes) -> object:
         return list(read_conversations(body))
@@ -173,11 +173,9 @@ def probes(location: str) -> list[Probe]:
     return [
         Probe("contacts.readonly", "find contacts", find),
         Probe("contacts.write", "create contacts", make),
-        Probe("conversations.readonly", looking, search, read=listed),
+        Probe("conversations.readonly", looks, search, read=listed),
         Probe("conversations.write", marking, begin, is_needed=False),
-        Probe(
-            "conversations/message.readonly", f"{looking}, and verify", export, read=read_messages
-        ),
+        Probe("conversations/message.readonly", f"{looks}, and verify", export, read=read_messages),
         Probe("conversations/message.write", "add messages", add),
     ]
 

@@ -13,7 +13,15 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.delivery.claiming import ROOM_BYTES, STUCK_S, ClaimPlan
-from leadconnector_async.outbox.base import Claim, Outbox, Settlement, State, Submission, Wants
+from leadconnector_async.outbox.base import (
+    Claim,
+    Lease,
+    Outbox,
+    Settlement,
+    State,
+    Submission,
+    Wants,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -114,9 +122,9 @@ class OutboxBatcher:
         """Weigh what an earlier owner has claimed."""
         self._plan.hold([claims])
 
-    def holds(self, state: LocationState) -> bool:
-        """Whether a fate of the location is known and not written."""
-        return any(of.claim.lease == state.lease for of in (*self._fates, *self._writing))
+    def held(self) -> set[Lease]:
+        """The locations of which a fate is known and not written."""
+        return {fate.claim.lease for fate in (*self._fates, *self._writing)}
 
     def rests(self) -> None:
         """Nothing is in flight: who waits for a fate that is known has nothing to wait for."""

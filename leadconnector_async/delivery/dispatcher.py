@@ -84,7 +84,7 @@ class Dispatcher:
         self._releasing = 0
         self._lane_ended = asyncio.Event()
         self._active: list[LocationState] = []
-        self.closing: list[LocationState] = []
+        self.closing: set[LocationState] = set()
         """Those that cannot go on, while what was in flight has no end that is written."""
 
     # What an ingestor calls.
@@ -120,8 +120,7 @@ class Dispatcher:
     def _wake(self, state: LocationState) -> None:
         """Let every lane move that may; one in doubt only after the settling time."""
         state.wake()
-        doubtful = [lane for lane in state.ready if lane.doubts]
-        for lane in doubtful:
+        for lane in [lane for lane in state.ready if lane.doubts]:
             state.ready.remove(lane)
             self.rest(state, lane, self._takeover_s + self._session.policy.look_after[0])
 
@@ -218,6 +217,8 @@ class Dispatcher:
         finally:
             self._pool.end()
             await undisturbed(self._batcher.wind_up(self.locations.values()))
+            self._tell_closed()
+            self.closing.clear()
             _log.info("run ends: %s", self.stats)
 
     def stop(self) -> None:
@@ -240,7 +241,7 @@ class Dispatcher:
             why = outcomes.REASONS.get(type(error), outcomes.TAKEN_OVER)
             if self._session.observer is not None:
                 self._session.observer.paused(state.name, why)
-            self.closing.append(state)
+            self.closing.add(state)
             self._note_idle()
 
     async def others(self, claim: Claim) -> set[str]:
@@ -268,8 +269,6 @@ class Dispatcher:
         state = self.locations.get(lease.location)
         if state is not None and state.lease == lease:
             self._batcher.settle(settlement)
-
-    # The workers.
 
     def move(self, state: LocationState) -> None:
         """A lane of the location may be able to move: consider it."""
@@ -327,10 +326,11 @@ class Dispatcher:
 
     def _tell_closed(self) -> None:
         """Say that locations cannot go on, once what was in flight has an end of its own."""
-        for state in self.closing.copy():
-            is_busy = any(lane.busy for lane in state.lanes.values())
-            if state.error is None or not (is_busy or self._batcher.holds(state)):
-                self.closing.remove(state)
+        held = self._batcher.held() if self.closing else set()
+        for state in [*self.closing]:
+            is_busy = state.lease in held or any(lane.busy for lane in state.lanes.values())
+            if state.error is None or not is_busy:
+                self.closing.discard(state)
                 if state.error is not None:
                     self._closed(state, state.error)
 

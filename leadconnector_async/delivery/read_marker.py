@@ -123,10 +123,8 @@ class ReadMarker:
         if responses.is_success(response):
             self._stats.marked += 1
             return True
-        refusal = with_missing_scope(
-            request, responses.read_refusal(response.status, response.body)
-        )
-        why = f"{refusal.status} {refusal.message}"
+        said = with_missing_scope(request, responses.read_refusal(response.status, response.body))
+        why = f"{said.status} {said.message}"
         bars = responses.is_unauthorized(response)
         if bars or not responses.is_refusal(response):
             if isinstance(responses.classify(response.status, response.body), responses.Throttled):

@@ -107,7 +107,7 @@ class StoppedLocations:
         """Write down which locations have stopped, and which go on again."""
         for location, state in list(dispatcher.locations.items()):
             error = state.error
-            if isinstance(error, RefusedError):
+            if isinstance(error, RefusedError) and state not in dispatcher.closing:
                 if self._tried.get(location, (None, 0.0))[0] is not error:
                     await outbox.stop(state.lease, error)
                     self._tried[location] = error, self._now()

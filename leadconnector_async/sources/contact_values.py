@@ -100,11 +100,17 @@ class Contacts:
 
     def same(self, text: str) -> str:
         """Spell a number to be compared, whatever is wrong with it: its digits, if it is one."""
+        if number := self._number(text):
+            return number[1:]
+        bare = "" if LETTER.search(text) else digits(text)
+        return bare or stripped(text).casefold()
+
+    def _number(self, text: str) -> str:
+        """Spell a number; what is none is nothing."""
         try:
-            return read_number(text, self.region, possible=self.possible).e164[1:]
+            return read_number(text, self.region, possible=self.possible).e164
         except WrongValueError:
-            bare = "" if LETTER.search(text) else digits(text)
-            return bare or stripped(text).casefold()
+            return ""
 
     @cached_property  # the package that reads them is not always there
     def own(self) -> set[str]:
@@ -118,14 +124,13 @@ class Contacts:
 
     def meant(self, phone: object, name: str, place: str) -> object:
         """Choose between a number and one in another place: that of nobody but the owner."""
-        try:
-            other = read_number(name, self.region, possible=self.possible).e164
-        except WrongValueError:
-            return phone
-        if not isinstance(phone, str) or self.same(phone) == other[1:] or self.is_own(name):
+        other = self._number(name)
+        if not other or not isinstance(phone, str) or self.is_own(name):
             return phone
         if self.is_own(phone):
             return other
+        if self._number(phone) in ("", other):  # what is none has an error of its own
+            return phone
         fix = "give --mine with your own number, or --map contact.phone=COLUMN with the other's"
         return WrongValueError(f"is another number than {place}", fix)
 
@@ -287,7 +292,8 @@ def settle_person(
 def _see_to_side(contacts: Contacts, values: dict[str, object], rule: FieldRule, row: Row) -> None:
     """Compare a number that may be the owner's with that of the other side."""
     whose = "" if isinstance(rule.column, str) else _first_of(row, rule.column)
-    if whose and not _OTHERS.search(whose.casefold()):
+    told = rule.code or not isinstance(values.get("direction"), str)
+    if whose and not told and not _OTHERS.search(whose.casefold()):
         side = rule.inbound if values.get("direction") == "inbound" else rule.outbound
         end, phone = _first_of(row, side), values["contact.phone"]
         values["contact.phone"] = contacts.meant(phone, word_of(row, end), f"that in {end}")

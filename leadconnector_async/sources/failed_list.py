@@ -215,7 +215,7 @@ def write_failed(
     form = _common_form(forms)
     if form.marked:
         out.write(codecs.BOM_UTF8)
-    write = _write_csv if form.format == "csv" else _write_jsonl
+    write = _write_csv if form.format == "csv" else _write_json
     write(rows, out, form, folder)
 
 
@@ -273,9 +273,7 @@ def _file_columns(form: SourceFormat, names: list[str]) -> dict[int, str]:
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
 
 
-def _write_jsonl(
-    rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, folder: Path
-) -> None:
+def _write_json(rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, folder: Path) -> None:
     own, location = form.encoded(), (form.mapping.get(fields.LOCATION) or fields.LOCATION)
     for row in rows:
         if row.form is None or row.raw is None:

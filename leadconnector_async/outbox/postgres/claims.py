@@ -142,9 +142,7 @@ class Claims:
 
         Returns fewer lists where a lease is not held any more.
         """
-        catches = [
-            _LocationClaim(lease, n, self._lanes.get(lease.number, {})) for lease, n in wants
-        ]
+        catches = [_LocationClaim(of, n, self._lanes.get(of.number, {})) for of, n in wants]
         for catch in catches:
             begins, walked = self._walks.get(catch.location, (_LOWEST, 0))
             if walked < max(_STRETCH, 2 * catch.wanted):

@@ -57,7 +57,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         self._tenure: Tenure | None = None
         self._opening = asyncio.Lock()
         self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
-            lambda names: self._under_lease(lambda leases: leases.acquire(names))
+            lambda names: self._leased(lambda leases: leases.acquire(names))
         )
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()
@@ -95,7 +95,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         if selection is None:
             await self._runner.run(lambda connection: connection.execute(TAKE_ALL))
         else:
-            await self._under_lease(lambda leases: select(leases, selection))
+            await self._leased(lambda leases: select(leases, selection))
 
     async def sender(self) -> PostgresOutbox:
         """Open this same outbox once more, to send from. Whoever asks closes it."""
@@ -136,9 +136,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
                 self._leases = Leases(runner)
             return self._leases
 
-    async def _under_lease(
-        self, work: Callable[[Leases], Awaitable[T]], *, begin: str = "BEGIN"
-    ) -> T:
+    async def _leased(self, work: Callable[[Leases], Awaitable[T]], *, begin: str = "BEGIN") -> T:
         leases = await self._held()
         return await leases.runner.run(lambda _: work(leases), begin=begin)
 
@@ -209,12 +207,12 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     async def claim(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
         """See `Outbox.claim`."""
-        return await self._under_lease(lambda leases: leases.claim(wants, room), begin=server.ALONE)
+        return await self._leased(lambda leases: leases.claim(wants, room), begin=server.ALONE)
 
     async def settle(self, settlements: Sequence[Settlement], quotas: Quotas) -> None:
         """See `Outbox.settle`."""
         begin = server.ALONE if writes_once(settlements) else "BEGIN"
-        await self._under_lease(lambda leases: leases.settle(settlements, quotas), begin=begin)
+        await self._leased(lambda leases: leases.settle(settlements, quotas), begin=begin)
 
     async def _fenced(self, lease: Lease, work: Callable[[Leases], Awaitable[None]]) -> None:
         """Write in one transaction, in which the lease is held."""
@@ -223,11 +221,11 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             await leases.fence(lease)
             await work(leases)
 
-        await self._under_lease(job)
+        await self._leased(job)
 
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
-        return await self._under_lease(lambda of: of.lookups.known(lease.number, names))
+        return await self._leased(lambda of: of.lookups.known(lease.number, names))
 
     async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
@@ -235,7 +233,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     async def finished(self, lease: Lease) -> list[ReadMark]:
         """See `DurableOutbox.finished`."""
-        return await self._under_lease(lambda of: of.lookups.finished(lease.number))
+        return await self._leased(lambda of: of.lookups.finished(lease.number))
 
     async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
         """See `DurableOutbox.forget_lookups`."""
@@ -243,7 +241,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
-        return await self._under_lease(lambda leases: stored(leases.database, claim))
+        return await self._leased(lambda leases: stored(leases.database, claim))
 
     async def stop(self, lease: Lease, error: RefusedError | None) -> None:
         """Write down why a location cannot go on, for `stopped`; with None, that it does."""

@@ -112,9 +112,7 @@ class SqliteOutbox(DurableOutbox):
 
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
-        return await self._writer.run(
-            lambda store: at_once(store.lookups.known(lease.number, names))
-        )
+        return await self._writer.run(lambda of: at_once(of.lookups.known(lease.number, names)))
 
     async def finished(self, lease: Lease) -> list[ReadMark]:
         """See `DurableOutbox.finished`."""
@@ -128,9 +126,7 @@ class SqliteOutbox(DurableOutbox):
         """See `DurableOutbox.requeue`."""
         run = self._writer.run
         seqs, left = await run(lambda store: store.requeuer.failed())
-        done = await in_lots(
-            seqs, lambda lot: run(lambda store: at_once(store.requeuer.requeue(lot)))
-        )
+        done = await in_lots(seqs, lambda lot: run(lambda of: at_once(of.requeuer.requeue(lot))))
         return Requeued(*map(sum, zip(Requeued(left=left), *done, strict=True)))
 
     async def dismiss(self, *, keys: Keys = (), gists: Iterable[str] = ()) -> int:

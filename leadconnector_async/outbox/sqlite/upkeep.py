@@ -68,9 +68,8 @@ def empty_files(path: str, folder: Path) -> None:
             if text
             for name in _DIGEST.findall(text if isinstance(text, str) else text.decode("latin-1"))
         }
-        sent = {
-            name for (late,) in connection.execute(_SQL["late"]) for name in _DIGEST.findall(late)
-        }
+        said = connection.execute(_SQL["late"])
+        sent = {name for (late,) in said for name in _DIGEST.findall(late)}
     gone = {entry.name for entry in kept} - needed
     for digest in gone:
         rmtree(folder / digest, ignore_errors=True)

@@ -185,13 +185,11 @@ def _run(resource: K, job: _Job[K], *, alone: bool) -> None:
         execute("RELEASE job")
 
 
-def _end(
-    future: asyncio.Future[Any], result: object = None, error: Exception | None = None
-) -> None:
+def _end(future: asyncio.Future[Any], value: object = None, error: Exception | None = None) -> None:
     if future.done():
         return  # its waiter was cancelled; what it asked for is done all the same
     if error is None:
-        future.set_result(result)
+        future.set_result(value)
     else:
         future.set_exception(error)
 

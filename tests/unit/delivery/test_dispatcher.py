@@ -38,7 +38,7 @@ SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01), trusting=True)
 EACH = 30
 
 
-async def staged(outbox: MemoryOutbox) -> None:
+async def staged(outbox: MemoryOutbox, each: int = EACH) -> None:
     """Stage records of two locations, six lanes each."""
     first = datetime(2024, 3, 1, tzinfo=UTC)
     drafts = [
@@ -54,7 +54,7 @@ async def staged(outbox: MemoryOutbox) -> None:
             now_ms=0,
         )
         for place in ("here", "there")
-        for n in range(EACH)
+        for n in range(each)
     ]
     await outbox.stage(drafts, SourcePass())
 
@@ -209,6 +209,32 @@ async def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_no
     transport.go_on.set()
     await work
     assert sent_of(transport.state, "there") == EACH
+
+
+@pytest.mark.virtual_time
+async def test_nothing_is_left_to_be_told_of_work_that_was_cut_off() -> None:
+    """A location whose day ended amid it would else stop whoever sends next for another one."""
+    outbox, transport = MemoryOutbox(), Direct(SandboxState(SandboxConfig(trusting=True)))
+    await staged(outbox, 4)
+    answers, asked = transport.send, Counter[str]()
+
+    async def late(request: Request, token: str, may_send: object = None) -> Response:
+        del may_send
+        asked[token] += 1
+        await asyncio.sleep(1.0 if asked[token] <= 2 else 60.0)
+        return await answers(request, token)
+
+    transport.send = late  # type: ignore[method-assign]
+    limit = RateLimit(100, 10.0, daily=4)
+    session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=limit)
+    one = Watched(session, outbox)
+    here = await one.open("here")
+    work = asyncio.create_task(one.work(forever=True))
+    await asyncio.sleep(10.0)
+    assert one.closing == {here}
+    work.cancel()
+    await asyncio.wait([work])
+    assert one.closing == set()
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,24 @@ def test_a_number_that_no_other_contradicts_is_the_contacts(phone: str, to: str)
 
 
 @pytest.mark.parametrize(
+    ("header", "row", "problems"),
+    [
+        ("Phone,Direction,From", f"n/a,in,{KIM}", ["contact.phone"]),  # and so may be left out
+        ("Phone,Direction,From", f"{LEE} / {OWN},in,{KIM}", ["contact.phone"]),
+        ("Phone,From,To", f"{KIM},{KIM},{OWN}", []),
+        ("Country Code,Phone,Direction,To", "44,2071838750,out,2071838750", []),
+    ],
+)
+def test_what_is_wrong_otherwise_is_told_as_that(
+    header: str, row: str, problems: list[str]
+) -> None:
+    """A number that is none is not the owner's, and without a direction nobody knows the side."""
+    (parsed,), _ = parse(f"{header},Date,Text\n{row},{AT}".encode(), ".csv", OPTIONS)
+    assert [problem.field for problem in parsed.problems] == problems
+    assert not any("another number" in str(problem) for problem in parsed.problems)
+
+
+@pytest.mark.parametrize(
     ("header", "options"),
     [(f"{HEADER},", OPTIONS), ("contact.phone,direction,date,message,type,", SourceOptions())],
 )
