@@ -13,21 +13,14 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from leadconnector_async.delivery.claiming import ROOM_BYTES, STUCK_S, ClaimPlan
-from leadconnector_async.outbox.base import (
-    Claim,
-    Lease,
-    Outbox,
-    Settlement,
-    State,
-    Submission,
-    Wants,
-)
+from leadconnector_async.outbox.base import Claim, Outbox, Settlement, State, Submission, Wants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.observer import Observer
+    from leadconnector_async.outbox.base import Lease
     from leadconnector_async.records.draft import Draft
 
 

@@ -292,11 +292,12 @@ def settle_person(
 def _see_to_side(contacts: Contacts, values: dict[str, object], rule: FieldRule, row: Row) -> None:
     """Compare a number that may be the owner's with that of the other side."""
     whose = "" if isinstance(rule.column, str) else _first_of(row, rule.column)
-    told = rule.code or not isinstance(values.get("direction"), str)
-    if whose and not told and not _OTHERS.search(whose.casefold()):
+    is_moot = rule.code or not isinstance(values.get("direction"), str)
+    if whose and not is_moot and not _OTHERS.search(whose.casefold()):
         side = rule.inbound if values.get("direction") == "inbound" else rule.outbound
         end, phone = _first_of(row, side), values["contact.phone"]
-        values["contact.phone"] = contacts.meant(phone, word_of(row, end), f"that in {end}")
+        of_side = end and word_of(row, end)
+        values["contact.phone"] = contacts.meant(phone, of_side, f"that in {end}")
 
 
 def _of_country(contacts: Contacts, phone: str, rule: FieldRule, row: Row) -> object:

@@ -122,6 +122,7 @@ def test_a_number_that_no_other_contradicts_is_the_contacts(phone: str, to: str)
         ("Phone,Direction,From", f"n/a,in,{KIM}", ["contact.phone"]),  # and so may be left out
         ("Phone,Direction,From", f"{LEE} / {OWN},in,{KIM}", ["contact.phone"]),
         ("Phone,From,To", f"{KIM},{KIM},{OWN}", []),
+        (",Phone,Direction,To", f"{OWN},{KIM},out,", []),  # the column without a name is no side
         ("Country Code,Phone,Direction,To", "44,2071838750,out,2071838750", []),
     ],
 )
