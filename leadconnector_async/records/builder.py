@@ -58,14 +58,19 @@ class RecordBuilder:
         read again, so that without an id and a date it is a record of its own.
 
         Raises:
-            ValueError: neither the record nor the client names a location.
-            TypeError: what it names is no text.
+            ValueError: neither the record nor the client names a location, as then no other will.
         """
         if isinstance(item, tuple) and hasattr(item, "row"):  # a Parsed, which is slow to import
             return self._rows.draft_of(item, source)
         record = item if isinstance(item, Record) else Record(message=cast("InboundMessage", item))
-        place = self._locate(record.location_id)
         contact, wrong = (None, ()) if record.contact is None else verified_contact(record.contact)
+        try:
+            place = self._locate(record.location_id)
+        except (TypeError, ValueError):
+            if not record.location_id:
+                raise
+            fix = "give its id alone, as text"
+            place, wrong = "", (Problem("locationId", "can be no location", fix), *wrong)
         message, problems, body = verified(record.message, named=record.contact is not None)
         id_ = record.id
         if not isinstance(id_, str | None):  # such as a database's number
@@ -95,12 +100,17 @@ class RecordBuilder:
     async def _gathered(self, messages: Messages, most: int) -> AsyncGenerator[list[Draft], None]:
         batch: list[Draft] = []
         weight, name = 0, getattr(source_of(messages), "name", "")
-        async for item in _each(messages):
-            batch.append(self.draft_of(item, source=name))
-            weight += len(batch[-1].payload or b"")
-            if len(batch) >= most or weight >= BATCH_BYTES:
+        try:
+            async for item in _each(messages):
+                batch.append(self.draft_of(item, source=name))
+                weight += len(batch[-1].payload or b"")
+                if len(batch) >= most or weight >= BATCH_BYTES:
+                    yield batch
+                    batch, weight = [], 0
+        except Exception:  # what was given before is not lost by it
+            if batch:
                 yield batch
-                batch, weight = [], 0
+            raise
         if batch:
             yield batch
 

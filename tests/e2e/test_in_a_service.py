@@ -24,6 +24,7 @@ from leadconnector_async import (
     LeadConnector,
     NotSentError,
     RateLimit,
+    Rejected,
     Sent,
     Timeouts,
 )
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from leadconnector_async import Record
+    from leadconnector_async import Outcome, Record
     from leadconnector_async.outbox.base import Acquired, Submission
     from leadconnector_async.records.draft import Draft
 
@@ -88,6 +89,53 @@ async def test_a_location_that_is_refused_takes_no_room_from_others(
         elsewhere = replace(elsewhere, location_id="there")
         assert isinstance(await ingestor.submit(elsewhere), Sent)
         assert ingestor.snapshot().locations["here"].pending == 7
+
+
+@PLACES
+async def test_messages_that_raise_lose_none_that_they_gave(
+    tmp_path: Path, *, durable: bool
+) -> None:
+    """Such as the rows of a database that goes away."""
+
+    def rows() -> Iterator[Record]:
+        yield from records(5)
+        raise ConnectionError("the source is gone")
+
+    outcomes: list[Outcome] = []
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+    ):
+
+        async def gather() -> None:
+            async for outcome in ingestor.run(rows()):
+                outcomes.append(outcome)
+
+        with pytest.raises(ConnectionError):
+            await gather()
+        outcomes += [outcome async for outcome in ingestor.run()]
+        assert len(sandbox.messages) == 5
+    assert [type(outcome) for outcome in outcomes] == [Sent] * 5
+
+
+@PLACES
+@pytest.mark.parametrize("place", [17, b"here", "two words"])
+async def test_a_location_that_can_be_none_refuses_its_message_alone(
+    tmp_path: Path, place: object, *, durable: bool
+) -> None:
+    """As any other field does."""
+    one, other = records(2)
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+    ):
+        given = [replace(one, location_id=place), other]
+        outcomes = {type(outcome): outcome async for outcome in ingestor.run(given)}
+        assert outcomes.keys() == {Rejected, Sent}
+        assert "locationId can be no location" in str(outcomes[Rejected])
+        assert isinstance(await ingestor.submit(given[0]), Rejected)
 
 
 @PLACES
