@@ -132,22 +132,27 @@ def _names(records: Iterable[object]) -> list[str]:
 def _chosen(source: str, samples: Mapping[str, list[str]], options: SourceOptions) -> str:
     """Choose the path whose objects are the records."""
     # What messages hold in lists is a part of them; else they may be in lists of what is around.
+    messages = {path for path, of in samples.items() if _is_message(of, options)}
     lists = {path: of for path, of in samples.items() if path.rfind("[*].") < 1}
-    samples = lists if any(_is_message(of, options) for of in lists.values()) else samples
+    samples = samples if messages.isdisjoint(lists) else lists
     outer = min(samples, key=len)
     if len(samples) == 1:
         return outer
     scores = {path: _score(names, options) for path, names in samples.items()}
     best = max(scores.values())
-    if scores[outer] == best and (best or outer):
+    if scores[outer] == best and (best or outer) and (outer in messages or not messages):
         return outer
     enough = min(best, _RECOGNISED if best > _RECOGNISED else _TELLING)
-    ranks = {path: (score, -len(path)) for path, score in scores.items() if path.endswith("]")}
+    ranks = {
+        path: (score > _RECOGNISED, path in messages, score, -len(path))
+        for path, score in scores.items()
+        if path.endswith("]")
+    }
     # What is around records, such as a chat, and what is within one, such as its files, is none.
     good = [
         path
         for path, rank in ranks.items()
-        if rank[0] >= enough
+        if scores[path] >= enough
         and not any(
             rank < ranks[other] and (path.startswith(other) or other.startswith(path))
             for other in ranks

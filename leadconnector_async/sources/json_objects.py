@@ -18,7 +18,7 @@ from leadconnector_async.sources.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.fields import scalar_text
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import Cell, Spelling
-from leadconnector_async.sources.mapping import Definition, columns_read
+from leadconnector_async.sources.mapping import Definition, columns_of, columns_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +42,12 @@ _PICK: Final = re.compile(r"(.+)\[(\w+)=([^\]]*)\]\.(.+)")
 _INDEX: Final = re.compile(r"\[\d+\]")
 
 _MAX_UNUSED: Final = 100
+
+_OF_ANY: Final = frozenset({"id", "type"})
+"""What any object may have that is no message."""
+
+_TOLD: Final = frozenset({"date", "message"})
+"""Fields that each message has."""
 
 AROUND: Final = "^"
 """What paths into the object around a record begin with."""
@@ -68,10 +74,13 @@ class Objects:
     def __post_init__(self) -> None:
         self.definition: Definition | None = self._choice.definition
         self._unused: dict[str, None] = {}
-        self._has_foreign = False
+        self._inner: dict[str, int] = {}
+        """How many objects in lists of records look like messages of their own, by path."""
+        self._has_foreign = self._is_general = False
         self.around: set[str] = set()
         """Keys of the object around a record that are read."""
         if self.definition is not None:
+            self._is_general = not self.definition.is_recognised  # else its files are known
             self._read_by(self.definition)
 
     def _read_by(self, definition: Definition) -> None:
@@ -90,11 +99,25 @@ class Objects:
         lookup = {key_of(name): (name, path) for name, path in definition.lookup.items()}
         self.look_ups: LookUps = LookUps(lookup, self._used, self._stream)
         self._used |= lookup.keys()
+        told = [columns_of(rule) for name, rule in definition.fields.items() if name in _TOLD]
+        self._told = [{*map(key_of, names)} for names in told]
         rules = definition.fields.values()
         pieces = [key_of(name) for rule in rules if rule.glue is not None for name in rule.column]
         self._pieces = tuple(f"{name}[" for name in pieces)
         around = (name for name in self._used if name.startswith(f"{AROUND}."))
         self.around = {re.split(r"[.\[]", name)[1] for name in around}
+
+    @property
+    def inner(self) -> Problem | None:
+        """What is lost of records that hold others."""
+        if not self._inner:
+            return None
+        held = ", ".join(f"{path} ({count:,})" for path, count in self._inner.items())
+        wrong = f"holds messages within its records, which are not read: {held}"
+        fix = (
+            "import them too, by a mapping whose records they are, or name them in its not_carried"
+        )
+        return Problem("file", wrong, fix)
 
     @property
     def warnings(self) -> list[str]:
@@ -126,6 +149,16 @@ class Objects:
         if not known or not record:
             return record, raw
         return record | {AROUND: known}, b"%b,%b" % (raw[:-1], orjson.dumps({AROUND: known})[1:])
+
+    def note_around(self, holder: Mapping[str, object]) -> None:
+        """Name texts of the objects around records that would be read if they were in a record."""
+        if not self._is_general:
+            return
+        for path, cell in cells_of({AROUND: holder}):
+            end = key_of(path.rpartition(".")[2])
+            known = end in self._used and end not in _OF_ANY and key_of(path) not in self._used
+            if known and isinstance(cell, str) and cell and not cell.isdigit():
+                self._note_unused(path, cell)
 
     def values(self, record: Record) -> dict[str, object]:
         """Name the values of an object as the API does."""
@@ -163,12 +196,20 @@ class Objects:
         return row
 
     def _note_unused(self, path: str, cell: Cell) -> None:
-        of_objects = isinstance(cell, list) and any(isinstance(item, dict) for item in cell)
-        if len(self._unused) >= _MAX_UNUSED or path.endswith("]") or of_objects:
-            return
         plain = _INDEX.sub("[*]", path)
+        items = [item for item in cell if isinstance(item, dict)] if isinstance(cell, list) else []
+        if items and self._is_general and len(self._told) == len(_TOLD):
+            self._count_inner(f"{plain}[*]", items)
+        if len(self._unused) >= _MAX_UNUSED or path.endswith("]") or items:
+            return
         if key_of(plain) not in self._used and not key_of(plain).startswith(self._pieces):
             self._unused[plain] = None
+
+    def _count_inner(self, path: str, items: list[Record]) -> None:
+        names = [{key_of(name) for name, _ in cells_of(item)} for item in items]
+        count = sum(not any(map(of.isdisjoint, self._told)) for of in names)
+        if count and (path in self._inner or len(self._inner) < _MAX_UNUSED):
+            self._inner[path] = self._inner.get(path, 0) + count
 
 
 REPEATED: Final = "has one key with two values"

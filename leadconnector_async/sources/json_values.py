@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -79,8 +80,8 @@ class JsonValues:
     ``""`` are the outermost values. Memory holds one record and one piece of the text. ``problem``
     is set where the text ends too early or is no JSON: the items before it are whole. ``others``
     counts the objects in other lists, which are passed over. ``listed`` tells whether there was a
-    list, or an object, that can be one of ``records``. ``holder`` is what the object around the
-    records that come says before them. ``more`` is where the last page says that others follow.
+    list, or an object, that can be one of ``records``. ``holder`` is what the objects around the
+    records that come say before them. ``more`` is where the last page says that others follow.
 
     Readers of JSON in events would tell neither where a record begins nor how it was written.
     """
@@ -226,10 +227,12 @@ class JsonValues:
             self._fail(f"nests more than {_DEEPEST} levels deep around its records", at)
 
     def _note_holder(self, at: int) -> None:
-        """Read what the innermost object says before its list of records."""
-        start = self._frames[-1].start if self._frames else None
-        held = None if start is None else opening_value(self._buffer[start:at])
-        self.holder = held if isinstance(held, dict) else {}
+        """Read what the objects around say before their list of records, the innermost last."""
+        self.holder = {}
+        inner = takewhile(lambda frame: not _is_list(frame), reversed(self._frames))
+        for frame in [*inner][::-1]:
+            held = None if frame.start is None else opening_value(self._buffer[frame.start : at])
+            self.holder |= held if isinstance(held, dict) else {}
         for frame in self._frames:
             frame.start = None
 

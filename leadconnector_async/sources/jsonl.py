@@ -89,9 +89,12 @@ class JsonSource(StreamSource):
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())
         common = {"path": self.name} | self._beside()
-        found = False
+        found, holder = False, values.holder
         for line, raw in values:
             found = True
+            if values.holder is not holder:
+                holder = values.holder
+                self._objects.note_around(holder)
             if isinstance(raw, TooLong):
                 yield Parsed(line, b"", None, (raw.problem("record"),))
             else:
@@ -102,6 +105,8 @@ class JsonSource(StreamSource):
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))
+        if (inner := self._objects.inner) is not None:
+            yield Parsed(values.line, b"{}", None, (inner,))
 
     def _beside(self) -> dict[str, object]:
         """Read the object beside the file that the mapping names."""
@@ -141,6 +146,8 @@ class JsonSource(StreamSource):
             yield parsed
         if self._stream.damage is not None:
             yield Parsed(number + 1, self._lines.rest, None, (self._stream.damage,))
+        if (inner := self._objects.inner) is not None:
+            yield Parsed(number, b"{}", None, (inner,))
 
     def _fast(self, line: bytes) -> SourceRow | None:
         """Decode a line, or leave it to the slow way. Both come to the same row."""

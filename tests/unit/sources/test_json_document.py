@@ -126,9 +126,32 @@ def test_chats_around_their_messages_are_no_records() -> None:
         assert second.row is not None
         assert warnings == ['fields "media[*].id", "media[*].type" are not sent']
     dated = {"text": "a", "date": "2024-03-02T10:00:00Z"}
-    (one,), _ = parse(json.dumps({"conversations": [chat | dated]}).encode(), ".json", generic)
+    one, lost = parse(json.dumps({"conversations": [chat | dated]}).encode(), ".json", generic)[0]
     assert one.row is not None
     assert one.row.message == "a"
+    assert "messages within its records, which are not read: messages[*] (1)" in str(lost.problems)
+
+
+@pytest.mark.parametrize(
+    ("around", "named"),
+    [
+        ({"phone": "+12125550100", "channel": "sms", "page": 2}, ["phone", "channel"]),
+        ({"source": {"body": "hello", "type": "x"}, "parts": {"type": "list"}}, ["source.body"]),
+    ],
+)
+def test_what_a_chat_says_itself_is_named_where_nothing_reads_it(
+    around: dict[str, Any], named: list[str]
+) -> None:
+    """As a mapping names it. Its first message may be there, and who it is with."""
+    told = {"phone": "+12125550111", "direction": "in", "date": "2024-03-01T10:00:00Z"}
+    lists = around.get("parts", around)
+    lists["messages"] = [told | {"body": "hi"}, told | {"body": "ho"}]
+    generic = SourceOptions(mapping_file="generic")
+    records, warnings = parse(json.dumps([{"id": "c"} | around]).encode(), ".json", generic)
+    assert [record.row and record.row.message for record in records] == ["hi", "ho"]
+    (warning,) = warnings
+    assert warning.endswith((" is not sent", " are not sent"))
+    assert [name for name in warning.split('"') if "^" in name] == [f"^.{one}" for one in named]
 
 
 @pytest.mark.parametrize("inner", ["legs", "replies"])
