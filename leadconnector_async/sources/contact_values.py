@@ -11,12 +11,10 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources.base import SettledContact, needs
 from leadconnector_async.sources.fields import WrongValueError, read_text, several_people, stripped
-from leadconnector_async.sources.mapped_rules import Row, word_of
-from leadconnector_async.sources.mapping import ColumnNames, FieldRule, as_list
-from leadconnector_async.sources.phone_numbers import LETTER, MESSENGER, digits, only_number
+from leadconnector_async.sources.phone_numbers import LETTER, digits, only_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
     from leadconnector_async.sources.phone_parsing import Number
@@ -24,18 +22,11 @@ if TYPE_CHECKING:
 _CACHED: Final = 16_384
 """Contacts are many times fewer than records, and come in runs."""
 
-_ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"';,:|]+@[^\s<>()\[\]\"';,:|]+")
+ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"';,:|]+@[^\s<>()\[\]\"';,:|]+")
 
 _NAMED: Final = re.compile(r"[^<]*<([^<>]+)>\W*|mailto:(.+)", re.IGNORECASE)
 
-_NAME_AND_NUMBER: Final = re.compile(r"([^<(\d+]*[^\W\d][^<(\d+]*)[<(](\+?[\d .()-]{7,})[>)]")
-
 _PART: Final = re.compile(r"\w+")
-
-_OTHERS: Final = re.compile(
-    "contact|customer|client|patient|lead|guest|member|other|their|external"
-)
-"""What the column of a number is called that is the other side's for certain."""
 
 _MAX_NAMED: Final = 16_384
 """Numbers whose names are remembered: memory has to stay bounded."""
@@ -156,11 +147,11 @@ class Contacts:
         phone, mail = contact.phone, contact.email
         if phone is None or self.notice is None:
             return contact
-        if contact.name is not None and self._has_many(phone, contact.name):
+        if contact.name is not None and self.has_many(phone, contact.name):
             self.notice(MANY_NAMES)
         if mail is None or isinstance(contact, SettledContact):
             return contact
-        if self._has_many(mail, phone):
+        if self.has_many(mail, phone):
             self.notice(MANY_NUMBERS)
         if len(self._mails) < _MAX_NAMED:
             self._mails.setdefault(phone, mail)
@@ -169,7 +160,8 @@ class Contacts:
         self.notice(MANY_MAILS)
         return SettledContact(None, mail, contact.name, said=phone)
 
-    def _has_many(self, of: str, name: str) -> bool:
+    def has_many(self, of: str, name: str) -> bool:
+        """Tell whether something came with more than two others, this one among them."""
         last, names = self._names.get(of, ("", frozenset[str]()))
         if name != last and len(names) <= _MAX_NAMES:
             if not names and len(self._names) >= _MAX_NAMED:
@@ -227,7 +219,7 @@ def _address(text: str) -> str:
     with needs("contact.email", "email-validator", "contacts"):
         from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - as above
     text = text.strip()
-    if len({address.casefold() for address in _ADDRESS.findall(text)}) > 1:
+    if len({address.casefold() for address in ADDRESS.findall(text)}) > 1:
         raise several_people("address")
     if named := _NAMED.fullmatch(text):
         text = (named[1] or named[2]).strip()
@@ -243,72 +235,3 @@ def _bare(text: str) -> str:
     """Give an address without the name before it."""
     inner = text[:-1].rpartition("<")[2]
     return inner if text.endswith(">") and "@" in inner else text
-
-
-NOBODYS: Final = (
-    "names and addresses beside the numbers of both sides, which may be those of either: if they "
-    "are the contact's, give --map contact.email=COLUMN"
-)
-
-
-def settle_person(
-    contacts: Contacts, values: dict[str, object], rules: Mapping[str, FieldRule], row: Row
-) -> bool:
-    """Settle what together names the contact of a row: its number, address and name.
-
-    An address in a column of neither side, beside the numbers of both, is taken away, and a name
-    with it: nobody knows whose it is. Tells whether it was.
-    """
-    number, address = (rules.get(f"contact.{one}", FieldRule()) for one in ("phone", "email"))
-    phone, name = values.get("contact.phone"), values.get("contact.name")
-    is_beside = isinstance(phone, str) and phone.endswith((">", ")"))
-    if is_beside and (both := _NAME_AND_NUMBER.fullmatch(str(phone))):
-        phone = values["contact.phone"] = both[2]
-        name = values.setdefault("contact.name", both[1].strip("\"' "))
-    if isinstance(phone, str) and "@" in phone and "contact.email" not in values:
-        is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()
-        if not is_number and not MESSENGER.search(phone):  # as is sip:…
-            values["contact.email"] = values.pop("contact.phone")
-            return False
-    if phone is None:
-        return False
-    if number.code and isinstance(phone, str):
-        phone = values["contact.phone"] = _of_country(contacts, phone, number, row)
-    if isinstance(name, str) and not any(map(str.isalpha, name)):
-        del values["contact.name"]
-        phone = values["contact.phone"] = contacts.meant(phone, name, "that in place of the name")
-    _see_to_side(contacts, values, number, row)
-    is_of_a_side = _first_of(row, number.inbound) and _first_of(row, number.outbound)
-    if "contact.email" not in values or not is_of_a_side or _first_of(row, number.column):
-        return False
-    is_of_neither = not isinstance(address.column, str) and _first_of(row, address.column)
-    if is_of_neither:
-        del values["contact.email"]
-        if "contact.name" in values and _first_of(row, rules["contact.name"].column):
-            del values["contact.name"]
-    return bool(is_of_neither)
-
-
-def _see_to_side(contacts: Contacts, values: dict[str, object], rule: FieldRule, row: Row) -> None:
-    """Compare a number that may be the owner's with that of the other side."""
-    whose = "" if isinstance(rule.column, str) else _first_of(row, rule.column)
-    is_moot = rule.code or not isinstance(values.get("direction"), str)
-    if whose and not is_moot and not _OTHERS.search(whose.casefold()):
-        side = rule.inbound if values.get("direction") == "inbound" else rule.outbound
-        end, phone = _first_of(row, side), values["contact.phone"]
-        of_side = end and word_of(row, end)
-        values["contact.phone"] = contacts.meant(phone, of_side, f"that in {end}")
-
-
-def _of_country(contacts: Contacts, phone: str, rule: FieldRule, row: Row) -> object:
-    """Read a number by the code of its country, which has a column of its own."""
-    is_of_a_side = _first_of(row, rule.inbound) or _first_of(row, rule.outbound)
-    words = (word_of(row, column).partition(".")[0] for column in rule.code)  # as in 44.0
-    code = next(filter(None, (digits(word).lstrip("0") for word in words)), "")
-    is_of_it = _first_of(row, rule.column) or not is_of_a_side
-    return contacts.of_country(phone, code) if code and is_of_it else phone
-
-
-def _first_of(row: Row, columns: ColumnNames) -> str:
-    """Name the first column that is filled."""
-    return next((name for name in as_list(columns) if word_of(row, name)), "")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources import fields, mapped_rules as rules
 from leadconnector_async.sources.columns import FieldPlan
-from leadconnector_async.sources.contact_values import NOBODYS, settle_person
 from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.fields import FINDERS, NotedText, WrongValueError, stripped
 from leadconnector_async.sources.mapped_rules import Cell, Row, first_met, settled, unique, word_of
 from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list
+from leadconnector_async.sources.row_contact import RowContact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ class RowMapper:
         self._empty = empty
         self._sides, self._contacts = sides, sides.contacts
         self._chat = kind.chat
-        self._rules = kind.fields
+        self._person = RowContact(sides.contacts, kind.fields)
         plans = {
             field: FieldPlan(field, rule, empty, self._make(field, rule))
             for field, rule in kind.fields.items()
@@ -67,7 +67,8 @@ class RowMapper:
         told = {*as_list(self._type.column), *kind.fields.get(DIRECTION, FieldRule()).maybe}
         self._states = [name for name in state.rule.maybe if name not in told] if state else []
         self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
-        self._is_several = self._is_nobodys = self._is_stateless = False
+        self._is_several = self._is_stateless = False
+        self._told: list[str] = []
         whom = kind.fields.get("contact.phone", FieldRule())
         self._ends = as_list(whom.inbound), as_list(whom.outbound)
         mail = kind.fields.get("contact.email", FieldRule())
@@ -116,7 +117,7 @@ class RowMapper:
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
             values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
-        told += [rules.SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
+        told += [rules.SEVERAL] * self._is_several + self._told
         told += ["states of calls that are not known, and not sent"] * self._is_stateless
         return values, reason, told
 
@@ -133,7 +134,7 @@ class RowMapper:
             if value is not None:
                 values[plan.field] = value
         self._is_several = self._can_be_several and rules.spread(values, self._contacts.is_own)
-        self._is_nobodys = settle_person(self._contacts, values, self._rules, row)
+        self._told = self._person.settle(values, row)
         for plan in self._missing:
             others = FINDERS if plan.field in FINDERS else {plan.field}
             if others.isdisjoint(values):

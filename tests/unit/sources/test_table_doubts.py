@@ -146,3 +146,44 @@ def test_cells_in_a_column_without_a_name_are_told(header: str, options: SourceO
     parsed, _ = parse(rows.encode(), ".csv", options)
     told = ("cells in a column without a name are not sent",)
     assert [row.notices for row in parsed] == [told, ()]
+
+
+@pytest.mark.parametrize("sides", ["From,To", "From Email,To Email"])
+@pytest.mark.parametrize(
+    ("mail", "taken"),
+    [
+        ("shop@spoke.example", ["kim@a.example", "lee@a.example"]),
+        ("Kim@a.example", ["kim@a.example", None]),
+        ("ann@spoke.example", [None, None]),
+        ("", ["kim@a.example", "lee@a.example"]),
+    ],
+)
+def test_an_address_of_neither_side_is_held_against_those_of_the_other(
+    sides: str, mail: str, taken: list[str | None]
+) -> None:
+    """That of the side itself is the owner's, and any other is somebody's whom nobody knows."""
+    table = f"Type,Email,Direction,{sides},Date,Text\n"
+    shop, kim, lee = "shop@spoke.example", "Kim <kim@a.example>", "lee@a.example"
+    rows = f"Email,{mail},in,{kim},{shop},{AT}Email,{mail},out,{shop},{lee},{AT}"
+    parsed, _ = parse((table + rows).encode(), ".csv", OPTIONS)
+    found = [row.row and row.row.contact and row.row.contact.email for row in parsed]
+    assert found == taken
+    refused = [str(problem) for row in parsed for problem in row.problems]
+    assert len(refused) == taken.count(None)
+    assert all("contact.email is another address than that in" in one for one in refused)
+
+
+def test_an_address_in_the_place_of_a_number_stays_beside_one_of_its_own() -> None:
+    """It may be another person's: nothing of it is passed over."""
+    rows = f"kim@a.example,lee@a.example,in,{AT}"
+    (row, *_), _ = parse(f"Phone,Email,Direction,Date,Text\n{rows}".encode(), ".csv", OPTIONS)
+    assert [problem.field for problem in row.problems] == ["contact.phone"]
+
+
+@pytest.mark.parametrize(("column", "told"), [("Name", True), ("Contact Name", False)])
+def test_a_name_of_many_numbers_may_be_an_agents(column: str, *, told: bool) -> None:
+    """Beside the numbers of both sides, from the third one on."""
+    rows = [f"Ann,in,+1212555011{n},{OWN},2024-01-31T09:3{n}:00Z,hi\n" for n in (1, 2, 2, 3)]
+    table = f"{column},Direction,From,To,Date,Text\n{''.join(rows)}"
+    parsed, _ = parse(table.encode(), ".csv", OPTIONS)
+    assert [bool(row.notices) for row in parsed] == [False, False, False, told]
