@@ -5,6 +5,7 @@ The same line is the same record, however it is read now, and whatever it was me
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 _NOT_SENT: Final = frozenset({State.REJECTED, State.LEFT_OUT, State.DISMISSED})
 
+_BETWEEN: Final = re.compile(rb"[,;\t|{}\n]+")
+"""What is between the cells of a row, or the members of an object."""
+
 _UNSENT: Final = {"lane": 0, "date": 0, "payload": None, "deferred": None, "traits": 0}
 """What a draft has that validation refused."""
 
@@ -44,7 +48,8 @@ async def is_same(
     if await _is_line(store, draft, known):
         return True
     origin = await store.origin(known.seq)
-    if draft.mail and draft.line == origin.line and _is_from(origin, known, source_pass):
+    is_there = draft.mail and draft.line == origin.line
+    if is_there and _is_from(origin, known, source_pass, draft):
         return True  # read otherwise than before, by an option or another version
     if draft.payload is None or known.payload is None:
         return False
@@ -60,12 +65,30 @@ async def _is_line(store: RecordStore, draft: Draft, known: ExistingRecord) -> b
     return is_now or await store.was(known.seq, draft.raw)
 
 
-def _is_from(origin: Origin, known: ExistingRecord, source_pass: SourcePass | None) -> bool:
-    """Tell whether a record came from the file that is being read, and from no other."""
+def _is_from(
+    origin: Origin, known: ExistingRecord, source_pass: SourcePass | None, draft: Draft
+) -> bool:
+    """Tell whether a record came from the file that is being read, and from no other.
+
+    A file of the same name elsewhere may be that one, moved and mended, or quite another export:
+    then what it says under an id resembles what was there.
+    """
     if source_pass is None or source_pass.was_met_before(known.seq):
         return False
-    name = PurePath(origin.source).name
-    return known.source in source_pass.kin or name == PurePath(source_pass.name).name
+    if known.source in source_pass.kin:
+        return True
+    named_alike = PurePath(origin.source).name == PurePath(source_pass.name).name
+    before, now = origin.raw, draft.raw
+    if not before or not now:
+        before, now = known.payload, draft.payload
+    return named_alike and bool(before and now) and _resembles(before or b"", now or b"")
+
+
+def _resembles(before: bytes, now: bytes) -> bool:
+    """Tell whether more than half of a record is as before, cell by cell."""
+    cells = [{*_BETWEEN.split(record)} for record in (before, now)]
+    shared = sum(map(len, cells[0] & cells[1]))
+    return 2 * shared > min(sum(map(len, of)) for of in cells)
 
 
 async def _takes_the_place(
@@ -81,7 +104,7 @@ async def _takes_the_place(
     end = await store.end_of(known.seq)
     if end is None or end.state not in _NOT_SENT:
         return False
-    return _is_from(await store.origin(known.seq), known, source_pass)
+    return _is_from(await store.origin(known.seq), known, source_pass, record.draft)
 
 
 async def _is_unmended(store: RecordStore, draft: Draft, known: ExistingRecord) -> bool:

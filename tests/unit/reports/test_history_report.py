@@ -87,6 +87,22 @@ def test_files_that_both_count_from_one_lose_nothing(
     assert texts(sandbox) == ["one", "one"]
 
 
+def test_files_of_one_name_lose_nothing(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """A record that failed is mended by its file, also moved elsewhere, and by no other export."""
+    first, moved, other = (tmp_path / name / "export.csv" for name in ("a", "b", "c"))
+    for file in (first, moved, other):
+        file.parent.mkdir()
+    first.write_text(HEAD + BAD)
+    moved.write_text(HEAD + BAD.replace("sideways", "inbound"))
+    other.write_text(HEAD + BAD.partition(",")[0] + "," + OTHER.partition(",")[2])
+    options = at(sandbox, tmp_path / "o.db")
+    imported(first, *options)
+    assert imported(other, *options)["failed"] == 2
+    assert {row["message"] for row in failed(tmp_path / "o.db")} == {"bad", "other"}
+    assert imported(moved, *options)["account"]["failed"] == 1
+    assert texts(sandbox) == ["bad"]
+
+
 def test_a_changed_text_of_a_sent_row_is_refused(sandbox: SandboxThread, tmp_path: Path) -> None:
     """What was sent is not what the file says now: that is nobody's copy."""
     history = tmp_path / "h.csv"
