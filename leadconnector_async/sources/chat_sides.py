@@ -17,6 +17,7 @@ from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import FINDERS, WrongValueError, scalar_text, stripped
 from leadconnector_async.sources.json_values import JsonValues, loaded_value, opening_value
+from leadconnector_async.sources.phone_numbers import MESSENGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -125,7 +126,10 @@ class ChatSides:
         if isinstance(told.get("direction"), WrongValueError) and len(chat.others) == _TWO:
             typed = [values for one in chat.others.values() if (values := _typed(form.types, one))]
             return told | ({"type": typed[0]["type"]} if typed else {})
-        if FINDERS.isdisjoint(values):
+        session = _first(form.session, row)
+        if FINDERS.isdisjoint(values) and MESSENGER.search(session):  # of one, or of a group
+            told["contact.phone"] = session
+        elif FINDERS.isdisjoint(values):
             told |= chat.person(is_owner_known=not author or chat.is_owner_known)
             name = _first(form.name, row)
             if told.get("direction") == "inbound" and len(chat.others) == 1 and _is_name(name):
@@ -136,7 +140,8 @@ class ChatSides:
     def _chat(self, form: ChatForm, row: Row) -> _Chat:
         named = [name for column in form.people for name in _texts(row.get(column, ""))]
         signed = bool(form.own)
-        if named:
+        if named:  # but who has left a group is on its list no more
+            named += filter(None, [_author(form, row)])
             return _Chat(dict.fromkeys(named, ""), "", self.contacts, signed=signed)
         if self._found is None:
             self._found = {}
@@ -194,7 +199,7 @@ def _typed(types: Mapping[str, str], phone: object) -> Values:
 def _named(text: str) -> Values:
     """Name somebody by a number or an address, if the text is one; else it is a name."""
     if "@" in text and " " not in text:
-        return {"contact.email": text}
+        return {"contact.phone" if MESSENGER.search(text) else "contact.email": text}
     number = text.partition(":")[2] or text  # whatsapp:+1…
     is_name = _is_name(number) or not any(char.isdigit() for char in number)
     return {"contact.name" if is_name else "contact.phone": text}

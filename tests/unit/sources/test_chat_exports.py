@@ -73,6 +73,22 @@ def test_what_meta_took_for_spam_is_left_out(
     assert (one.left_out, one.problems) == (left_out, ())
 
 
+@pytest.mark.parametrize("author", ["+13035550143", "The old shop"])
+def test_who_is_no_more_in_a_chat_of_meta_is_not_the_one_who_is(
+    tmp_path: Path, author: str
+) -> None:
+    """Such as one who has left the group, or a page by its earlier name."""
+    said = {"sender_name": author, "timestamp_ms": WHEN * 1000, "content": "hi"}
+    people = [{"name": NUMBER}, {"name": "The shop"}]
+    content = {"participants": people, "messages": [said, said | {"sender_name": NUMBER}]}
+    path = tmp_path / "facebook" / "messages" / "inbox" / "kim_71" / "message_1.json"
+    (one, other), _ = _read(path, content, mine=("The shop",))
+    assert [problem.wrong for problem in one.problems] == ["names several people"]
+    assert other.row is not None
+    assert other.row.contact is not None
+    assert other.row.contact.phone == NUMBER.replace(" ", "")
+
+
 def test_the_whole_export_of_telegram(tmp_path: Path) -> None:
     """Each chat has a head of its own; groups are left out, and the other lists told."""
     chats = [_chat(_said(text="one")), _chat(_said(text="two"), type="private_group")]

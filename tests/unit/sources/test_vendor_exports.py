@@ -397,6 +397,23 @@ def test_an_id_of_a_messenger_is_no_address(given: str, wrong: str) -> None:
     ]
 
 
+def test_a_chat_named_by_an_id_of_a_messenger_is_with_its_number() -> None:
+    """Whoever wrote, and if nobody else did; and one of a group is with nobody."""
+    columns = "chat,timestamp,direction,type,sender,body"
+    chat, group = "13035550142@s.whatsapp.net", "12036304@g.us"
+    rows = (
+        f"{chat},1709301906,incoming,whatsapp,{chat},a",
+        f"{chat},1709301966,outgoing,whatsapp,,b",
+        "13035550143@c.us,1709301986,outgoing,whatsapp,,c",
+        f"{group},1709301996,outgoing,whatsapp,,d",
+    )
+    read, _ = _read(columns, *rows)
+    contacts = [one.row and one.row.contact for one in read]
+    numbers = [contact and contact.phone for contact in contacts]
+    assert numbers == ["+13035550142", "+13035550142", "+13035550143", None]
+    assert [problem.wrong for problem in read[3].problems] == ["is a group, and no person"]
+
+
 def test_no_id_of_another_system_is_sent() -> None:
     """By generic never; from tables and JSON not beside names that LeadConnector has not."""
     parsed, warnings = _read(
