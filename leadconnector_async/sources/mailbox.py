@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
     from leadconnector_async.sources.encoding import Utf8Text
+    from leadconnector_async.sources.mail_headers import MailPerson
     from leadconnector_async.sources.members import Members
 
     Values = dict[str, object]
@@ -43,6 +44,16 @@ _NOT_MINE: Final = (
     "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
     "give that address with --mine too, if it is yours"
 )
+
+_BY_PROGRAM: Final = (
+    "mails that a program sent, as for a form of a web site: they are with the address to reply to"
+)
+
+_PROGRAM: Final = re.compile(
+    r"word-?press|(?:no|do-?not)[-_.]?reply\b.*|www(?:-data)?|apache|nobody|mailer|notifications?"
+    r"|(?:web|contact)?-?forms?(?:-submission)?"
+)
+"""What stands before the @ of those whom nobody answers."""
 
 
 class MailReader:
@@ -188,8 +199,9 @@ class MailReader:
         to, cc, bcc = head.people("to"), head.people("cc"), head.people("bcc")
         mine = self._mine
         others = [person for person in (*to, *cc, *bcc) if person not in mine]
-        is_sent = sender is not None and sender in mine
-        other = next(iter(others), None) if is_sent else sender
+        asker = self._asker(head, sender, others)
+        is_sent = asker is None and sender is not None and sender in mine
+        other = next(iter(others), None) if is_sent else asker or sender
         values: Values = {
             "emailFrom": sender.address if sender else None,
             "emailBcc": [person.address for person in bcc] or None,
@@ -218,6 +230,23 @@ class MailReader:
         values["emailCc"] = [person.address for person in (*to[1:], *cc)] or None
         return values
 
+    def _asker(
+        self, head: mail_headers.Head, sender: MailPerson | None, others: list[MailPerson]
+    ) -> MailPerson | None:
+        """Who is to be answered, where not he has sent it but a program: the owner's, to himself.
+
+        Or one that says in its address that it is none to be answered.
+        """
+        programs = (sender is not None and sender in self._mine and not others) or _is_program(
+            sender
+        )
+        answered = (one for one in head.people("reply-to") if one not in self._mine)
+        asker = next((one for one in answered if not _is_program(one)), None)
+        if not programs or asker is None:
+            return None
+        self._warn(_BY_PROGRAM)
+        return asker
+
     def _content_values(self, mail: Message) -> Values:
         content = MailContent(self._warn)
         content.add(mail)
@@ -226,6 +255,10 @@ class MailReader:
         kept = self._coercer.files.keep(content.files, "Email", self._warn)
         texts = {"message": content.text("text/plain"), "html": content.text("text/html")}
         return {**texts, "attachments": kept or None}
+
+
+def _is_program(person: MailPerson | None) -> bool:
+    return person is not None and bool(_PROGRAM.fullmatch(person.folded.partition("@")[0]))
 
 
 class Mailbox(MailReader, OpenSource):

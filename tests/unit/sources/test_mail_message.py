@@ -104,6 +104,32 @@ def test_a_mail_without_another_side_is_refused(headers: str, said: str) -> None
     assert wrong.wrong == said
 
 
+@pytest.mark.parametrize(
+    ("headers", "contact"),
+    [
+        ("From: WordPress <wordpress@site.example>\nTo: me@example.com", "kim@a.example"),
+        ("From: no-reply@forms.example\nTo: me@example.com", "kim@a.example"),
+        ("From: shop@mine.example\nTo: me@example.com", "kim@a.example"),
+        ("From: jo@a.example\nTo: me@example.com", "jo@a.example"),
+        ("From: shop@mine.example\nTo: jo@a.example", "jo@a.example"),
+    ],
+)
+def test_a_mail_of_a_form_is_with_whom_it_names_to_be_answered(headers: str, contact: str) -> None:
+    """All who ever asked were one contact. What a person sends is with that person."""
+    values, notices = _told(f"{headers}\nReply-To: me@example.com, Kim <kim@a.example>")
+    assert values["contact.email"] == contact
+    is_of_form = contact == "kim@a.example"
+    assert values.get("contact.name") == ("Kim" if is_of_form else None)
+    assert (values["direction"] == "inbound") == (is_of_form or "From: jo" in headers)
+    assert [notice[:25] for notice in notices] == ["mails that a program sent"] * is_of_form
+
+
+def test_a_program_that_names_another_one_stays_with_itself() -> None:
+    """Nobody answers either."""
+    values = _values("From: no-reply@a.example\nTo: me@example.com\nReply-To: noreply@a.example")
+    assert values["contact.email"] == "no-reply@a.example"
+
+
 def test_a_thread_is_told_by_ids() -> None:
     """The mail's own is the record's id, so that a second copy is the same record."""
     values = _values("From: k@a.b\nMessage-ID: <b@x>\nIn-Reply-To: <a@x>\nReferences: <r@x> <a@x>")
