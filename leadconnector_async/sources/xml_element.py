@@ -133,24 +133,26 @@ class ElementReader:
         senders = [at for at, role in roles if role in rule.senders]
         listed = people_in(address) if address and address not in rule.own else []
         outbound = direction == "outbound"
-        if outbound:
-            own |= {self._contacts.same(at) for at in senders}
+        wrote = {*map(self._contacts.same, senders)}
+        # Some programs write that everybody in it had sent it.
+        if outbound and len(wrote) == 1 and wrote != {*map(self._contacts.same, listed)}:
+            own |= wrote
         to = [at for at, role in roles if role in rule.recipients]
         named = listed if len(listed) > 1 or not to else []
         members = self._contacts.others([*senders, *to, *named])
         if outbound:
             return self._sent(self._contacts.others([*to, *named]), members)
-        wrote = self._contacts.others([*senders, *(listed if len(listed) == 1 else ())])
-        wrote = sorted(wrote, key=lambda address: "@" in address)[:1]  # numbers before other ids
+        found = self._contacts.others([*senders, *(listed if len(listed) == 1 else ())])
+        people = sorted(found, key=lambda address: "@" in address)[:1]  # numbers before other ids
         is_group = len(listed) > 1 or len(to) > 1
         if is_group and "groups" in self._options.leave_out:
             return With((), left_out=LEAVE_OUT["groups"])
-        if not wrote and not is_group:
-            wrote = self._contacts.others(to)[:1]
+        if not people and not is_group:
+            people = self._contacts.others(to)[:1]
         wrong = "is a group's, and does not tell who wrote it"
         fix = "write the sender's number, which is among the members, or give --leave-out groups"
         unknown = WrongValueError(wrong, fix, kind="groups") if is_group else withheld()
-        return With(wrote or [unknown], members if is_group or not wrote else ())
+        return With(people or [unknown], members if is_group or not people else ())
 
     def _sent(self, people: list[str], members: list[str]) -> With:
         if len(people) < 2:  # noqa: PLR2004 - several are a group

@@ -200,6 +200,18 @@ def test_the_owner_is_known_from_earlier_messages(tmp_path: Path) -> None:
     assert [row.contact for row in _rows(parsed)] == [Contact(phone=ANN), Contact(phone=BOB)]
 
 
+def test_everybody_a_sender_is_nobody_the_owner(tmp_path: Path) -> None:
+    """As a program writes it that turns Signal's messages into such a backup."""
+    content = (
+        _mms(_text("a"), _addr(137, ANN), msg_box="2", address=ANN)
+        + _mms(_text("b"), _addr(137, ANN, BOB), msg_box="2", address=f"{ANN}~{BOB}")
+        + _sms(type="1", address=ANN)
+    )
+    parsed, _ = _read(content, tmp_path)
+    people = [ANN, ANN, BOB, ANN]
+    assert [row.contact for row in _rows(parsed)] == [Contact(phone=phone) for phone in people]
+
+
 def test_a_message_without_an_address_is_with_those_within(tmp_path: Path) -> None:
     """A sent one with its recipient, a received one with its sender."""
     token = _addr(137, "insert-address-token") + _addr(151, ANN)
