@@ -21,6 +21,7 @@ from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped_rules import SEVERAL
 from leadconnector_async.sources.mbox import MailContent, MailPiece, postmark_of, split, whole
+from leadconnector_async.sources.phone_mail import of_phone
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
 
 if TYPE_CHECKING:
@@ -158,9 +159,11 @@ class MailReader:
             for start in range(0, len(raw), _CHUNK):
                 parser.feed(raw[start : start + _CHUNK])
             mail = parser.close()
-            values |= self._head_values(mail_headers.Head(mail), piece)
+            head = mail_headers.Head(mail)
+            values |= self._head_values(head, piece)
             if not head_only:
                 values |= self._content_values(mail)
+            values = of_phone(head, values, self._coercer.contacts)
         except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
             # The parser raises any of these on mails that were made to break it.
             fix = "open and save it in a mail program, or skip it"
