@@ -66,6 +66,7 @@ class ExclusiveSender:
         """Those that are sent for."""
         self._waiters = results.Waiters()
         self._queue: results.OutcomeQueue | None = None
+        """Of the run that is under way."""
         self._work: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._calls: list[tuple[Draft, asyncio.Future[Outcome]]] = []
@@ -249,6 +250,9 @@ class ExclusiveSender:
         except asyncio.CancelledError:
             await _cut_off(work)
             raise
+        finally:  # nobody takes an outcome from it any more
+            self._queue = None
+            self._dispatcher.room.set()
         work.result()
         for state in self.locations.values():
             if state.error is not None:
