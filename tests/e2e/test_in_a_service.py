@@ -161,6 +161,28 @@ async def test_a_location_that_is_refused_after_a_run_stops_alone() -> None:
         assert [*map(type, told)] == [AccessError, *[Sent] * len(others)]
 
 
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_run_in_memory_leaves_room_for_others(*, refused: bool) -> None:
+    """Nobody waits for what it has read and not sent: it is in hand no more."""
+    *asked, last = records(100)
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, buffer=5) as ingestor,
+    ):
+        if refused:
+            sandbox.set_faults(Fault("403", times=1))
+        async with aclosing(ingestor.run(asked)) as outcomes:
+            with suppress(AccessError):
+                await anext(outcomes)
+        assert ingestor.in_hand == 0
+        call = asyncio.create_task(ingestor.submit(last))
+        async with asyncio.timeout(30):
+            await asyncio.wait([call])
+        assert isinstance(call.exception(), AccessError) if refused else call.result()
+        assert ingestor.in_hand == 0
+
+
 @pytest.mark.parametrize("direct", [True, False])
 async def test_a_token_with_the_end_of_its_line_stops_its_location_alone(*, direct: bool) -> None:
     """Read from a file, say. The others go on, and nothing says what it is."""
