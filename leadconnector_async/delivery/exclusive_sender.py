@@ -298,6 +298,8 @@ class ExclusiveSender:
         self._waiters.fail_all(results.Waiters.error_of(work) or NotSentError(ENDED))
 
     async def _ensure_working(self) -> None:
+        if self._work is not None and self._work.done():
+            await asyncio.sleep(0)  # its end is told to whoever waited for it, and to nobody else
         if self._is_closed:  # while this call waited for its turn
             raise NotSentError(ENDED)
         if self._work is None or self._work.done():
