@@ -66,6 +66,9 @@ class ExclusiveSender:
         """Those that are sent for."""
         self._waiters = results.Waiters()
         self._queue: results.OutcomeQueue | None = None
+        """Of the run that is under way."""
+        self._streamed = self._streamed_weight = 0
+        """Its messages in hand, where none is staged before, and what they weigh."""
         self._work: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._calls: list[tuple[Draft, asyncio.Future[Outcome]]] = []
@@ -222,7 +225,9 @@ class ExclusiveSender:
                     self._put(results.outcome_of_refused(draft))
             await self._outbox.publish()
             weight = sum(len(draft.payload or b"") for draft in drafts)
-            self._in_flight.take(staged.staged - staged.refused, weight)
+            self._in_flight.take(count := staged.staged - staged.refused, weight)
+            self._streamed += count
+            self._streamed_weight += weight
             self.stats.read += len(batch)
             self.stats.staged += len(batch)
             await self._feed({draft.location for draft in drafts})
@@ -249,6 +254,10 @@ class ExclusiveSender:
         except asyncio.CancelledError:
             await _cut_off(work)
             raise
+        finally:  # nobody takes an outcome from it any more, nor waits for what is left
+            self._queue = None
+            self._dispatcher.room.set()
+            self._leave(self._streamed, self._streamed_weight)
         work.result()
         for state in self.locations.values():
             if state.error is not None:
@@ -266,7 +275,14 @@ class ExclusiveSender:
                 left += 1
                 weight += len(settlement.claim.payload)
             self._put(outcome)
-        self._in_flight.leave(left, weight)
+        self._leave(left, weight)
+
+    def _leave(self, count: int, weight: int) -> None:
+        """Count messages of the stream no more. Others that are in memory it has not counted."""
+        count, weight = min(count, self._streamed), min(weight, self._streamed_weight)
+        self._streamed -= count
+        self._streamed_weight -= weight
+        self._in_flight.leave(count, weight)
 
     def _put(self, outcome: Outcome) -> None:
         if self._queue is not None:
@@ -282,6 +298,8 @@ class ExclusiveSender:
         self._waiters.fail_all(results.Waiters.error_of(work) or NotSentError(ENDED))
 
     async def _ensure_working(self) -> None:
+        if self._work is not None and self._work.done():
+            await asyncio.sleep(0)  # its end is told to whoever waited for it, and to nobody else
         if self._is_closed:  # while this call waited for its turn
             raise NotSentError(ENDED)
         if self._work is None or self._work.done():

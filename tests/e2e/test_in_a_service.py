@@ -28,6 +28,7 @@ from leadconnector_async import (
     Sent,
     Timeouts,
 )
+from leadconnector_async.delivery.results import OutcomeQueue
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.sandbox import Fault, Latency, Limits, Sandbox, SandboxConfig
@@ -159,6 +160,75 @@ async def test_what_is_in_flight_as_its_location_stops_has_an_end_of_its_own(
         kinds = [type(result) for result in results]
         assert kinds.count(Sent) == len(sandbox.messages) - 1 > 0
         assert kinds[4] is AccessError
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_what_a_run_has_left_is_sent_by_what_is_submitted_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cancelled: bool
+) -> None:
+    """Nobody takes the outcomes of the rest: they pile up nowhere, and hold nothing back."""
+    monkeypatch.setattr(OutcomeQueue, "MAX", 5)
+    *asked, last = records(90)
+    late = Latency(down=0.01)
+    async with (
+        Sandbox(replace(OPEN, latency=late)) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
+    ):
+
+        async def begun() -> None:
+            async with aclosing(ingestor.run(asked)) as outcomes:
+                await anext(outcomes)
+                if cancelled:
+                    while len(sandbox.messages) < 30:  # noqa: ASYNC110 - the server has no event
+                        await asyncio.sleep(0.001)
+                    running.cancel()
+                    await anext(outcomes)
+
+        running = asyncio.create_task(begun())
+        await asyncio.wait([running])
+        async with asyncio.timeout(30):
+            assert isinstance(await ingestor.submit(last), Sent)
+            while len(sandbox.messages) < 90:  # noqa: ASYNC110 - the server has no event
+                await asyncio.sleep(0.001)
+
+
+async def test_a_location_that_is_refused_after_a_run_stops_alone() -> None:
+    """That it stops all others is a rule for a run in memory, and ends with it."""
+    config = SandboxConfig(tokens={"right": "there"}, closed=False, latency=Latency(down=0.02))
+    first, *others = (replace(record, location_id="there") for record in records(9, contacts=1))
+    (refused,) = records(1)
+    async with (
+        Sandbox(config) as sandbox,
+        LeadConnector(OneIsWrong(), location_id="here", base_url=sandbox.url, limit=None) as api,
+        Ingestor(api) as ingestor,
+    ):
+        assert [type(outcome) async for outcome in ingestor.run([first])] == [Sent]
+        calls = map(ingestor.submit, (refused, *others))
+        told = await asyncio.gather(*calls, return_exceptions=True)
+        assert [*map(type, told)] == [AccessError, *[Sent] * len(others)]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_run_in_memory_leaves_room_for_others(*, refused: bool) -> None:
+    """Nobody waits for what it has read and not sent: it is in hand no more."""
+    *asked, last = records(100)
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, buffer=5) as ingestor,
+    ):
+        if refused:
+            sandbox.set_faults(Fault("403", times=1))
+        async with aclosing(ingestor.run(asked)) as outcomes:
+            with suppress(AccessError):
+                await anext(outcomes)
+        assert ingestor.in_hand == 0
+        call = asyncio.create_task(ingestor.submit(last))
+        async with asyncio.timeout(30):
+            await asyncio.wait([call])
+        assert isinstance(call.exception(), AccessError) if refused else call.result()
+        assert ingestor.in_hand == 0
 
 
 @pytest.mark.parametrize("direct", [True, False])

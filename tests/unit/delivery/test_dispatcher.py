@@ -31,7 +31,7 @@ from leadconnector_async.transport.base import Response
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from leadconnector_async.outbox.base import Claim, Lease
+    from leadconnector_async.outbox.base import Claim, Lease, Quotas
     from leadconnector_async.transport.base import Request
 
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01), trusting=True)
@@ -209,6 +209,64 @@ async def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_no
     transport.go_on.set()
     await work
     assert sent_of(transport.state, "there") == EACH
+
+
+@pytest.mark.virtual_time
+async def test_an_answer_that_comes_after_its_location_was_opened_anew_disturbs_nobody() -> None:
+    """Its record is looked for under the new lease; nothing is written under the earlier one."""
+    outbox, transport = MemoryOutbox(), AnswersLate()
+    await staged(outbox)
+    session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=None)
+    one = Watched(session, outbox)
+    work = await one.begin()
+    await transport.stored.wait()
+    await one.release("here", within=0.0)
+    here = await one.open("here")
+    transport.go_on.set()
+    await work
+    assert here.error is None
+    assert set(texts(transport.state).values()) == {1}
+    assert len(transport.state.store.messages()) == 2 * EACH
+
+
+class WritesSlowly(MemoryOutbox):
+    """A store that takes so long for a commit that a look falls into it."""
+
+    async def settle(self, settlements: Sequence[Settlement], quotas: Quotas) -> None:
+        """Write late."""
+        await asyncio.sleep(60.0)
+        await super().settle(settlements, quotas)
+
+
+class LosesTheSecond(Direct):
+    """A way to an API that fails for the second message of all, which it does not store."""
+
+    async def send(self, request: Request, token: str, may_send: object = None) -> Response:
+        """Say what a server says that has trouble."""
+        if request.method == "POST" and self.sent[request.path] == 1:
+            self.sent[request.path] += 1
+            return Response(503, {}, b"{}")
+        return await super().send(request, token, may_send)
+
+
+@pytest.mark.virtual_time
+async def test_a_message_that_an_earlier_record_became_is_not_found_for_the_next() -> None:
+    """Nor while the end of that one is being written: the next one would be lost."""
+    outbox, transport = WritesSlowly(), LosesTheSecond(SandboxState(SandboxConfig(trusting=True)))
+    message = InboundMessage(
+        type="SMS",
+        direction="inbound",
+        message="yes",
+        contact_id="c1",
+        date=datetime(2024, 3, 1, tzinfo=UTC),
+    )
+    drafts = [draft(message, location="here", now_ms=0, id=id_) for id_ in ("first", "second")]
+    await outbox.stage(drafts, SourcePass())
+    policy = Policy(stamp_alt_id=False)
+    session = ApiSession(transport, StaticToken("token"), policy=policy, limit=None)
+    one = Watched(session, outbox)
+    await (await one.begin())
+    assert one.stats.sent == len(transport.state.store.messages()) == 2
 
 
 @pytest.mark.virtual_time
