@@ -82,14 +82,6 @@ class Copy(NamedTuple):
 
 _SQL: Final = statements(__package__, "record_store")
 
-_FORMER: Final = "INSERT INTO former (seq, line)"
-
-_REUSED: Final = "INSERT INTO reused (seq, content)"
-
-_OVER: Final = "ON CONFLICT (seq) DO UPDATE SET content = excluded.content"
-
-_REFUSED: Final = "INSERT INTO outcome (location, lane, seq, state, at, attempts, reason)"
-
 
 @dataclass(eq=False, repr=False)
 class RecordStore(ABC):
@@ -173,7 +165,7 @@ class RecordStore(ABC):
             for one in refused
             for of in (one.draft,)
         ]
-        await self._database.write(_REFUSED, rows)
+        await self._database.write(_SQL["refuse"], rows)
 
     @abstractmethod
     async def unchanged(
@@ -210,7 +202,7 @@ class RecordStore(ABC):
 
     async def _note_former(self, seq: int, raw: bytes) -> None:
         """Note that a record was a line which is not kept."""
-        await self._database.write(_FORMER, [(seq, line_key(raw))], "ON CONFLICT DO NOTHING")
+        await self._database.write(_SQL["add_former"], [(seq, line_key(raw))])
         self._has_former = True
 
     async def reused(self, seq: int) -> bytes | None:
@@ -248,11 +240,11 @@ class RecordStore(ABC):
 
     async def add_copies(self, copies: Sequence[Copy]) -> None:
         """Count records that are met again."""
-        await self._database.write(_SQL["copy"], [(*copy, 1, 1) for copy in copies], _SQL["copied"])
+        await self._database.write(_SQL["add_copies"], [(*copy, 1, 1) for copy in copies])
 
     async def add_reused(self, digests: Sequence[tuple[int, bytes]]) -> None:
         """Note the digests of what records say that were refused since their ids are another's."""
-        await self._database.write(_REUSED, digests, _OVER)
+        await self._database.write(_SQL["add_reused"], digests)
 
     async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
         """Whether a location has records whose keys are from ``first`` to before ``end``."""
@@ -288,7 +280,7 @@ class RecordStore(ABC):
 
     async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
         """Note of which traces records are: number, parent and state. Until they have an end."""
-        await self._database.write("INSERT INTO trace (seq, parent, state)", traces)
+        await self._database.write(_SQL["add_traces"], traces)
 
     @abstractmethod
     async def publish_known(self, seq: int) -> State:

@@ -21,7 +21,7 @@ from leadconnector_async.outbox.sqlite.connection import (
     DAMAGE,
     FileDatabase,
     explained,
-    fetch_for,
+    fetch_rows,
     open_to_write,
     run_rows,
 )
@@ -41,26 +41,9 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.outbox.sqlite.connection import Connect
 
-_NEXT_LEASE: Final = "UPDATE location SET epoch = epoch + 1 WHERE id IN ("
-
 _SQL: Final = statements(__package__, "jobs")
 
-_OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
-
-# A bare list of VALUES there would be looked through for each row of the queue.
-_LEAVE: Final = "DELETE FROM queue WHERE (location, lane, date, seq) IN (SELECT * FROM ("
-
-# Of nearly all there is nothing more to say, and a third of the time goes by the values.
-_SENT: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, at, message_id,
-    conversation_id, state, attempts)"""
-
 _AT_FIRST: Final = f", {SENT}, 1"
-
-_END: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, at, message_id,
-    conversation_id, email_message_id, state, attempts, reason, detail)"""
-
-_STAY: Final = """UPDATE queue SET attempts = ?
-    WHERE location = ? AND lane = ? AND date = ? AND seq = ?"""
 
 
 class SqliteStore:
@@ -102,9 +85,9 @@ class SqliteStore:
     def acquire(self, names: Sequence[str]) -> list[Acquired]:
         """Give the leases of locations, and with each what is held."""
         numbers = [(at_once(self._numbers.location(name)),) for name in names]
-        run_rows(self.connection, _NEXT_LEASE, numbers, ")")
+        run_rows(self.connection, _SQL["next_lease"], numbers)
         acquired = []
-        rows = fetch_for(self.connection, _SQL["leased"], numbers)
+        rows = fetch_rows(self.connection, _SQL["leased"], numbers)
         for name, (token, number, *spent) in zip(names, rows, strict=True):
             self._tokens[number] = token
             lease = Lease(name, token, number)
@@ -138,7 +121,7 @@ class SqliteStore:
         """Add of which traces records are: nearly always, none is."""
         if claims and self.connection.execute("SELECT 1 FROM trace LIMIT 1").fetchone():
             seqs = [(claim.seq,) for claim in claims]
-            rows = fetch_for(self.connection, _SQL["traces"], seqs)
+            rows = fetch_rows(self.connection, _SQL["traces"], seqs)
             traces = {seq: TraceContext(parent, state) for seq, parent, state in rows}
             for claim in claims:
                 claim.trace = traces.get(claim.seq)
@@ -157,11 +140,11 @@ class SqliteStore:
         self.claims.index.tidy(everything=bool(given))
         self._counters.quotas(quotas)
         if traced := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
-            run_rows(self.connection, "DELETE FROM trace WHERE seq IN (", traced, ")")
+            run_rows(self.connection, _SQL["forget_traces"], traced)
 
     def _end(self, ended: Sequence[Settlement]) -> list[QueuePlace]:
         places = _places(ended)
-        run_rows(self.connection, _LEAVE, places, "))")
+        run_rows(self.connection, _SQL["leave"], places)
         sent = State.SENT
         plain, full = [], []
         for (location, lane, _, seq), fate in zip(places, ended, strict=True):
@@ -172,8 +155,8 @@ class SqliteStore:
                 reason = at_once(self._numbers.reason(why))
                 ids = message, conversation, email
                 full.append((location, lane, seq, at, *ids, int(state), tries, reason, detail))
-        run_rows(self.connection, _SENT, plain, constants=_AT_FIRST)
-        run_rows(self.connection, _END, full)
+        run_rows(self.connection, _SQL["sent"], plain, constants=_AT_FIRST)
+        run_rows(self.connection, _SQL["end"], full)
         if plain:
             self._counters.settled(SENT, plain)
         for end in sorted({row[7] for row in full}):
@@ -184,7 +167,7 @@ class SqliteStore:
     def _give_back(self, given: Sequence[Settlement]) -> list[QueuePlace]:
         places = _places(given)
         for place, fate in zip(places, given, strict=True):
-            self.connection.execute(_STAY, (fate.attempts, *place))
+            self.connection.execute(_SQL["stay"], (fate.attempts, *place))
             self.claims.arrived(place[0])
         return places
 
@@ -270,7 +253,7 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
             connection.execute("BEGIN IMMEDIATE")
             store = SqliteStore(connection, lock)
             now = time.time_ns() // 1_000_000
-            connection.execute(_OWNED, (now, this_process()))
+            connection.execute(_SQL["owned"], (now, this_process()))
             connection.execute("COMMIT")
             lock.note(str(now))
             undo.pop_all()

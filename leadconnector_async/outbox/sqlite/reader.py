@@ -145,7 +145,7 @@ def _failed(connection: Connection, seqs: Sequence[int]) -> tuple[int, list[Fail
     """Read a page of those that have failed. Tells how many of the numbers it has seen to."""
     found: list[FailedRecord] = []
     size = 0
-    for seq, *row in file.fetch_for(connection, _SQL["failed_pages"], [(seq,) for seq in seqs]):
+    for seq, *row in file.fetch_rows(connection, _SQL["failed_pages"], [(seq,) for seq in seqs]):
         *form, state, reason, detail, source, written, line, late = row
         (payload, key, location), raw = form[2:], restored(*form)
         end = State(state), reason, detail
@@ -160,7 +160,7 @@ def _claimed(connection: Connection) -> list[str]:
     """The location of each record that is claimed."""
     batches = connection.execute("SELECT seqs FROM claimed").fetchall()
     claimed = {(seq,) for (stored,) in batches for seq in file.unpacked(stored)}
-    return [name for (name,) in file.fetch_for(connection, _SQL["claimed"], list(claimed))]
+    return [name for (name,) in file.fetch_rows(connection, _SQL["claimed"], list(claimed))]
 
 
 def _check_pages(connection: Connection) -> None:

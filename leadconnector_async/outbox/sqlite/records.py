@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.source_form import Stored
     from leadconnector_async.records.draft import Draft
 
-# Nearly all lack nothing, and what is None takes as long as what is not.
-_PLAIN: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload)"
-
-_RECORD: Final = f"{_PLAIN[:-1]}, late, traits)"
-
-_ORIGIN: Final = "INSERT OR REPLACE INTO origin (seq, source, line, raw)"
-
 _SQL: Final = statements(__package__, "records", form=FORM, shape=WITH_SHAPE)
 
 
@@ -67,9 +60,9 @@ class SqliteRecords(RecordStore):
         before = self._connection.total_changes
         if any(record.draft.deferred for record in tried):
             self._enqueuer.traits_staged = True  # whatever becomes of them
-            run_rows(self._connection, _RECORD, [_row(one, one.draft.key) for one in tried])
+            run_rows(self._connection, _SQL["record"], [_row(one, one.draft.key) for one in tried])
         else:
-            run_rows(self._connection, _PLAIN, [_plain(one, one.draft.key) for one in tried])
+            run_rows(self._connection, _SQL["plain"], [_plain(one, one.draft.key) for one in tried])
         if self._connection.total_changes - before == len(tried):
             return None
         first = tried[0].seq
@@ -82,7 +75,7 @@ class SqliteRecords(RecordStore):
     async def insert_again(self, record: NewRecord, key: bytes) -> None:
         """See `RecordStore.insert_again`."""
         self._next = max(self._next, record.seq + 1)
-        run_rows(self._connection, _RECORD, [_row(record, key)])
+        run_rows(self._connection, _SQL["record"], [_row(record, key)])
 
     async def _note_origins(self, created: Sequence[NewRecord], source: int) -> None:
         origins = [
@@ -90,7 +83,7 @@ class SqliteRecords(RecordStore):
             for one in created
             if (draft := one.draft).raw is not None or draft.line
         ]
-        run_rows(self._connection, _ORIGIN, origins)
+        run_rows(self._connection, _SQL["add_origins"], origins)
 
     def _form(self, draft: Draft) -> Stored:
         raw = draft.raw if draft.left_out is None else kept(draft)  # nearly none is left out
@@ -122,7 +115,8 @@ class SqliteRecords(RecordStore):
         seq, draft = record.seq, record.draft
         said = draft.lane, draft.date, draft.payload, draft.deferred, draft.traits
         self._connection.execute(_SQL["replace"], (*said, seq))
-        run_rows(self._connection, _ORIGIN, [(seq, source, draft.line, self._form(draft))])
+        origin = seq, source, draft.line, self._form(draft)
+        run_rows(self._connection, _SQL["add_origins"], [origin])
 
     async def _put_back(self, place: QueuePlace) -> None:
         self._enqueuer.put_back(place)

@@ -123,7 +123,7 @@ class SqliteTransfer:
                 file.write(content)
 
     def _insert(self, table: str, names: Sequence[str], rows: Rows) -> None:
-        run_rows(self._connection, f"INSERT INTO {table} ({', '.join(names)})", rows)
+        run_rows(self._connection, f"INSERT INTO {table} ({', '.join(names)}) {{rows}}", rows)
 
     async def finish(self) -> None:
         """See `StoreTransfer.finish`."""
