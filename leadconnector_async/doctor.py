@@ -157,7 +157,7 @@ async def examine(
     async def account(location: str) -> list[Finding]:
         own = None if sources is None else sources.needs.get(location, Needs())
         async with gate:
-            seen = [one async for one in _account(api, location, own)]
+            seen = [one async for one in _asked(api, location, own)]
         return [replace(one, location=location) for one in seen]
 
     return sum(await asyncio.gather(*map(account, locations)), found)
@@ -191,9 +191,7 @@ def _sources(needs: Mapping[str, Needs], locations: Sequence[str]) -> Iterator[F
         yield finding("other_location", records=needs[name].records, location=name)
 
 
-async def _account(
-    api: LeadConnector, location: str, needs: Needs | None
-) -> AsyncIterator[Finding]:
+async def _asked(api: LeadConnector, location: str, needs: Needs | None) -> AsyncIterator[Finding]:
     """What the API itself says, with one request for each scope and one for automations."""
     try:
         token = await api.session.tokens.token(location)

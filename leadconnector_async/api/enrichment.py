@@ -172,11 +172,11 @@ def enrich(
     added: dict[str, object] = {}
     if deferred.contact is not None and not contact and not conversation:
         contact = added["contactId"] = yield from _contact(deferred.contact, location, mode)
+    where = location, contact, conversation
     if unread_of is not None:
-        yield from note_unread(location, unread_of, contact, conversation)
+        yield from note_unread(where, unread_of)
     who = contact or conversation or ""  # as the record says it, whatever else is learned below
     if deferred.files:
-        where = location, contact, conversation
         added["attachments"] = yield from _attachments(deferred.attachments, where)
     mails = mail_lookups(deferred, who)
     thread = ids.email_message_id
@@ -254,7 +254,7 @@ def _upload(file: LocalFile, number: int, where: Place) -> effects.Flow[str]:
 
 def upload(path: str, name: str, where: Place, what: str) -> effects.Flow[str]:
     """Learn the URL of a file. ``what`` says what went wrong if there is none."""
-    response = yield from _answer_to_upload(path, name, *where)
+    response = yield from _answer_to_upload(path, name, where)
     uploaded = effects.content_of(response, _Uploaded, what).uploaded_files
     url = uploaded.get(name) or next(iter(uploaded.values()), None)
     if not url:
@@ -262,9 +262,8 @@ def upload(path: str, name: str, where: Place, what: str) -> effects.Flow[str]:
     return url
 
 
-def _answer_to_upload(
-    path: str, name: str, location: str, contact: str | None, conversation: str | None
-) -> effects.Flow[Response]:
+def _answer_to_upload(path: str, name: str, where: Place) -> effects.Flow[Response]:
+    location, contact, conversation = where
     response: Response
     if contact is None:
         contact = yield from _remembered(f"owner:{conversation}", find_owner(conversation or ""))
@@ -287,10 +286,9 @@ LEAVE: Final = "-"
 """It was unread, or nobody knows: it stays as it is."""
 
 
-def note_unread(
-    location: str, lane: int, contact: str | None, conversation: str | None
-) -> effects.Flow[None]:
+def note_unread(where: Place, lane: int) -> effects.Flow[None]:
     """Learn whether a conversation is to be marked as read at its end, unless that is known."""
+    location, contact, conversation = where
     who = conversation or contact or ""
     mark, unread = f"{_MARK}{lane}:{who}", f"{_UNREAD}{who}"
     known: dict[str, str] = yield effects.GetLookups([mark, unread])

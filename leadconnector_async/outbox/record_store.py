@@ -18,7 +18,7 @@ from leadconnector_async.outbox.database import Database, Numbers, statements
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+    from collections.abc import Container, Iterable, Mapping, Sequence, Set as AbstractSet
 
     LineKey = tuple[int, bytes]
     """Number of a location, and key of a record in it."""
@@ -168,9 +168,7 @@ class RecordStore(ABC):
         await self._database.write(_SQL["refuse"], rows)
 
     @abstractmethod
-    async def unchanged(
-        self, drafts: Sequence[Draft], kin: AbstractSet[int]
-    ) -> Sequence[int] | None:
+    async def unchanged(self, drafts: Sequence[Draft], kin: Container[int]) -> Sequence[int] | None:
         """The numbers of the records, from one of ``kin``, that drafts in front equal, in order.
 
         No list of failed records gives them back. Fewer than there are do no harm; None where the
@@ -188,12 +186,11 @@ class RecordStore(ABC):
 
     async def was(self, seq: int, line: bytes) -> bool:
         """Whether a record was this line before it was mended."""
+        fetch = self._database.fetch
         if self._has_former is None:
-            ((found,),) = await self._database.fetch(_SQL["any_former"])
+            ((found,),) = await fetch(_SQL["any_former"])
             self._has_former = bool(found)
-        return self._has_former and bool(
-            await self._database.fetch(_SQL["was"], seq, line_key(line))
-        )
+        return self._has_former and bool(await fetch(_SQL["was"], seq, line_key(line)))
 
     async def _note_unkept(self, record: NewRecord) -> None:
         raw = record.draft.raw

@@ -18,15 +18,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.quota.limits import QuotaSnapshot
 
-PENDING: Final = int(State.PENDING)
-
-SENT: Final = int(State.SENT)
-
-REJECTED: Final = int(State.REJECTED)
-
-UNRESOLVED: Final = int(State.UNRESOLVED)
-
-DISMISSED: Final = int(State.DISMISSED)
+PENDING, SENT = int(State.PENDING), int(State.SENT)
+REJECTED, UNRESOLVED = int(State.REJECTED), int(State.UNRESOLVED)
 """Plain integers: SQLite's adapter takes a slower path for any subclass."""
 
 _SQL: Final = statements(__package__, "counters")
@@ -38,10 +31,10 @@ class Counters:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, changes: Mapping[tuple[int, int], int], at: int | None = None) -> None:
-        """Add to the totals of each (location, state); ``at`` is when it came to that."""
+    def add(self, changes: Mapping[tuple[int, int], int]) -> None:
+        """Add to the totals of each (location, state)."""
         # In the order of the table: from one to the next is half as far.
-        rows = [(*place, n, at, at) for place, n in sorted(changes.items()) if n]
+        rows = [(*place, n, None, None) for place, n in sorted(changes.items()) if n]
         run_rows(self._connection, _SQL["add"], rows)
 
     def settled(self, state: int, ends: Sequence[tuple[Any, ...]]) -> None:

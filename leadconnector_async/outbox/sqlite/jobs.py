@@ -53,19 +53,17 @@ class SqliteStore:
         self.connection = connection
         self._lock = lock
         self._tokens: dict[int, int] = {}
-        self._database = FileDatabase(connection)
-        self._numbers = Numbers(self._database)
+        database = self._database = FileDatabase(connection)
+        self._numbers = Numbers(database)
         self._counters = Counters(connection)
         self.claims: Claims = Claims(connection)
-        self.lookups: Lookups = Lookups(self._database)
+        self.lookups: Lookups = Lookups(database)
         self.enqueuer: Enqueuer = Enqueuer(connection, self.claims, self.lookups)
         parts = connection, self._counters
         self.records: SqliteRecords = SqliteRecords(
-            self._database, self._numbers, *parts, self.enqueuer, self.claims.index
+            database, self._numbers, *parts, self.enqueuer, self.claims.index
         )
-        self.requeuer: SqliteRequeuer = SqliteRequeuer(
-            self._database, self.lookups, *parts, self.claims
-        )
+        self.requeuer: SqliteRequeuer = SqliteRequeuer(database, self.lookups, *parts, self.claims)
 
     def reload(self) -> None:
         """Read again whatever is kept in memory."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import warnings
 from functools import partial
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from leadconnector_async.outbox.database import at_once
@@ -56,9 +56,7 @@ class SqliteOutbox(DurableOutbox):
         self._writer = writer
 
     @classmethod
-    async def open(
-        cls, path: str | os.PathLike[str], *, connect: Connect = sqlite3.connect
-    ) -> Self:
+    async def open(cls, path: str | PathLike[str], *, connect: Connect = sqlite3.connect) -> Self:
         """Open an outbox, made if it does not exist, and own it until `close`.
 
         Raises:
@@ -66,7 +64,7 @@ class SqliteOutbox(DurableOutbox):
             OutboxUnusableError: it is no outbox, is damaged, or is of another version.
             OutboxWriteError: it cannot be written.
         """
-        name = os.fspath(path)
+        name = fspath(path)
         writer = Writer(name, partial(open_store, name, connect))
         await writer.start()
         return cls(name, writer)

@@ -13,7 +13,7 @@ from leadconnector_async.outbox.sqlite.connection import run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Set as AbstractSet
+    from collections.abc import Container, Mapping, Sequence, Set as AbstractSet
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import QueuePlace
@@ -89,9 +89,7 @@ class SqliteRecords(RecordStore):
         raw = draft.raw if draft.left_out is None else kept(draft)  # nearly none is left out
         return self._forms.stored(raw, draft.payload, draft.key, draft.location)
 
-    async def unchanged(
-        self, drafts: Sequence[Draft], kin: AbstractSet[int]
-    ) -> Sequence[int] | None:
+    async def unchanged(self, drafts: Sequence[Draft], kin: Container[int]) -> Sequence[int] | None:
         """See `RecordStore.unchanged`. A source is staged, and so numbered, in its order."""
         place = await self.location(drafts[0].location), drafts[0].key
         first = (await self.known([place])).get(place)
