@@ -142,22 +142,16 @@ async def check_server(
     """
     async with connection.transaction():
         row = await connection.fetchrow(_SQL["server"])
-    if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
-        raise OutboxUnusableError(f"{place.shown} {faults.POOLED}")
-    if row[4] != f'"{place.schema}"' or (row[5] == "off" and not to_read):
-        raise OutboxUnusableError(f"{place.shown} {faults.POOLED}")  # another schema would be used
+    is_pooled = row[0] != connection.get_server_pid() and await _is_shared(place, row[0])
+    is_pooled |= row[4] != f'"{place.schema}"'  # another schema would be used
+    if is_pooled or (row[5] == "off" and not to_read):
+        raise OutboxUnusableError(f"{place.shown} {faults.SAID['pooled']}")
     if row[1] and not to_read:
-        raise OutboxUnusableError(f"{place.shown}: {faults.READ_ONLY}")
+        raise OutboxUnusableError(f"{place.shown}: {faults.SAID['read_only']}")
     if row[2] < _OLDEST:
         raise OutboxUnusableError(f"{place.shown}: PostgreSQL 14 or later is needed: upgrade it")
     if row[3] and not to_read:
-        _log.warning(_ASYNCHRONOUS, place.shown)
-
-
-_ASYNCHRONOUS: Final = (
-    "%s: standbys follow the server, and none is synchronous: after a failover the last commits "
-    "are gone, and what they had sent may be sent again: set synchronous_standby_names"
-)
+        _log.warning(faults.SAID["asynchronous"], place.shown)
 
 
 _OLDEST: Final = 140_000

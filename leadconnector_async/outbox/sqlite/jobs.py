@@ -243,8 +243,7 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
     """
     try:
         with ExitStack() as undo:
-            lock = OwnerLock(path)
-            undo.callback(lock.release)
+            lock = undo.enter_context(OwnerLock(path))
             if lock.noted and Path(path).exists():
                 _check_log(path, lock.noted)
             connection = undo.enter_context(closing(open_to_write(path, connect)))

@@ -5,8 +5,7 @@ What it does holds the event loop: a move is a program of its own.
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
@@ -16,14 +15,15 @@ from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
-from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed, run_rows
+from leadconnector_async.outbox.sqlite.connection import packed, run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
-from leadconnector_async.outbox.sqlite.upkeep import cut_log
+from leadconnector_async.outbox.sqlite.upkeep import cut_log, opened
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS, reading
 from leadconnector_async.records.deferred import LocalFile, read_deferred
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
+    from sqlite3 import Connection
 
     from leadconnector_async.outbox.database import Rows
 
@@ -34,7 +34,7 @@ _SQL: Final = statements(__package__, "transfer", form=FORM, shape=WITH_SHAPE)
 class SqliteTransfer:
     """`StoreTransfer` over a connection that owns its file."""
 
-    def __init__(self, path: str, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: str, connection: Connection) -> None:
         self._path = path
         self._connection = connection
         self._held: list[int] = []
@@ -147,18 +147,14 @@ def moving_from(path: str) -> Iterator[SqliteTransfer]:
     """
     if Path(f"{path}.moved").exists():
         raise OutboxUnusableError(f"{path}.moved exists already: put it elsewhere, and move again")
-    lock = OwnerLock(path)
-    try:
-        with _open(path) as connection:
-            source = SqliteTransfer(path, connection)
-            try:
-                yield source
-            except BaseException:
-                if source.retired is not None:
-                    _rename(source.retired, path)
-                raise
-    finally:
-        lock.release()
+    with OwnerLock(path), opened(path) as connection:
+        source = SqliteTransfer(path, connection)
+        try:
+            yield source
+        except BaseException:
+            if source.retired is not None:
+                _rename(source.retired, path)
+            raise
 
 
 @contextmanager
@@ -172,7 +168,7 @@ def moving_to(path: str) -> Iterator[SqliteTransfer]:
         raise OutboxUnusableError(f"{path} exists already: name another file")
     half = f"{path}.part"
     try:
-        with _open(half) as connection:
+        with opened(half) as connection:
             connection.execute("BEGIN")
             yield SqliteTransfer(path, connection)
             cut_log(half, connection)
@@ -181,15 +177,6 @@ def moving_to(path: str) -> Iterator[SqliteTransfer]:
         for suffix in ("", "-wal", "-shm"):
             with suppress(OSError):
                 Path(half + suffix).unlink()
-
-
-@contextmanager
-def _open(path: str) -> Iterator[sqlite3.Connection]:
-    try:
-        with closing(open_to_write(path, sqlite3.connect)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise explained(path, error) from error
 
 
 def _rename(path: str, name: str) -> None:
