@@ -16,15 +16,8 @@ from leadconnector_async.outbox.database import Numbers, at_once, statements
 from leadconnector_async.outbox.durable import check_settled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.selection import Selection, SelectionPass
+from leadconnector_async.outbox.sqlite import connection as file
 from leadconnector_async.outbox.sqlite.claims import Claims
-from leadconnector_async.outbox.sqlite.connection import (
-    DAMAGE,
-    FileDatabase,
-    explained,
-    fetch_rows,
-    open_to_write,
-    run_rows,
-)
 from leadconnector_async.outbox.sqlite.counters import SENT, Counters
 from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, SqliteRequeuer
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
@@ -39,7 +32,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Quotas, Staged, Submission, Wants
     from leadconnector_async.outbox.record_store import QueuePlace
     from leadconnector_async.outbox.source_pass import SourcePass
-    from leadconnector_async.outbox.sqlite.connection import Connect
 
 _SQL: Final = statements(__package__, "jobs")
 
@@ -53,7 +45,7 @@ class SqliteStore:
         self.connection = connection
         self._lock = lock
         self._tokens: dict[int, int] = {}
-        database = self._database = FileDatabase(connection)
+        database = self._database = file.FileDatabase(connection)
         self._numbers = Numbers(database)
         self._counters = Counters(connection)
         self.claims: Claims = Claims(connection)
@@ -83,9 +75,9 @@ class SqliteStore:
     def acquire(self, names: Sequence[str]) -> list[Acquired]:
         """Give the leases of locations, and with each what is held."""
         numbers = [(at_once(self._numbers.location(name)),) for name in names]
-        run_rows(self.connection, _SQL["next_lease"], numbers)
+        file.run_rows(self.connection, _SQL["next_lease"], numbers)
         acquired = []
-        rows = fetch_rows(self.connection, _SQL["leased"], numbers)
+        rows = file.fetch_rows(self.connection, _SQL["leased"], numbers)
         for name, (token, number, *spent) in zip(names, rows, strict=True):
             self._tokens[number] = token
             lease = Lease(name, token, number)
@@ -119,7 +111,7 @@ class SqliteStore:
         """Add of which traces records are: nearly always, none is."""
         if claims and self.connection.execute("SELECT 1 FROM trace LIMIT 1").fetchone():
             seqs = [(claim.seq,) for claim in claims]
-            rows = fetch_rows(self.connection, _SQL["traces"], seqs)
+            rows = file.fetch_rows(self.connection, _SQL["traces"], seqs)
             traces = {seq: TraceContext(parent, state) for seq, parent, state in rows}
             for claim in claims:
                 claim.trace = traces.get(claim.seq)
@@ -138,11 +130,11 @@ class SqliteStore:
         self.claims.index.tidy(everything=bool(given))
         self._counters.quotas(quotas)
         if traced := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
-            run_rows(self.connection, _SQL["forget_traces"], traced)
+            file.run_rows(self.connection, _SQL["forget_traces"], traced)
 
     def _end(self, ended: Sequence[Settlement]) -> list[QueuePlace]:
         places = _places(ended)
-        run_rows(self.connection, _SQL["leave"], places)
+        file.run_rows(self.connection, _SQL["leave"], places)
         sent = State.SENT
         plain, full = [], []
         for (location, lane, _, seq), fate in zip(places, ended, strict=True):
@@ -153,8 +145,8 @@ class SqliteStore:
                 reason = at_once(self._numbers.reason(why))
                 ids = message, conversation, email
                 full.append((location, lane, seq, at, *ids, int(state), tries, reason, detail))
-        run_rows(self.connection, _SQL["sent"], plain, constants=_AT_FIRST)
-        run_rows(self.connection, _SQL["end"], full)
+        file.run_rows(self.connection, _SQL["sent"], plain, constants=_AT_FIRST)
+        file.run_rows(self.connection, _SQL["end"], full)
         if plain:
             self._counters.settled(SENT, plain)
         for end in sorted({row[7] for row in full}):
@@ -234,7 +226,7 @@ def _places(fates: Sequence[Settlement]) -> list[QueuePlace]:
     return [(claim.lease.number, claim.lane, claim.date, claim.seq) for claim in claims]
 
 
-def open_store(path: str, connect: Connect) -> SqliteStore:
+def open_store(path: str, connect: file.Connect) -> SqliteStore:
     """Take the lock, and open the file or make it.
 
     Raises:
@@ -246,7 +238,7 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
             lock = undo.enter_context(OwnerLock(path))
             if lock.noted and Path(path).exists():
                 _check_log(path, lock.noted)
-            connection = undo.enter_context(closing(open_to_write(path, connect)))
+            connection = undo.enter_context(closing(file.open_to_write(path, connect)))
             connection.execute("BEGIN IMMEDIATE")
             store = SqliteStore(connection, lock)
             now = time.time_ns() // 1_000_000
@@ -255,8 +247,8 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
             lock.note(str(now))
             undo.pop_all()
             return store
-    except (sqlite3.Error, OSError, *DAMAGE) as error:
-        raise explained(path, error) from error
+    except (sqlite3.Error, OSError, *file.DAMAGE) as error:
+        raise file.explained(path, error) from error
 
 
 def _check_log(path: str, owned: str) -> None:
@@ -265,9 +257,9 @@ def _check_log(path: str, owned: str) -> None:
     Raises:
         OutboxUnusableError: what was written then is gone, with SQLite's log or as in an old copy.
     """
-    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as file:
+    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as found:
         try:
-            known = file.execute("SELECT 1 FROM owner WHERE at = ?", (owned,)).fetchone()
+            known = found.execute("SELECT 1 FROM owner WHERE at = ?", (owned,)).fetchone()
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
                 raise
