@@ -10,10 +10,8 @@ import os
 import shutil
 import sqlite3
 import time
-import tomllib
 from base64 import urlsafe_b64decode
 from email.utils import parsedate_to_datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -24,6 +22,7 @@ from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import Probe, list_workflows, probes
 from leadconnector_async.api.listings import published_workflows, read_object
 from leadconnector_async.errors import LeadConnectorError, OutboxError
+from leadconnector_async.outbox.database import read_toml
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
 
@@ -69,10 +68,7 @@ class Finding(Struct, frozen=True):
     location: str | None = None
 
 
-_FINDINGS: Final = convert(
-    tomllib.loads(files(__package__).joinpath("doctor.toml").read_text("utf-8")),
-    dict[str, Finding],
-)
+_FINDINGS: Final = convert(read_toml(__package__, "doctor"), dict[str, Finding])
 
 
 def finding(name: str, **facts: object) -> Finding:

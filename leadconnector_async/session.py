@@ -210,11 +210,8 @@ class ApiSession:
     def _observe(self, quota: Quota, slot: Slot, response: Response) -> Refusal | None:
         """Tell quota and circuit breaker of an answer. Returns why its token has to be renewed."""
         now = asyncio.get_running_loop().time()
-        seen = (
-            responses.read_rate_limit_headers(response.headers)
-            if quota.listens(now)
-            else responses.SILENT
-        )
+        listens = quota.listens(now)
+        seen = responses.read_rate_limit_headers(response.headers) if listens else responses.SILENT
         quota.give_back(slot, now, seen)
         if responses.is_success(response):
             quota.throttled_since = math.inf

@@ -7,6 +7,7 @@ A file answers at once: it never suspends them, and `at_once` runs them to their
 from __future__ import annotations
 
 import re
+import tomllib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -32,6 +33,11 @@ def statements(package: str, name: str, **within: str) -> dict[str, str]:
         text = text.replace(f"{{{part}}}", sql)
     _, *parts = re.split(r"(?:\A|\n\n)-- (.*)\n", text)
     return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+
+
+def read_toml(package: str, name: str) -> dict[str, Any]:
+    """What a file of TOML holds."""
+    return tomllib.loads(files(package).joinpath(f"{name}.toml").read_text("utf-8"))
 
 
 def formats(package: str) -> list[str]:

@@ -116,11 +116,8 @@ class RecordStore(ABC):
         """
         names = dict.fromkeys([draft.location for draft in drafts])
         places = {name: await self.location(name) for name in names}
-        seqs = await self._free(len(drafts))
-        tried = [
-            NewRecord(seq, places[draft.location], draft)
-            for seq, draft in zip(seqs, drafts, strict=True)
-        ]
+        numbered = zip(await self._free(len(drafts)), drafts, strict=True)
+        tried = [NewRecord(seq, places[draft.location], draft) for seq, draft in numbered]
         new = await self._insert(tried) if tried else None
         if new is None:
             return tried, []

@@ -203,12 +203,10 @@ async def submit(store: RecordStore, drafts: Sequence[Draft]) -> list[Submission
     traces = [(one.seq, *of) for one in created if (of := one.draft.trace) and one.draft.payload]
     if traces:
         await store.add_traces(traces)
-    answers = {
-        one.seq: await _known(store, one.seq)
-        if one.draft.payload is None
-        else Submission(one.seq, State.PENDING, None)
-        for one in created
-    }
+    answers = {one.seq: Submission(one.seq, State.PENDING, None) for one in created}
+    for one in created:
+        if one.draft.payload is None:
+            answers[one.seq] = await _known(store, one.seq)
     for record in rest:
         draft = record.draft
         key = record.location, draft.key

@@ -11,18 +11,16 @@ import asyncio
 import logging
 import os
 import socket
-import tomllib
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import uuid4
 
 import asyncpg
 from asyncpg import exceptions as pg
 
 from leadconnector_async.errors import OutboxError, OutboxUnusableError
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import T, read_toml, statements
 from leadconnector_async.outbox.postgres import faults
 
 if TYPE_CHECKING:
@@ -54,8 +52,6 @@ def told_name(name: str) -> tuple[str, str]:
     return (words[1], words[2]) if is_ours else (name or "?", "")
 
 
-T = TypeVar("T")
-
 _log: Final = logging.getLogger(__name__)
 
 _CONNECT_S: Final = 15.0
@@ -68,7 +64,7 @@ HANGS_S: Final = 60.0
 ALONE: Final = ""
 """Begins no transaction, for a job that writes in one statement alone, which is one by itself."""
 
-_SETTINGS: Final = tomllib.loads(files(__package__).joinpath("settings.toml").read_text("utf-8"))
+_SETTINGS: Final = read_toml(__package__, "settings")
 
 READING: Final[dict[str, str]] = _SETTINGS["reading"]
 

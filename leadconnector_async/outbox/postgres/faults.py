@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import tomllib
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from asyncpg import exceptions as pg
 
 from leadconnector_async import errors
+from leadconnector_async.outbox.database import read_toml
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.place import PostgresPlace
@@ -20,11 +19,7 @@ _CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
 FAULTS: Final[tuple[type[Exception], ...]] = (pg.PostgresError, *_CLIENT, OSError)
 """What can come of any call, TimeoutError included, which is an OSError."""
 
-OF_THE_CALLER: Final[tuple[type[Exception], ...]] = (
-    pg.DataError,
-    pg.IntegrityConstraintViolationError,
-    ValueError,
-)
+OF_THE_CALLER: Final = (pg.DataError, pg.IntegrityConstraintViolationError, ValueError)
 
 
 def explained(place: PostgresPlace, error: BaseException) -> errors.OutboxError:
@@ -43,7 +38,7 @@ def explained(place: PostgresPlace, error: BaseException) -> errors.OutboxError:
     return errors.OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
 
 
-_TABLE: Final = tomllib.loads(files(__package__).joinpath("faults.toml").read_text("utf-8"))
+_TABLE: Final = read_toml(__package__, "faults")
 
 SAID: Final[dict[str, str]] = _TABLE["said"]
 """What is said of a server itself, by what is wrong with it."""

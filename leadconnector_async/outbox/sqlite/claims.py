@@ -116,11 +116,7 @@ class Claims:
         for at in range(0, len(few), SMALL):
             self._choose(few[at : at + SMALL])
         claims = self._claims(catches, room)
-        taken = [
-            (catch.location, claim.lane, claim.seq)
-            for catch, of in zip(catches, claims, strict=True)
-            for claim in of
-        ]
+        taken = [(of.lease.number, of.lane, of.seq) for some in claims for of in some]
         if taken:
             self.index.add(taken)
         return claims

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.database import at_once, statements
 from leadconnector_async.outbox.durable import MAX_UNKNOWN
 from leadconnector_async.outbox.requeueing import Requeuer, dismiss
-from leadconnector_async.outbox.sqlite.connection import run_rows
+from leadconnector_async.outbox.sqlite.connection import numbers, run_rows
 from leadconnector_async.outbox.sqlite.counters import PENDING, REJECTED, UNRESOLVED, Counters
 from leadconnector_async.records.deferred import Trait, answers_last
 
@@ -127,10 +125,8 @@ class SqliteRequeuer(Requeuer):
 
     def failed(self) -> tuple[Sequence[int], int]:
         """Return the numbers of the records to try again, and how many have to wait."""
-        rejected, unresolved = (
-            array("q", chain.from_iterable(self._connection.execute(_SQL["failed"], (state,))))
-            for state in (REJECTED, UNRESOLVED)
-        )
+        rejected = numbers(self._connection, _SQL["failed"], (REJECTED,))
+        unresolved = numbers(self._connection, _SQL["failed"], (UNRESOLVED,))
         left = max(len(unresolved) - MAX_UNKNOWN, 0)
         return rejected + unresolved[:MAX_UNKNOWN], left
 
@@ -142,11 +138,7 @@ class SqliteRequeuer(Requeuer):
 
     async def _took_back(self, rows: Sequence[FailedRow]) -> None:
         self._claims.index.tidy()
-        held = [
-            (location, lane, seq)
-            for location, lane, _, seq, state, _ in rows
-            if state == UNRESOLVED
-        ]
+        held = [(row[0], row[1], row[3]) for row in rows if row[4] == UNRESOLVED]
         if held:
             self._claims.index.add(held)
         self._claims.arrived(None)

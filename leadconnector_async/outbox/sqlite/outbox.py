@@ -6,9 +6,9 @@ import sqlite3
 import warnings
 from functools import partial
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self
 
-from leadconnector_async.outbox.database import at_once
+from leadconnector_async.outbox.database import T, at_once
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued
 from leadconnector_async.outbox.requeueing import chosen, in_lots, in_pages
 from leadconnector_async.outbox.sqlite import upkeep
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
-
-T = TypeVar("T")
 
 
 def _in_thread(

@@ -6,6 +6,7 @@ What it does holds the event loop: a move is a program of its own.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
@@ -48,13 +49,8 @@ class SqliteTransfer:
     async def rows(self, relation: str) -> AsyncIterator[Rows]:
         """See `StoreTransfer.rows`."""
         if relation == "held":
-            index = ClaimIndex(self._connection)
-            yield [
-                (location, seq)
-                for location, lanes in index.lanes.items()
-                for seqs in lanes.values()
-                for seq in seqs
-            ]
+            held = ClaimIndex(self._connection).lanes.items()
+            yield [(of, seq) for of, lanes in held for seq in chain(*lanes.values())]
             return
         if relation == "file":
             return
