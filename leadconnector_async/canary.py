@@ -19,7 +19,7 @@ from msgspec import Struct
 from leadconnector_async.api import effects, endpoints, responses
 from leadconnector_async.api.contacts import delete_contact, made_contact, make_contact
 from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages
-from leadconnector_async.doctor import Finding, Kind
+from leadconnector_async.doctor import Finding, Kind, finding
 from leadconnector_async.errors import FateUnknownError, LeadConnectorError
 from leadconnector_async.models import Contact, Receipt
 from leadconnector_async.records.validation import RULES
@@ -60,12 +60,12 @@ async def fly(api: LeadConnector, location: str, kinds: Iterable[Kind]) -> list[
     try:
         found.append(await flight.make())
         if flight.contact is not None:
-            found += [finding async for finding in flight.write(sorted(kinds))]
-            found += [finding async for finding in flight.read()]
+            found += [one async for one in flight.write(sorted(kinds))]
+            found += [one async for one in flight.read()]
     except LeadConnectorError as error:
-        found.append(Finding("canary", "fault", str(error), "try again; see what the message says"))
+        found.append(finding("canary_fault", error=error))
     except asyncio.CancelledError:
-        found.append(Finding("canary", "fault", "it was interrupted", "run it again"))
+        found.append(finding("canary_interrupted"))
     return found + await flight.remove()
 
 
@@ -88,13 +88,12 @@ class _Flight:
             response = await self._ask(make_contact(self._location, who))
         except (FateUnknownError, asyncio.CancelledError) as error:
             why = str(error) or "it was interrupted"
-            found = f"a contact with {self._number} may have been made: {why}"
-            return Finding("canary contact", "fault", found, "look for it, and remove it")
+            return finding("canary_contact_doubtful", number=self._number, why=why)
         self.contact = made_contact(response) or await self._made_all_the_same(who)
         if self.contact is None:
-            what = f"no contact with {self._number} could be made (see that none was)"
-            return _refused("canary contact", what, effects.words_of(response))
-        return Finding("canary contact", "ok", f"made {self.contact} with {self._number}")
+            said = effects.words_of(response)
+            return finding("canary_contact_refused", number=self._number, said=said)
+        return finding("canary_contact", contact=self.contact, number=self._number)
 
     async def _made_all_the_same(self, who: Contact) -> str | None:
         """The API has refused a contact, and made it: nobody else has its address."""
@@ -110,13 +109,11 @@ class _Flight:
             receipt = self._trials[-1].receipt
             if kind.type == "Email" and receipt is not None:
                 if receipt.email_message_id is None:
-                    found = "the answer to a mail names no emailMessageId: threads cannot be kept"
-                    yield Finding("canary thread", "warning", found, "none is known")
+                    yield finding("canary_no_thread")
                 else:
                     yield await self._add(kind, receipt.email_message_id)
 
     async def _add(self, kind: Kind, answers: str | None) -> Finding:
-        check = f"canary {kind.text}"
         trial = _Trial(kind, FIRST.replace(minute=len(self._trials)), answers)
         self._trials.append(trial)
         path = endpoints.OUTBOUND_CALL_PATH if kind.outbound_call else endpoints.INBOUND_PATH
@@ -124,10 +121,10 @@ class _Flight:
         answer = responses.classify(response.status, response.body)
         if not isinstance(answer, responses.Accepted):
             said = f"{answer.refusal.status} {answer.refusal.message}"
-            return _refused(check, "the message was not stored", said)
+            return finding("canary_not_stored", kind=kind.text, said=said)
         trial.receipt = answer.receipt
         self._conversation = answer.receipt.conversation_id or self._conversation
-        return Finding(check, "ok", "stored")
+        return finding("canary_stored", kind=kind.text)
 
     def _body(self, trial: _Trial) -> bytes:
         kind, rule = trial.kind, RULES[trial.kind.type]  # type: ignore[index]  # as it was checked
@@ -163,13 +160,12 @@ class _Flight:
             await asyncio.sleep(after - before)
             response = await self._ask(endpoints.list_messages(self._conversation))
             if not responses.is_success(response):
-                said = effects.words_of(response)
-                yield _refused("canary read", "nothing could be read back", said)
+                yield finding("canary_read_refused", said=effects.words_of(response))
                 return
             try:
                 listed = read_messages(response.body).messages
             except ValueError as error:
-                yield Finding("canary read", "fault", f"the listing is {error}", "report it")
+                yield finding("canary_unreadable", what=error)
                 return
             for message in listed:
                 if message.id in written:
@@ -187,11 +183,9 @@ class _Flight:
         answer = response.body if responses.is_success(response) else b""
         unread = responses.json_object(answer).get("unreadCount")
         if not isinstance(unread, int):
-            return Finding("canary unread", "note", "the account does not say what is unread")
-        if unread:
-            found = f"the account counts {unread} of {count} imported messages as unread"
-            return Finding("canary unread", "warning", found, "give --mark-read to the import")
-        return Finding("canary unread", "ok", "the account counts none of them as unread")
+            return finding("canary_unread_unknown")
+        said = "canary_unread" if unread else "canary_all_read"
+        return finding(said, unread=unread, count=count)
 
     async def remove(self) -> list[Finding]:
         """Remove the contact, and with it its conversation."""
@@ -205,34 +199,26 @@ class _Flight:
                 why = str(error)
             else:
                 if responses.is_success(response) or responses.is_absent(response):
-                    return [Finding("canary removal", "ok", f"removed {self.contact}")]
+                    return [finding("canary_removed", contact=self.contact)]
                 why = str(responses.read_refusal(response.status, response.body))
             await asyncio.sleep(self._api.policy.delay(1, self._api.random))
-        found = f"contact {self.contact} ({self._number}) could not be removed: {why}"
-        return [Finding("canary removal", "fault", found, "remove it in the account")]
+        about = {"contact": self.contact, "number": self._number}
+        return [finding("canary_not_removed", **about, why=why)]
 
 
 _OTHER: Final = "+12025550100"
 
 
-def _refused(check: str, what: str, said: str) -> Finding:
-    fix = "give the token the scope, or the message's type the provider, that the answer asks for"
-    return Finding(check, "fault", f"{what}: {said}", fix)
-
-
 def _compared(trial: _Trial) -> Finding:
     """Say whether a message reads as it was written."""
-    check, read, kind = f"canary {trial.kind.text} read", trial.read, trial.kind
+    read, kind = trial.read, trial.kind.text
     if read is None:
-        found = "it does not show in its conversation: what is in doubt could not be found there"
-        return Finding(check, "fault", found, "wait and try again, or raise --look-after")
-    wrong = list(_differences(trial, read))
-    if wrong:
-        fix = "imported messages will look so: decide whether that is good enough"
-        return Finding(check, "warning", f"it reads otherwise: {', '.join(wrong)}", fix)
+        return finding("canary_hidden", kind=kind)
+    if wrong := ", ".join(_differences(trial, read)):
+        return finding("canary_differs", kind=kind, differences=wrong)
     thread = ", in its thread" if trial.answers else ""
-    said = f"{kind.type}, {read.direction}, {trial.date:%Y-%m-%d %H:%M:%S} UTC{thread}"
-    return Finding(check, "ok", f"it reads as it was written: {said}")
+    said = {"type": trial.kind.type, "direction": read.direction, "date": trial.date}
+    return finding("canary_same", kind=kind, **said, thread=thread)
 
 
 def _differences(trial: _Trial, read: ListedMessage) -> Iterator[str]:
@@ -251,8 +237,6 @@ def _differences(trial: _Trial, read: ListedMessage) -> Iterator[str]:
 
 def _answered(others: list[ListedMessage]) -> Finding:
     if not others:
-        return Finding("canary answer", "ok", "nothing answered: no workflow, and no AI")
-    kinds = ", ".join(sorted({str(message.message_type) for message in others}))
-    found = f"the account answered with {len(others)} messages of its own ({kinds})"
-    fix = "pause the workflows and the AI that answer inbound messages, and try again"
-    return Finding("canary answer", "warning", found, fix)
+        return finding("canary_unanswered")
+    types = ", ".join(sorted({str(message.message_type) for message in others}))
+    return finding("canary_answered", count=len(others), types=types)

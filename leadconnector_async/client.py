@@ -23,7 +23,7 @@ from leadconnector_async.records.deferred import Deferred
 from leadconnector_async.records.draft import verified
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
-from leadconnector_async.transport.base import Request, Response, is_token, network_of
+from leadconnector_async.transport.base import Response, is_token, network_of
 from leadconnector_async.transport.http1 import user_agent as agent_of
 
 if TYPE_CHECKING:
@@ -249,13 +249,11 @@ class LeadConnector(LocationApi):
         while True:
             flow = partial(enrich, payload, needs, location=location, mode=self.policy.contacts)
             made = await self.run(location, flow, lookups=lookups)
-            response = await self._stored(location, endpoints.post_message(made.path, made.body))
+            request = endpoints.post_message(made.path, made.body)
+            response = await self._response(location, request, repeatable=False)
             if not (made.by_contact and responses.lacks_conversation(response)):
                 return _receipt(response)
             lookups[CALLS_NEED] = "a conversation"
-
-    async def _stored(self, location: str, request: Request) -> Response:
-        return await self.answered(location, request, lambda response: response, repeatable=False)
 
     def __repr__(self) -> str:
         return f"<LeadConnector {self.base_url} location={self.location_id!r}>"

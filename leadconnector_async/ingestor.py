@@ -27,7 +27,7 @@ from leadconnector_async.submitter import Submitter
 from leadconnector_async.worker import is_one_locations
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.models import InboundMessage, Outcome, Record
@@ -310,15 +310,11 @@ class Ingestor:
             fix = "from a thread, call it by asyncio.run_coroutine_threadsafe"
             raise RuntimeError(f"the ingestor is open in another event loop: {fix}")
 
-    async def _stage(
-        self, messages: Messages, source_pass: SourcePass
-    ) -> AsyncGenerator[Draft, None]:
+    async def _stage(self, messages: Messages, source_pass: SourcePass) -> AsyncIterator[Draft]:
         """Stage all; yield what is refused or left out."""
         source = source_of(messages)
         if source is not None:
-            source_pass.source = await self._durably(
-                lambda outbox: outbox.source(source.name, source.form)
-            )
+            source_pass.source = await self._durably(lambda of: of.source(source.name, source.form))
         async for batch in self._builder.batches(messages):
             if self._stopping:
                 return

@@ -10,7 +10,7 @@ import platform
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from leadconnector_async.errors import OutboxBusyError
 
@@ -35,6 +35,12 @@ class OwnerLock:
         self.path: Path = Path(os.path.realpath(outbox) + ".lock")
         self._descriptor = self._take(outbox)
         self.note(os.read(self._descriptor, 99).decode("ascii", "replace").partition(" ")[2])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def note(self, text: str) -> None:
         """Leave a note: for who owns it next, unless it is empty when this is released."""

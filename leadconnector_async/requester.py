@@ -129,6 +129,10 @@ class Requester:
         attempts = self.policy.attempts
         raise errors.TransportError(f"no usable answer in {attempts} attempts{unusable}")
 
+    async def _response(self, location: str, request: Request, *, repeatable: bool) -> Response:
+        """The answer itself, a success or a refusal. Raises as `answered` does."""
+        return await self.answered(location, request, lambda answer: answer, repeatable=repeatable)
+
     async def run(
         self,
         location: str,
@@ -171,9 +175,7 @@ class Requester:
             result = None
             match step:
                 case Request():
-                    response = await self.answered(
-                        location, step, lambda response: response, repeatable=repeatable
-                    )
+                    response = await self._response(location, step, repeatable=repeatable)
                     said = responses.read_refusal(response.status, response.body)
                     refusal = said if responses.is_refusal(response) else None
                     result = response

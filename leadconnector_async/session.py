@@ -10,7 +10,7 @@ from collections import Counter
 from copy import copy
 from dataclasses import KW_ONLY, dataclass, field
 from sys import exception
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async import errors
 from leadconnector_async.api import responses
@@ -44,6 +44,8 @@ FOREIGN: Final = "a page or other bytes come in its place: see the proxy, and th
 
 MAX_PAGES: Final = 3
 """Pages with 404 that tell that the API is not there, where none of its answers has come."""
+
+_DAY_SPENT: Final = Refusal(status=429, message="the day's quota is spent")
 
 NO_ROUTE: Final = Refusal(status=404, message="the API is not at this address: check the base URL")
 
@@ -82,9 +84,7 @@ class ApiSession:
         quotas = self._quotas
         self._tokens = SessionTokens(self.tokens, self.breaker, lambda: len(quotas) == 1)
 
-    def under(
-        self, *, policy: Policy | None = None, observer: Observer | None = None
-    ) -> ApiSession:
+    def under(self, *, policy: Policy | None = None, observer: Observer | None = None) -> Self:
         """The same session with another policy or observer, tokens, breaker and quotas included.
 
         But who uses another share of the quotas has some of its own.
@@ -131,9 +131,7 @@ class ApiSession:
             async with self._slot_locks.setdefault(location, asyncio.Lock()):
                 while (ready_at := quota.ready_at(now := loop.time())) > now:
                     if quota.day.spent:
-                        raise errors.DailyQuotaSpentError(
-                            Refusal(status=429, message="the day's quota is spent")
-                        )
+                        raise errors.DailyQuotaSpentError(_DAY_SPENT)
                     await asyncio.sleep(min(ready_at - now, RECHECK))
                 return quota.take(now)
         finally:
@@ -181,9 +179,8 @@ class ApiSession:
                 why = exception() if response is None else None
                 if self.observer is not None and not isinstance(why, _NOTHING_LEFT):
                     now, times = asyncio.get_running_loop().time(), resends + renewals
-                    self.observer.requested(
-                        Exchange(location, request, slot, now, response, why, trace, times)
-                    )
+                    ended = Exchange(location, request, slot, now, response, why, trace, times)
+                    self.observer.requested(ended)
             refusal = self._observe(quota, slot, response)
             self._tokens.forget(location)
             if not self._is_served and responses.lacks_route(response) and is_needed(request):
@@ -213,11 +210,8 @@ class ApiSession:
     def _observe(self, quota: Quota, slot: Slot, response: Response) -> Refusal | None:
         """Tell quota and circuit breaker of an answer. Returns why its token has to be renewed."""
         now = asyncio.get_running_loop().time()
-        seen = (
-            responses.read_rate_limit_headers(response.headers)
-            if quota.listens(now)
-            else responses.SILENT
-        )
+        listens = quota.listens(now)
+        seen = responses.read_rate_limit_headers(response.headers) if listens else responses.SILENT
         quota.give_back(slot, now, seen)
         if responses.is_success(response):
             quota.throttled_since = math.inf

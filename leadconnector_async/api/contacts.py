@@ -48,9 +48,6 @@ class _ContactReply(msgspec.Struct, rename="camel"):
     contact_id: Any = None
 
 
-_encode: Final = msgspec.json.Encoder().encode
-
-
 def get_contact(contact: str) -> Request:
     """One contact."""
     return Request("GET", f"/contacts/{quote(contact, safe='')}", endpoints.CONTACTS_VERSION)
@@ -117,10 +114,7 @@ def look_up_contact(location: str, contact: Contact) -> effects.Flow[FoundContac
 
 def upsert_contact(location: str, contact: Contact) -> effects.Flow[UpsertedContact]:
     """Change the contact that the API takes it for, or make one."""
-    fields = {"locationId": location} | msgspec.to_builtins(contact)
-    response: Response = yield Request(
-        "POST", "/contacts/upsert", endpoints.CONTACTS_VERSION, _encode(fields)
-    )
+    response: Response = yield _post("/contacts/upsert", location, contact)
     answer = effects.content_of(response, _ContactReply, _UPSERT)
     if not _id_in(answer.contact):
         raise effects.StepFailedError(f"{_UPSERT}: the answer names none")
@@ -215,8 +209,12 @@ def delete_contact(contact: str) -> Request:
 
 def make_contact(location: str, contact: Contact) -> Request:
     """Make a contact. One that exists is refused, with its id."""
+    return _post("/contacts/", location, contact)
+
+
+def _post(path: str, location: str, contact: Contact) -> Request:
     fields = {"locationId": location} | msgspec.to_builtins(contact)
-    return Request("POST", "/contacts/", endpoints.CONTACTS_VERSION, _encode(fields))
+    return Request("POST", path, endpoints.CONTACTS_VERSION, msgspec.json.encode(fields))
 
 
 _OPEN: Final = "the conversation could not be opened"

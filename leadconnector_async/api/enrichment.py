@@ -60,9 +60,12 @@ CALLS_NEED: Final = "needs:call"
 _UPLOADS_NEED: Final = "needs:upload"
 
 
-class _MessageIds(msgspec.Struct, rename="camel"):
+class MessageIds(msgspec.Struct, rename="camel", gc=False):
+    """The ids that a message's body names."""
+
     contact_id: str | None = None
     conversation_id: str | None = None
+    conversation_provider_id: str | None = None
     email_message_id: str | None = None
 
 
@@ -73,9 +76,10 @@ class _Uploaded(msgspec.Struct, rename="camel"):
 Place: TypeAlias = tuple[str, str | None, str | None]
 """A location; a contact in it, or a conversation, or both."""
 
-_contacts: Final = msgspec.json.Decoder(Contact)
+CONTACTS: Final = msgspec.json.Decoder(Contact)
+"""Reads what the lookup of a person tells."""
 
-_ids: Final = msgspec.json.Decoder(_MessageIds)
+IDS: Final = msgspec.json.Decoder(MessageIds)
 
 
 class EnrichedRequest(msgspec.Struct, frozen=True):
@@ -117,7 +121,7 @@ def conversation_lookup(contact: str) -> str:
 
 def place_lookups(payload: bytes, deferred: Deferred) -> set[str]:
     """The names of the lookups that tell where a message belongs."""
-    ids, names = _ids.decode(payload), set()
+    ids, names = IDS.decode(payload), set()
     if deferred.contact is not None:
         names.add(contact_lookup(deferred.contact))
     if ids.contact_id:
@@ -167,16 +171,16 @@ def enrich(
 
     ``unread_of`` is its lane, where it matters whether the conversation was unread before.
     """
-    ids = _ids.decode(payload)
+    ids = IDS.decode(payload)
     contact, conversation = ids.contact_id, ids.conversation_id
     added: dict[str, object] = {}
     if deferred.contact is not None and not contact and not conversation:
         contact = added["contactId"] = yield from _contact(deferred.contact, location, mode)
+    where = location, contact, conversation
     if unread_of is not None:
-        yield from note_unread(location, unread_of, contact, conversation)
+        yield from note_unread(where, unread_of)
     who = contact or conversation or ""  # as the record says it, whatever else is learned below
     if deferred.files:
-        where = location, contact, conversation
         added["attachments"] = yield from _attachments(deferred.attachments, where)
     mails = mail_lookups(deferred, who)
     thread = ids.email_message_id
@@ -211,13 +215,13 @@ def _remembered(name: str, learn: effects.Flow[str]) -> effects.Flow[str]:
 def _contact(contact: Contact, location: str, mode: ContactMode) -> effects.Flow[str]:
     name = f"{PERSON}{contact.key}"
     known: dict[str, str] = yield effects.GetLookups([contact_lookup(contact), name])
-    person = _contacts.decode(known[name]) if name in known else contact
+    person = CONTACTS.decode(known[name]) if name in known else contact
     if person.phone and person.email and contact_lookup(contact) not in known:
         # With others too, it may be an agent's who wrote to all, or an office's.
         field = "email" if contact.key == person.phone else "phone"
         other = f"{PERSON}{getattr(person, field)}"
         met: dict[str, str] = yield effects.GetLookups([other])
-        one = _contacts.decode(met[other]) if other in met else person
+        one = CONTACTS.decode(met[other]) if other in met else person
         if (one.phone, one.email) != (person.phone, person.email):
             person = replace(person, **{field: None})
     search = find_contact(location, contact, mode, person)
@@ -254,7 +258,7 @@ def _upload(file: LocalFile, number: int, where: Place) -> effects.Flow[str]:
 
 def upload(path: str, name: str, where: Place, what: str) -> effects.Flow[str]:
     """Learn the URL of a file. ``what`` says what went wrong if there is none."""
-    response = yield from _answer_to_upload(path, name, *where)
+    response = yield from _answer_to_upload(path, name, where)
     uploaded = effects.content_of(response, _Uploaded, what).uploaded_files
     url = uploaded.get(name) or next(iter(uploaded.values()), None)
     if not url:
@@ -262,9 +266,8 @@ def upload(path: str, name: str, where: Place, what: str) -> effects.Flow[str]:
     return url
 
 
-def _answer_to_upload(
-    path: str, name: str, location: str, contact: str | None, conversation: str | None
-) -> effects.Flow[Response]:
+def _answer_to_upload(path: str, name: str, where: Place) -> effects.Flow[Response]:
+    location, contact, conversation = where
     response: Response
     if contact is None:
         contact = yield from _remembered(f"owner:{conversation}", find_owner(conversation or ""))
@@ -287,10 +290,9 @@ LEAVE: Final = "-"
 """It was unread, or nobody knows: it stays as it is."""
 
 
-def note_unread(
-    location: str, lane: int, contact: str | None, conversation: str | None
-) -> effects.Flow[None]:
+def note_unread(where: Place, lane: int) -> effects.Flow[None]:
     """Learn whether a conversation is to be marked as read at its end, unless that is known."""
+    location, contact, conversation = where
     who = conversation or contact or ""
     mark, unread = f"{_MARK}{lane}:{who}", f"{_UNREAD}{who}"
     known: dict[str, str] = yield effects.GetLookups([mark, unread])

@@ -104,10 +104,8 @@ class TokenStore:
                 raise TokenStoreError(f"{wrong}: {fix}") from error
             else:
                 break
-        try:
+        with lock:
             yield
-        finally:
-            lock.release()
 
     async def close(self) -> None:
         """Nothing is open between two calls."""

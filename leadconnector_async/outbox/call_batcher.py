@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from leadconnector_async.errors import OutboxError
@@ -15,21 +16,27 @@ Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
 
+def tell(future: asyncio.Future[Answer], answer: Answer | Exception) -> None:
+    """Give an answer to whoever waits for it, or raise it there."""
+    if future.done():
+        return  # its waiter was cancelled; what it asked for is done all the same
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
+
+
+@dataclass(eq=False, repr=False)
 class CallBatcher(Generic[Asked, Answer]):
     """Lives in the event loop. Callers that wait together are answered together.
 
-    ``turn`` is waited for before a batch is closed: meanwhile others join it.
+    A turn is waited for before a batch is closed: meanwhile others join it.
     """
 
-    def __init__(
-        self,
-        answer_all: Callable[[Sequence[Asked]], Awaitable[list[Answer]]],
-        turn: AbstractAsyncContextManager[object] | None = None,
-    ) -> None:
-        self._answer_all = answer_all
-        self._turn = turn or nullcontext()
-        self._asked: list[tuple[Asked, asyncio.Future[Answer]]] = []
-        self._under_way: set[asyncio.Task[None]] = set()
+    _answer_all: Callable[[Sequence[Asked]], Awaitable[list[Answer]]]
+    _turn: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
+    _asked: list[tuple[Asked, asyncio.Future[Answer]]] = field(default_factory=list, init=False)
+    _under_way: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def call(self, asked: Asked) -> Answer:
         """Ask for one thing with what is asked for in the same turn of the loop.
@@ -56,12 +63,7 @@ class CallBatcher(Generic[Asked, Answer]):
             except Exception:  # noqa: BLE001 - one of them is at fault: it alone is to be told so
                 answers = [await self._call_alone(one) for one in asked]
         for (_, future), answer in zip(calls, answers, strict=True):
-            if future.done():
-                continue  # its caller was cancelled
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+            tell(future, answer)
 
     async def _call_alone(self, asked: Asked) -> Answer | Exception:
         try:

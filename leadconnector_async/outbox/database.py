@@ -7,6 +7,7 @@ A file answers at once: it never suspends them, and `at_once` runs them to their
 from __future__ import annotations
 
 import re
+import tomllib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -21,15 +22,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOCATIONS: Final = """SELECT name FROM location
-    WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
-"""Those that have records in the queue, oldest first."""
-
-_STORED: Final = """SELECT message_id FROM outcome
-    WHERE location = $1 AND lane = $2 AND state = 2 AND seq <> $3 AND message_id IS NOT NULL"""
-
-_TRAIL: Final = "INSERT INTO trail (seq, at, what, trace)"
-
 
 def statements(package: str, name: str, **within: str) -> dict[str, str]:
     """What a file of SQL holds, each by the comment above it, which follows an empty line.
@@ -43,10 +35,21 @@ def statements(package: str, name: str, **within: str) -> dict[str, str]:
     return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
 
 
+def read_toml(package: str, name: str) -> dict[str, Any]:
+    """What a file of TOML holds."""
+    return tomllib.loads(files(package).joinpath(f"{name}.toml").read_text("utf-8"))
+
+
 def formats(package: str) -> list[str]:
     """What each format of a store's tables has that the one before it has not."""
     tables = files(package).joinpath("tables.sql").read_text("utf-8")
     return re.split("(?m)^-- Format .*$", tables)
+
+
+_SQL: Final = statements(__package__, "database")
+
+LOCATIONS: Final = _SQL["locations"]
+"""Those that have records in the queue, oldest first."""
 
 
 def newer(shown: str, found: int, reads: int) -> OutboxUnusableError:
@@ -72,8 +75,8 @@ class Database(Protocol):
     async def fetch_for(self, query: str, types: str, rows: Rows) -> Sequence[Any]:
         """The rows that a query gives which has ``{rows}`` in it, of values of these types."""
 
-    async def write(self, head: str, rows: Rows, tail: str = "") -> None:
-        """Execute ``head VALUES (…) tail`` for each row, in their order."""
+    async def write(self, query: str, rows: Rows) -> None:
+        """Execute a statement for each row, which stands for ``{rows}`` in it, in their order."""
 
     async def number(self, table: str, **values: str | bytes) -> int:
         """The number of the row of a table that has these values, new if there is none."""
@@ -124,7 +127,7 @@ class Numbers:
 
 async def stored(database: Database, claim: Claim) -> set[str]:
     """See `Outbox.stored`."""
-    rows = await database.fetch(_STORED, claim.lease.number, claim.lane, claim.seq)
+    rows = await database.fetch(_SQL["stored"], claim.lease.number, claim.lane, claim.seq)
     return {message_id for (message_id,) in rows}
 
 
@@ -136,7 +139,7 @@ async def add_trails(database: Database, settlements: Iterable[Settlement]) -> N
         for fate in settlements
         for event in fate[0].trail or ()
     ]
-    await database.write(_TRAIL, rows)
+    await database.write(_SQL["trail"], rows)
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:

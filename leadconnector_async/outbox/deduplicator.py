@@ -12,19 +12,14 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from leadconnector_async.outbox.base import State, end_of, why
-from leadconnector_async.outbox.record_store import Copy
+from leadconnector_async.outbox.record_store import Copy, Origin
 from leadconnector_async.records import deferred
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leadconnector_async.outbox.record_store import (
-        ExistingRecord,
-        NewRecord,
-        Origin,
-        RecordStore,
-    )
+    from leadconnector_async.outbox.record_store import ExistingRecord, NewRecord, RecordStore
     from leadconnector_async.outbox.source_pass import SourcePass
 
 _NOT_SENT: Final = frozenset({State.REJECTED, State.LEFT_OUT, State.DISMISSED})

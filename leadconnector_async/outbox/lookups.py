@@ -14,12 +14,6 @@ if TYPE_CHECKING:
 
 _SQL: Final = statements(__package__, "lookups")
 
-_NOTE: Final = "INSERT INTO lookup (location, name, value)"
-
-_UNLESS_KNOWN: Final = "ON CONFLICT DO NOTHING"
-
-_OVER: Final = "ON CONFLICT (location, name) DO UPDATE SET value = excluded.value"
-
 
 class ReadMark(NamedTuple):
     """A conversation whose last message is settled, and the lookup that says what is to be done.
@@ -46,7 +40,8 @@ class Lookups:
 
     async def put(self, location: int, lookups: Mapping[str, str]) -> None:
         """Note lookups, over what was known."""
-        await self._note({(location, name): value for name, value in lookups.items()}, _OVER)
+        noted = {(location, name): value for name, value in lookups.items()}
+        await self._note(noted, _SQL["put"])
 
     async def learn(self, settlements: Iterable[Settlement]) -> None:
         """Note what ends teach, unless it is known: of several values, the first."""
@@ -56,7 +51,7 @@ class Lookups:
             for name, value in (fate.lookups or {}).items():
                 learned.setdefault((fate.claim.lease.number, name), value)
         if told:
-            await self._note(learned, _UNLESS_KNOWN)
+            await self._note(learned, _SQL["learn"])
 
     async def note_persons(self, records: Iterable[tuple[int, str]]) -> None:
         """Note who records name by number and address both, by location and what they lack.
@@ -67,13 +62,13 @@ class Lookups:
         for location, deferred in records:
             for name, contact in enrichment.person_lookups(deferred).items():
                 persons.setdefault((location, name), contact)
-        await self._note(persons, _UNLESS_KNOWN)
+        await self._note(persons, _SQL["learn"])
 
-    async def _note(self, lookups: Mapping[tuple[int, str], str], tail: str) -> None:
+    async def _note(self, lookups: Mapping[tuple[int, str], str], query: str) -> None:
         # In one order in all processes, so that none waits for another that waits for it.
         text, name_of = self._database.text, self._database.name
         rows = sorted((of, name_of(name), text(value)) for (of, name), value in lookups.items())
-        await self._database.write(_NOTE, rows, tail)
+        await self._database.write(query, rows)
 
     async def forget(self, location: int, names: Collection[str]) -> None:
         """Let lookups be asked for again."""

@@ -21,3 +21,10 @@ SELECT name FROM location WHERE EXISTS (SELECT 1 FROM lookup l
 
 -- forget
 DELETE FROM lookup WHERE location = $1 AND name = $2
+
+-- put
+INSERT INTO lookup (location, name, value) {rows}
+    ON CONFLICT (location, name) DO UPDATE SET value = excluded.value
+
+-- learn
+INSERT INTO lookup (location, name, value) {rows} ON CONFLICT DO NOTHING

@@ -95,9 +95,8 @@ class _MemoryLocation:
 def _says_same(known: base.Claim, draft: Draft) -> bool:
     if draft.payload is None or (known.payload, known.deferred) == (draft.payload, draft.deferred):
         return True
-    return content_digest(known.payload, known.deferred) == content_digest(
-        draft.payload, draft.deferred
-    )
+    said = content_digest(draft.payload, draft.deferred)
+    return said == content_digest(known.payload, known.deferred)
 
 
 class MemoryOutbox(base.Outbox):

@@ -10,12 +10,12 @@ import re
 import time
 from abc import ABC, abstractmethod
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import msgspec
 
 from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
-from leadconnector_async.outbox.database import Database, statements
+from leadconnector_async.outbox.database import Database, T, statements
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from leadconnector_async.outbox.reader import FailedRecord, Group, HistoryRecord, KindOf, Owner
-
-T = TypeVar("T")
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
 

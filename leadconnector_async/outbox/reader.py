@@ -13,8 +13,11 @@ from leadconnector_async.outbox.base import State, TrailEvent
 MAX_PLACES = 5
 """Positions that are told for one reason."""
 
-KindOf = Callable[[bytes | None, bytes | None], tuple[str | None, str | None, int | None]]
-"""Reads type, direction and date (in Unix milliseconds) of the form and the text of a record."""
+RecordKind = tuple[str | None, str | None, int | None]
+"""Type, direction and date (in Unix milliseconds) of a record; None for what is not known."""
+
+KindOf = Callable[[bytes | None, bytes | None], RecordKind]
+"""Reads that of the form and the text of a record."""
 
 
 class _PayloadKind(msgspec.Struct, gc=False):
@@ -28,7 +31,7 @@ class _PayloadKind(msgspec.Struct, gc=False):
 _kinds: Final = msgspec.json.Decoder(_PayloadKind)
 
 
-def kind_of(payload: bytes, date: int) -> tuple[str | None, str | None, int | None]:
+def kind_of(payload: bytes, date: int) -> RecordKind:
     """Type, direction, and ``date`` if the message has one."""
     kind = _kinds.decode(payload)
     return kind.type, kind.direction, None if kind.date is msgspec.UNSET else date

@@ -18,7 +18,7 @@ from leadconnector_async.outbox.database import Database, Numbers, statements
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+    from collections.abc import Container, Iterable, Mapping, Sequence, Set as AbstractSet
 
     LineKey = tuple[int, bytes]
     """Number of a location, and key of a record in it."""
@@ -82,14 +82,6 @@ class Copy(NamedTuple):
 
 _SQL: Final = statements(__package__, "record_store")
 
-_FORMER: Final = "INSERT INTO former (seq, line)"
-
-_REUSED: Final = "INSERT INTO reused (seq, content)"
-
-_OVER: Final = "ON CONFLICT (seq) DO UPDATE SET content = excluded.content"
-
-_REFUSED: Final = "INSERT INTO outcome (location, lane, seq, state, at, attempts, reason)"
-
 
 @dataclass(eq=False, repr=False)
 class RecordStore(ABC):
@@ -124,11 +116,8 @@ class RecordStore(ABC):
         """
         names = dict.fromkeys([draft.location for draft in drafts])
         places = {name: await self.location(name) for name in names}
-        seqs = await self._free(len(drafts))
-        tried = [
-            NewRecord(seq, places[draft.location], draft)
-            for seq, draft in zip(seqs, drafts, strict=True)
-        ]
+        numbered = zip(await self._free(len(drafts)), drafts, strict=True)
+        tried = [NewRecord(seq, places[draft.location], draft) for seq, draft in numbered]
         new = await self._insert(tried) if tried else None
         if new is None:
             return tried, []
@@ -173,12 +162,10 @@ class RecordStore(ABC):
             for one in refused
             for of in (one.draft,)
         ]
-        await self._database.write(_REFUSED, rows)
+        await self._database.write(_SQL["refuse"], rows)
 
     @abstractmethod
-    async def unchanged(
-        self, drafts: Sequence[Draft], kin: AbstractSet[int]
-    ) -> Sequence[int] | None:
+    async def unchanged(self, drafts: Sequence[Draft], kin: Container[int]) -> Sequence[int] | None:
         """The numbers of the records, from one of ``kin``, that drafts in front equal, in order.
 
         No list of failed records gives them back. Fewer than there are do no harm; None where the
@@ -196,12 +183,11 @@ class RecordStore(ABC):
 
     async def was(self, seq: int, line: bytes) -> bool:
         """Whether a record was this line before it was mended."""
+        fetch = self._database.fetch
         if self._has_former is None:
-            ((found,),) = await self._database.fetch(_SQL["any_former"])
+            ((found,),) = await fetch(_SQL["any_former"])
             self._has_former = bool(found)
-        return self._has_former and bool(
-            await self._database.fetch(_SQL["was"], seq, line_key(line))
-        )
+        return self._has_former and bool(await fetch(_SQL["was"], seq, line_key(line)))
 
     async def _note_unkept(self, record: NewRecord) -> None:
         raw = record.draft.raw
@@ -210,7 +196,7 @@ class RecordStore(ABC):
 
     async def _note_former(self, seq: int, raw: bytes) -> None:
         """Note that a record was a line which is not kept."""
-        await self._database.write(_FORMER, [(seq, line_key(raw))], "ON CONFLICT DO NOTHING")
+        await self._database.write(_SQL["add_former"], [(seq, line_key(raw))])
         self._has_former = True
 
     async def reused(self, seq: int) -> bytes | None:
@@ -248,11 +234,11 @@ class RecordStore(ABC):
 
     async def add_copies(self, copies: Sequence[Copy]) -> None:
         """Count records that are met again."""
-        await self._database.write(_SQL["copy"], [(*copy, 1, 1) for copy in copies], _SQL["copied"])
+        await self._database.write(_SQL["add_copies"], [(*copy, 1, 1) for copy in copies])
 
     async def add_reused(self, digests: Sequence[tuple[int, bytes]]) -> None:
         """Note the digests of what records say that were refused since their ids are another's."""
-        await self._database.write(_REUSED, digests, _OVER)
+        await self._database.write(_SQL["add_reused"], digests)
 
     async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
         """Whether a location has records whose keys are from ``first`` to before ``end``."""
@@ -288,7 +274,7 @@ class RecordStore(ABC):
 
     async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
         """Note of which traces records are: number, parent and state. Until they have an end."""
-        await self._database.write("INSERT INTO trace (seq, parent, state)", traces)
+        await self._database.write(_SQL["add_traces"], traces)
 
     @abstractmethod
     async def publish_known(self, seq: int) -> State:

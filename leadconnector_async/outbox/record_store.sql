@@ -34,12 +34,22 @@ WITH w (seq) AS ({rows})
         ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq
         LEFT JOIN reason ON reason.id = o.reason WHERE r.seq = w.seq
 
--- copy
-INSERT INTO copy AS c (source, seq, source_pass, line, n, met)
-
--- copied
-ON CONFLICT (source, seq) DO UPDATE SET
+-- add_copies
+INSERT INTO copy AS c (source, seq, source_pass, line, n, met) {rows}
+    ON CONFLICT (source, seq) DO UPDATE SET
     met = CASE WHEN c.source_pass = excluded.source_pass THEN c.met + 1 ELSE 1 END,
     n = c.n + CASE WHEN c.source_pass = excluded.source_pass AND c.met = c.n THEN 1 ELSE 0 END,
     line = CASE WHEN c.source_pass = excluded.source_pass THEN c.line ELSE excluded.line END,
     source_pass = excluded.source_pass
+
+-- add_reused
+INSERT INTO reused (seq, content) {rows} ON CONFLICT (seq) DO UPDATE SET content = excluded.content
+
+-- add_former
+INSERT INTO former (seq, line) {rows} ON CONFLICT DO NOTHING
+
+-- add_traces
+INSERT INTO trace (seq, parent, state) {rows}
+
+-- refuse
+INSERT INTO outcome (location, lane, seq, state, at, attempts, reason) {rows}

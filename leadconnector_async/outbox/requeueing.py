@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.database import Database, statements
+from leadconnector_async.outbox.database import Database, T, statements
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.reader import gist
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     FailedRow = Sequence[Any]
     """Location, lane, date, seq and state of a record, and whether validation refused it."""
-
-T = TypeVar("T")
 
 RETRIES: Final = 5_000
 """Records to put back, give up or forget in one transaction."""

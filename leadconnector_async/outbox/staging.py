@@ -23,13 +23,7 @@ from leadconnector_async.records.draft import BY_LINE, Draft, line_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leadconnector_async.outbox.record_store import (
-        ExistingRecord,
-        KnownLine,
-        LineKey,
-        NewRecord,
-        RecordStore,
-    )
+    from leadconnector_async.outbox.record_store import KnownLine, LineKey, RecordStore
     from leadconnector_async.outbox.source_pass import SourcePass
 
 _NOWHERE: Final = ""
@@ -209,29 +203,22 @@ async def submit(store: RecordStore, drafts: Sequence[Draft]) -> list[Submission
     traces = [(one.seq, *of) for one in created if (of := one.draft.trace) and one.draft.payload]
     if traces:
         await store.add_traces(traces)
-    answers = {
-        one.seq: await _known(store, one.seq)
-        if one.draft.payload is None
-        else Submission(one.seq, State.PENDING, None)
-        for one in created
-    }
+    answers = {one.seq: Submission(one.seq, State.PENDING, None) for one in created}
+    for one in created:
+        if one.draft.payload is None:
+            answers[one.seq] = await _known(store, one.seq)
     for record in rest:
-        key = record.location, record.draft.key
+        draft = record.draft
+        key = record.location, draft.key
         known = (await store.known([key]))[key]
-        if await mend(store, record, known, source=0) or await _is_same(store, record, known):
+        is_known = await mend(store, record, known, source=0) or draft.counted
+        if is_known or draft.payload is None or await is_same(store, draft, known):
             answers[record.seq] = await _known(store, known.seq)
         else:
-            reason = await why_refused(store, record.draft, known)
-            refusal = StoredOutcome(record.draft.key, State.REJECTED, reason=reason)
+            reason = await why_refused(store, draft, known)
+            refusal = StoredOutcome(draft.key, State.REJECTED, reason=reason)
             answers[record.seq] = Submission(known.seq, State.REJECTED, refusal)
     return [answers[slot] for slot in sorted(answers)]
-
-
-async def _is_same(store: RecordStore, record: NewRecord, known: ExistingRecord) -> bool:
-    draft = record.draft
-    if draft.counted or draft.payload is None:
-        return True
-    return await is_same(store, draft, known)
 
 
 async def _known(store: RecordStore, seq: int) -> Submission:

@@ -6,18 +6,16 @@ anew. Numbers of records, locations, sources and reasons stay as they are.
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Protocol
+
+from leadconnector_async.outbox.database import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from leadconnector_async.outbox.database import Rows
 
-RELATIONS: Final[dict[str, list[str]]] = tomllib.loads(
-    files(__package__).joinpath("transfer.toml").read_text("utf-8")
-)
+RELATIONS: Final[dict[str, list[str]]] = read_toml(__package__, "transfer")
 """Names and columns."""
 
 BATCH: Final = 2_000

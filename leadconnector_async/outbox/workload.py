@@ -9,9 +9,7 @@ from collections import Counter, defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from leadconnector_async.api.enrichment import PERSON, contact_lookup, conversation_lookup
+from leadconnector_async.api import enrichment
 from leadconnector_async.models import Contact
 from leadconnector_async.outbox.reader import NamedIds, QueuedRecord, Workload
 from leadconnector_async.records.deferred import Deferred, read_deferred
@@ -21,18 +19,10 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.outbox_reader import OutboxReader
 
+    Incomplete = tuple[enrichment.MessageIds, Deferred]
+    """The ids that a record has, and what it lacks."""
+
     Find = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
-
-
-class _Ids(msgspec.Struct, rename="camel", gc=False):
-    contact_id: str | None = None
-    conversation_id: str | None = None
-    conversation_provider_id: str | None = None
-
-
-_ids = msgspec.json.Decoder(_Ids)
-
-_contacts = msgspec.json.Decoder(Contact)
 
 
 async def named_ids(reader: OutboxReader) -> NamedIds:
@@ -40,7 +30,7 @@ async def named_ids(reader: OutboxReader) -> NamedIds:
     found = NamedIds(set(), set(), set(), set())
     async for page in reader.queued():
         for record in page:
-            ids = _ids.decode(record.payload)
+            ids = enrichment.IDS.decode(record.payload)
             found.contacts.add(ids.contact_id or "")
             found.conversations.add(ids.conversation_id or "")
             found.providers.add(ids.conversation_provider_id or "")
@@ -83,7 +73,7 @@ class _Needs:
     async def add(self, records: Iterable[QueuedRecord], find: Find) -> None:
         """Take a page of records in."""
         items = [
-            (_ids.decode(record.payload), read_deferred(record.deferred))
+            (enrichment.IDS.decode(record.payload), read_deferred(record.deferred))
             for record in records
             if record.deferred
         ]
@@ -94,7 +84,7 @@ class _Needs:
             if contact is None and ids.conversation_id is None and deferred.contact is not None:
                 contact = self._contact(deferred.contact.key)
             if ids.conversation_id is None and (deferred.files or deferred.outbound_call):
-                wanted.add(conversation_lookup(contact or self._person(deferred)))
+                wanted.add(enrichment.conversation_lookup(contact or self._person(deferred)))
             wanted.update(f"file:{file.digest}" for file in deferred.files)
             if deferred.files and ids.conversation_id and not ids.contact_id:
                 wanted.add(f"owner:{ids.conversation_id}")
@@ -102,17 +92,17 @@ class _Needs:
         if wanted:
             self._unknown |= wanted - (await find(list(wanted))).keys()
 
-    async def _look_up(self, items: Iterable[tuple[_Ids, Deferred]], find: Find) -> None:
+    async def _look_up(self, items: Iterable[Incomplete], find: Find) -> None:
         handles = {deferred.contact.key for _, deferred in items if deferred.contact is not None}
         handles -= self._met
         self._met |= handles
-        contacts = {contact_lookup(Contact(phone=handle)): handle for handle in handles}
-        persons = {f"{PERSON}{handle}": handle for handle in handles}
+        contacts = {enrichment.contact_lookup(Contact(phone=handle)): handle for handle in handles}
+        persons = {f"{enrichment.PERSON}{handle}": handle for handle in handles}
         known = await find([*contacts, *persons])
         self._contacts |= {of: known[name] for name, of in contacts.items() if name in known}
         for name, handle in persons.items():
             if name in known:
-                self._persons[handle] = _contacts.decode(known[name]).key
+                self._persons[handle] = enrichment.CONTACTS.decode(known[name]).key
 
     def _contact(self, handle: str) -> str | None:
         contact = self._contacts.get(handle)

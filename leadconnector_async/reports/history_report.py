@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from leadconnector_async.outbox.outbox_reader import OutboxReader
-    from leadconnector_async.outbox.reader import HistoryRecord, ReasonGroup
+    from leadconnector_async.outbox.reader import HistoryRecord, ReasonGroup, RecordKind
 
 _DAY_MS: Final = 86_400_000
 
@@ -225,9 +225,7 @@ def merged(reasons: Iterable[ReasonGroup], *states: State) -> list[ReasonCount]:
     return [ReasonCount(unresolved, text, n) for (unresolved, text), n in counts.most_common()]
 
 
-def kind_of_refused(
-    form: bytes | None, raw: bytes | None
-) -> tuple[str | None, str | None, int | None]:
+def kind_of_refused(form: bytes | None, raw: bytes | None) -> RecordKind:
     """Give the type, the direction, and the date in Unix milliseconds; None for what is not known.
 
     ``form`` and ``raw`` are those of the record's source.

@@ -7,13 +7,14 @@ number or address of a message: of a path only the words that are the API's own.
 from __future__ import annotations
 
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from leadconnector_async.observer import Exchange, Observer, Watched
 from leadconnector_async.outbox.base import Settlement, State
+from leadconnector_async.outbox.database import read_toml
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.draft import TraceContext
 
@@ -95,32 +96,20 @@ class OpenTelemetry:
         self._make_instruments(metrics.get_meter(NAME, meter_provider=meter_provider))
 
     def _make_instruments(self, meter: metrics.Meter) -> None:
-        def seconds(name: str, description: str) -> metrics.Histogram:
-            return meter.create_histogram(
-                name, "s", description, explicit_bucket_boundaries_advisory=BUCKETS
-            )
-
-        self.duration: metrics.Histogram = seconds(
-            "http.client.request.duration", "Duration of HTTP client requests."
-        )
-        self.records: metrics.Counter = meter.create_counter(
-            "leadconnector.records", "{record}", "Records that came to an end."
-        )
-        self.reconciliations: metrics.Counter = meter.create_counter(
-            "leadconnector.reconciliations", "{look}", "Looks for records in doubt."
-        )
-        self.quota_wait: metrics.Histogram = seconds(
-            "leadconnector.quota.wait", "How long requests waited for the quota."
-        )
-        self.commit: metrics.Histogram = seconds(
-            "leadconnector.outbox.commit.duration", "How long groups of ends took to be durable."
-        )
-        for name, unit, read in (
-            ("leadconnector.quota.remaining", "{request}", self._quota_remaining),
-            ("leadconnector.outbox.pending", "{record}", lambda _: self._gauge("pending", sum)),
-            ("leadconnector.lane.depth", "{record}", lambda _: self._gauge("lane_depth", max)),
-        ):
-            meter.create_observable_gauge(name, [read], unit)
+        of, counter = read_toml(__package__, "telemetry"), meter.create_counter
+        timer = partial(meter.create_histogram, explicit_bucket_boundaries_advisory=BUCKETS)
+        self.duration: metrics.Histogram = timer(**of["duration"])
+        self.records: metrics.Counter = counter(**of["records"])
+        self.reconciliations: metrics.Counter = counter(**of["reconciliations"])
+        self.quota_wait: metrics.Histogram = timer(**of["quota_wait"])
+        self.commit: metrics.Histogram = timer(**of["commit"])
+        gauges: dict[str, Callable[..., Iterator[metrics.Observation]]] = {
+            "quota_remaining": self._quota_remaining,
+            "pending": lambda _: self._gauge("pending", sum),
+            "lane_depth": lambda _: self._gauge("lane_depth", max),
+        }
+        for name, read in gauges.items():
+            meter.create_observable_gauge(callbacks=[read], **of[name])
 
     def observer(self, base_url: str) -> OpenTelemetryObserver:
         """See `Telemetry.observer`."""

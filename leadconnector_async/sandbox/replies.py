@@ -78,11 +78,9 @@ NO_LOCATION_ACCESS: Final = error(403, "The token does not have access to this l
 
 NO_PROVIDER: Final = error(400, "No conversationProviderId passed in body")
 
-PROVIDER_MISMATCH: Final = error(
-    400,
-    "Incorrect conversationProviderId/type",
-    canonicalCode="CONVERSATIONS_MSG_CONVERSATION_PROVIDER_MISMATCH",
-)
+_CODE: Final = "CONVERSATIONS_MSG_CONVERSATION_PROVIDER_MISMATCH"
+
+PROVIDER_MISMATCH: Final = error(400, "Incorrect conversationProviderId/type", canonicalCode=_CODE)
 
 NO_CONTACT: Final = error(400, "Contact not found")
 

@@ -196,10 +196,9 @@ class Claims:
         if not seqs:
             return [[] for _ in catches]
         leases = [(catch.location, catch.lease.token) for catch in catches if catch.entries]
+        values = seqs, *columns(leases), room, CLAIM_BYTES
         try:
-            rows = await self._connection.fetch(
-                _SQL["hold"], seqs, *columns(leases), room, CLAIM_BYTES
-            )
+            rows = await self._connection.fetch(_SQL["hold"], *values)
         except DivisionByZeroError:
             return []
         records = {seq: rest for seq, *rest in rows}

@@ -11,18 +11,16 @@ import asyncio
 import logging
 import os
 import socket
-import tomllib
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import uuid4
 
 import asyncpg
 from asyncpg import exceptions as pg
 
 from leadconnector_async.errors import OutboxError, OutboxUnusableError
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import T, read_toml, statements
 from leadconnector_async.outbox.postgres import faults
 
 if TYPE_CHECKING:
@@ -54,8 +52,6 @@ def told_name(name: str) -> tuple[str, str]:
     return (words[1], words[2]) if is_ours else (name or "?", "")
 
 
-T = TypeVar("T")
-
 _log: Final = logging.getLogger(__name__)
 
 _CONNECT_S: Final = 15.0
@@ -68,7 +64,7 @@ HANGS_S: Final = 60.0
 ALONE: Final = ""
 """Begins no transaction, for a job that writes in one statement alone, which is one by itself."""
 
-_SETTINGS: Final = tomllib.loads(files(__package__).joinpath("settings.toml").read_text("utf-8"))
+_SETTINGS: Final = read_toml(__package__, "settings")
 
 READING: Final[dict[str, str]] = _SETTINGS["reading"]
 
@@ -142,22 +138,16 @@ async def check_server(
     """
     async with connection.transaction():
         row = await connection.fetchrow(_SQL["server"])
-    if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
-        raise OutboxUnusableError(f"{place.shown} {faults.POOLED}")
-    if row[4] != f'"{place.schema}"' or (row[5] == "off" and not to_read):
-        raise OutboxUnusableError(f"{place.shown} {faults.POOLED}")  # another schema would be used
+    is_pooled = row[0] != connection.get_server_pid() and await _is_shared(place, row[0])
+    is_pooled |= row[4] != f'"{place.schema}"'  # another schema would be used
+    if is_pooled or (row[5] == "off" and not to_read):
+        raise OutboxUnusableError(f"{place.shown} {faults.SAID['pooled']}")
     if row[1] and not to_read:
-        raise OutboxUnusableError(f"{place.shown}: {faults.READ_ONLY}")
+        raise OutboxUnusableError(f"{place.shown}: {faults.SAID['read_only']}")
     if row[2] < _OLDEST:
         raise OutboxUnusableError(f"{place.shown}: PostgreSQL 14 or later is needed: upgrade it")
     if row[3] and not to_read:
-        _log.warning(_ASYNCHRONOUS, place.shown)
-
-
-_ASYNCHRONOUS: Final = (
-    "%s: standbys follow the server, and none is synchronous: after a failover the last commits "
-    "are gone, and what they had sent may be sent again: set synchronous_standby_names"
-)
+        _log.warning(faults.SAID["asynchronous"], place.shown)
 
 
 _OLDEST: Final = 140_000

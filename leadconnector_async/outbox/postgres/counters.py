@@ -6,6 +6,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.postgres.schema import BLOCK, MAX_INDEXED
 
 if TYPE_CHECKING:
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.database import Rows
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 
-_ADD: Final = """INSERT INTO tally (location, state, part, n)
-    SELECT * FROM unnest($1::int[], $2::smallint[], $3::int[], $4::bigint[])
-    ON CONFLICT (location, state, part) DO UPDATE SET n = tally.n + excluded.n"""
+_SQL: Final = statements(__package__, "counters")
 
 
 def storable(text: str) -> str:
@@ -28,7 +27,7 @@ async def count(connection: Connection, part: int, changes: Mapping[tuple[int, i
     """Add to the totals of each (location, state) that its owner does not count, in some rows."""
     rows = sorted((*place, part, n) for place, n in changes.items() if n)
     if rows:
-        await connection.execute(_ADD, *columns(rows))
+        await connection.execute(_SQL["add"], *columns(rows))
 
 
 class NumberBlocks:
@@ -91,11 +90,12 @@ class ServerDatabase:
         """See `Database.fetch_for`."""
         return await self.fetch(_over_arrays(query, types), *columns(rows)) if rows else []
 
-    async def write(self, head: str, rows: Rows, tail: str = "") -> None:
+    async def write(self, query: str, rows: Rows) -> None:
         """See `Database.write`."""
         if rows:
             values = ", ".join(f"${n + 1}" for n in range(len(rows[0])))
-            await self._connection.executemany(f"{head} VALUES ({values}) {tail}", rows)
+            statement = query.replace("{rows}", f"VALUES ({values})")
+            await self._connection.executemany(statement, rows)
 
     async def number(self, table: str, **values: str | bytes) -> int:
         """See `Database.number`. The first value is a text, which is found by its digest."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.base import Staged, StoppedLocation, StoredOutcome, Submission
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.database import LOCATIONS, Numbers, statements
+from leadconnector_async.outbox.database import LOCATIONS, Numbers, T, statements
 from leadconnector_async.outbox.durable import Unsettled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.postgres import announcements, stored_files
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.records.draft import Draft
 
-    T = TypeVar("T")
     Work = Callable[[PostgresRecords], Awaitable[T]]
 
 _SQL: Final = statements(__package__, "jobs")

@@ -208,9 +208,7 @@ class Leases:
         rows = columns([_row(fate, reasons) for fate in settlements]) or [()] * _FATE_COLUMNS
         # Where an array is shorter than others, there are NULLs: those need not be sent.
         fates = [() if row.count(None) == len(row) else row for row in rows]
-        fences = [
-            (lease.number, lease.token, *(used.get(lease) or _NO_QUOTA)) for lease in sorted(leases)
-        ]
+        fences = [(of.number, of.token, *(used.get(of) or _NO_QUOTA)) for of in sorted(leases)]
         values = *fates, *columns(fences), SPAN_MS, self.runner.place.channel(ENDS)
         try:
             await self.connection.fetchrow(_SQL["settle"], *values)

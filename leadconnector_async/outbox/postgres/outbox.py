@@ -12,12 +12,12 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from leadconnector_async.errors import OutboxError, OutboxWriteError, RefusedError
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.database import stored
+from leadconnector_async.outbox.database import T, stored
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued, Share
 from leadconnector_async.outbox.postgres import connection as server, stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.durable import Keys
     from leadconnector_async.outbox.lookups import ReadMark
     from leadconnector_async.outbox.selection import Selection
-
-    T = TypeVar("T")
 
 
 class PostgresOutbox(StagingJobs, DurableOutbox):

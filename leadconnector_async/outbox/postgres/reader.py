@@ -8,13 +8,13 @@ what is asked `at_one_moment`.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State, StoppedLocation
-from leadconnector_async.outbox.database import Database, statements
+from leadconnector_async.outbox.database import Database, T, statements
 from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.outbox.outbox_reader import OutboxReader
 from leadconnector_async.outbox.postgres import connection as server
@@ -28,8 +28,6 @@ from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindO
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
-
-T = TypeVar("T")
 
 _RECORDS_PAGE: Final = 1_000
 

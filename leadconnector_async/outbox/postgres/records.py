@@ -12,7 +12,7 @@ from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import NewRecord, Origin, RecordStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Set as AbstractSet
+    from collections.abc import Container, Mapping, Sequence, Set as AbstractSet
 
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.queueing import Publisher
@@ -62,7 +62,7 @@ class PostgresRecords(RecordStore):
     async def _note_origins(self, created: Sequence[NewRecord], source: int) -> None:  # noqa: ARG002 - see begin
         self.files += [(one.seq, of) for one in created for of in local_files(one.draft.deferred)]
 
-    async def unchanged(self, drafts: Sequence[Draft], kin: AbstractSet[int]) -> None:
+    async def unchanged(self, drafts: Sequence[Draft], kin: Container[int]) -> None:
         """See `RecordStore.unchanged`: many are looked up at once here."""
 
     async def origin(self, seq: int) -> Origin:

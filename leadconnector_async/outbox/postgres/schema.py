@@ -40,8 +40,6 @@ FORMAT: Final = len(_TABLES)
 
 _SQL: Final = statements(__package__, "schema")
 
-_MOVED: Final = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)"
-
 
 async def prepare(place: PostgresPlace, connection: Connection, *, create: bool = True) -> None:
     """See that the schema holds an outbox of this format; make it or bring it up to date.
@@ -79,7 +77,7 @@ async def check_unmoved(place: PostgresPlace, connection: Connection) -> None:
     """
     moved = f"{place.schema}_moved"
     is_new = await _format(place, connection) is None
-    if is_new and await connection.fetchval(_MOVED, moved):
+    if is_new and await connection.fetchval(_SQL["moved"], moved):
         wrong = f"{place.shown} was moved, and the schema {moved} is kept of it"
         fix = "give the place where it is now, or, to begin anew, rename or drop that schema"
         raise OutboxUnusableError(f"{wrong}: {fix}")

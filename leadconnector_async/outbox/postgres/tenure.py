@@ -158,11 +158,9 @@ class Tenure:
         """Take free shards: as many as there is room for, and all that nobody else takes."""
         now = _boot_clock()
         self._free = Counter({shard: self._free[shard] + 1 for shard in free})
-        left_to_others = {n for n, until in self._given_away.items() if now < until}
-        nobodys = {
-            n for n, looks in self._free.items() if looks >= LOOKS * (1 + (n in left_to_others))
-        }
-        fair = list({*free} - left_to_others - nobodys)
+        spared = {n for n, until in self._given_away.items() if now < until}
+        nobodys = {n for n, looks in self._free.items() if looks >= LOOKS * (1 + (n in spared))}
+        fair = list({*free} - spared - nobodys)
         self._random.shuffle(fair)
         for shards, most in ((sorted(nobodys), len(nobodys)), (fair, room)):
             if shards and most > 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, packed, run_rows, unpacked
 
 if TYPE_CHECKING:
@@ -13,11 +14,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.record_store import QueuePlace
 
-_UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
-    FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
-
-_INSERT: Final = "INSERT INTO claimed (batch, seqs)"
-_DELETE: Final = "DELETE FROM claimed WHERE batch IN ("
+_SQL: Final = statements(__package__, "claim_index")
 
 
 class ClaimIndex:
@@ -42,7 +39,7 @@ class ClaimIndex:
         for batch, seqs in self._connection.execute("SELECT batch, seqs FROM claimed").fetchall():
             self._last = max(self._last, batch)
             listed = [(seq,) for seq in unpacked(seqs)]
-            self._keep(batch, list(fetch_rows(self._connection, _UNSETTLED, listed, ")")))
+            self._keep(batch, list(fetch_rows(self._connection, _SQL["unsettled"], listed)))
             self._stale.add(batch)
         self.tidy()
 
@@ -59,7 +56,7 @@ class ClaimIndex:
         """Note a batch of (location, lane, seq) as claimed, on disk and in memory."""
         self._last += 1
         seqs = [place[2] for place in places]
-        run_rows(self._connection, _INSERT, [(self._last, packed(seqs))])
+        run_rows(self._connection, _SQL["add"], [(self._last, packed(seqs))])
         self._keep(self._last, places)
 
     def _keep(self, batch: int, places: Sequence[tuple[int, int, int]]) -> None:
@@ -94,7 +91,7 @@ class ClaimIndex:
         for batch in empty:
             del self._left[batch]
         self._stale.difference_update(empty)
-        run_rows(self._connection, _DELETE, [(batch,) for batch in empty], ")")
+        run_rows(self._connection, _SQL["remove"], [(batch,) for batch in empty])
         if not everything or not self._stale:
             return
         seqs: dict[int, list[int]] = {batch: [] for batch in self._stale}

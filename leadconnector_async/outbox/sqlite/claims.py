@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import NO_BOUND, Claim, Lease, Wants
+from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
 from leadconnector_async.outbox.sqlite.connection import RowCollector, fetch_rows
 
@@ -40,11 +41,6 @@ LOOK: Final = 8
 """Rows of the queue to read at once, times the depth. A row takes half a microsecond and a seek
 five, so what is passed over costs no more than what is taken, however long a lane is."""
 
-_COLLECT: Final = "SELECT count(collect(lane, date, seq, attempts)) FROM (SELECT * FROM queue"
-
-_QUEUED: Final = f"""{_COLLECT}
-    WHERE location = ? AND (lane, date, seq) > (?, ?, ?) ORDER BY lane, date, seq LIMIT ?)"""
-
 SMALL: Final = 64
 """A location with so few records in the queue is read whole, together with so many others."""
 
@@ -54,22 +50,7 @@ FOR_EACH: Final = 16
 MODEST: Final = 512
 """But no larger one than that: the rows of many locations stand in memory."""
 
-_COUNTED: Final = "SELECT column1, (SELECT count(*) FROM queue WHERE location = column1) FROM ("
-
-_WHOLE: Final = "SELECT count(collect(lane, date, seq, attempts, location)) FROM ("
-_QUEUES: Final = ") CROSS JOIN queue ON location = column1"
-
-_OF_LANE: Final = f"{_COLLECT} WHERE location = ? AND lane = ? ORDER BY date, seq LIMIT ?)"
-
-# Longer bodies are read one by one, while there is room.
-_TAKEN: Final = """SELECT
-    count(collect(key, iif(length(payload) < 16384, payload, NULL), late)) FROM ("""
-_RECORDS: Final = ") LEFT JOIN record ON seq = column1"
-
-_BODY: Final = "SELECT payload FROM record WHERE seq = ?"
-
-_HELD: Final = """SELECT q.lane, q.date, q.seq, key, payload, attempts, late
-    FROM record r JOIN queue q USING (location, lane, date, seq) WHERE r.seq IN ("""
+_SQL: Final = statements(__package__, "claims")
 
 
 class Claims:
@@ -108,14 +89,15 @@ class Claims:
         """Return what is held of a location, in the order of its lanes."""
         lanes = self.index.lanes.get(lease.number, {}).values()
         held = [(seq,) for seqs in lanes for seq in seqs]
-        claims = [Claim(lease, *row) for row in fetch_rows(self._connection, _HELD, held, ")")]
+        rows = fetch_rows(self._connection, _SQL["held"], held)
+        claims = [Claim(lease, *row) for row in rows]
         return sorted(claims, key=lambda claim: (claim.lane, claim.date, claim.seq))
 
     def claim(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
         """Take the next records of each (lease, at most how many), until they weigh ``room``."""
         waiting, held = self._waiting, self.index.count
         new = [(lease.number,) for lease, _ in wants if lease.number not in waiting]
-        for number, queued in fetch_rows(self._connection, _COUNTED, new, ")"):
+        for number, queued in fetch_rows(self._connection, _SQL["counted"], new):
             waiting[number] = queued - held(number)
         catches = [_LocationClaim(lease, min(n, waiting[lease.number])) for lease, n in wants]
         if len({catch.location for catch in catches}) < len(catches):
@@ -134,11 +116,7 @@ class Claims:
         for at in range(0, len(few), SMALL):
             self._choose(few[at : at + SMALL])
         claims = self._claims(catches, room)
-        taken = [
-            (catch.location, claim.lane, claim.seq)
-            for catch, of in zip(catches, claims, strict=True)
-            for claim in of
-        ]
+        taken = [(of.lease.number, of.lane, of.seq) for some in claims for of in some]
         if taken:
             self.index.add(taken)
         return claims
@@ -147,7 +125,7 @@ class Claims:
         """Choose of whole queues."""
         queues: dict[int, list[QueueEntry]] = {catch.location: [] for catch in catches}
         names = [(location,) for location in queues]
-        for row in fetch_rows(self._collector, _WHOLE, names, _QUEUES):
+        for row in fetch_rows(self._collector, _SQL["whole"], names):
             queues[row[4]].append(row[:4])
         for catch in catches:
             catch.choose(queues[catch.location], self.index.lanes.get(catch.location, {}))
@@ -158,7 +136,7 @@ class Claims:
         for catch in catches:
             known = fresh.get(catch.location, ())
             taken += [(place[2],) for place in catch.places if place[2] not in known]
-        rows = fetch_rows(self._collector, _TAKEN, taken, _RECORDS)
+        rows = fetch_rows(self._collector, _SQL["taken"], taken)
         claims = []
         for catch in catches:
             fresh_here = fresh.get(catch.location, {})
@@ -170,7 +148,7 @@ class Claims:
                 said = (new.key, new.payload, new.deferred) if new else next(rows)
                 key, payload, deferred = said
                 if payload is None:
-                    (payload,) = self._connection.execute(_BODY, (seq,)).fetchone()
+                    (payload,) = self._connection.execute(_SQL["body"], (seq,)).fetchone()
                 claim = Claim(catch.lease, lane, date, seq, key, payload, attempts, deferred)
                 room -= claim.weight
                 of_location.append(claim)
@@ -199,7 +177,7 @@ class Claims:
         behind = (began - 1, HIGHEST, HIGHEST) if began > LOWEST else (LOWEST, LOWEST, LOWEST)
         while catch.short:
             query = catch.location, *behind, look
-            rows = self._collector.execute(_QUEUED, query)
+            rows = self._collector.execute(_SQL["queued"], query)
             is_done = catch.meet(rows)
             if len(rows) < look:
                 break
@@ -225,7 +203,7 @@ class Claims:
         in_hand |= self.index.lanes.get(catch.location, {}).get(lane, set())
         wanted = min(share, catch.short)
         limit = len(in_hand) + wanted
-        rows = self._collector.execute(_OF_LANE, (catch.location, lane, limit))
+        rows = self._collector.execute(_SQL["of_lane"], (catch.location, lane, limit))
         more = [row for row in rows if row[2] not in in_hand]
         catch.places += more[:wanted]  # those in hand may come later than what arrived since
         return len(rows) == limit

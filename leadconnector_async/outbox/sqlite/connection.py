@@ -189,23 +189,19 @@ _FEW: Final = 24
 first: each statement costs as much as several rows, and is made once and kept."""
 
 
-def run_rows(
-    connection: Connection, head: str, rows: Rows, tail: str = "", constants: str = ""
-) -> None:
-    """Execute ``head VALUES (…), (…), … tail`` over all rows, with constants at the end of each.
+def run_rows(connection: Connection, query: str, rows: Rows, constants: str = "") -> None:
+    """Execute a statement over all rows, which stand for ``{rows}``, with constants behind each.
 
     An ``INSERT OR FAIL`` that fails has put some rows in, which go with its job. The usual INSERT
     would copy each page before it changes it, to undo that alone, and spill to the disk.
     """
-    for statement, values in _statements(head, rows, tail, constants):
+    for statement, values in _statements(query, rows, constants):
         connection.execute(statement, values)
 
 
-def fetch_rows(
-    connection: Connection | RowCollector, head: str, rows: Rows, tail: str = ""
-) -> Iterator[Any]:
-    """Yield what ``head VALUES (…), (…), … tail`` selects over all rows."""
-    for statement, values in _statements(head, rows, tail):
+def fetch_rows(connection: Connection | RowCollector, query: str, rows: Rows) -> Iterator[Any]:
+    """Yield what a query selects over all rows, which stand for ``{rows}`` in it."""
+    for statement, values in _statements(query, rows):
         yield from connection.execute(statement, values)
 
 
@@ -228,21 +224,19 @@ class RowCollector:
         return self._rows.copy()
 
 
-def _statements(
-    head: str, rows: Sequence[tuple[Any, ...]], tail: str, constants: str = ""
-) -> Iterator[tuple[str, list[Any]]]:
+def _statements(query: str, rows: Rows, constants: str = "") -> Iterator[tuple[str, list[Any]]]:
     at = 0
     while left := len(rows) - at:
         size = left if left <= _FEW else min(left - left % 8, _MAX_ROWS)
-        statement = _statement(head, len(rows[at]), size, tail, constants)
+        statement = _statement(query, len(rows[at]), size, constants)
         yield statement, list(chain.from_iterable(rows[at : at + size]))
         at += size
 
 
 @lru_cache(maxsize=_STATEMENTS)
-def _statement(head: str, width: int, rows: int, tail: str, constants: str) -> str:
+def _statement(query: str, width: int, rows: int, constants: str) -> str:
     row = f"({','.join('?' * width)}{constants})"
-    return f"{head} VALUES {','.join([row] * rows)} {tail}"
+    return query.replace("{rows}", f"VALUES {','.join([row] * rows)}")
 
 
 _PLACE: Final = re.compile(r"\$(\d+)")
@@ -252,18 +246,6 @@ _PLACE: Final = re.compile(r"\$(\d+)")
 def _in_order(query: str) -> tuple[str, Sequence[int]]:
     """Mark values by their order, as Python wants them; and tell which one goes to each mark."""
     return _PLACE.sub("?", query), [int(number) - 1 for number in _PLACE.findall(query)]
-
-
-@lru_cache(maxsize=128)
-def _around_rows(query: str) -> tuple[str, str]:
-    head, _, tail = query.partition("{rows}")
-    return head, tail
-
-
-def fetch_for(connection: Connection, query: str, rows: Rows) -> Iterator[Any]:
-    """Yield what a query selects that has ``{rows}`` in it."""
-    head, tail = _around_rows(query)
-    return fetch_rows(connection, head, rows, tail)
 
 
 class FileDatabase:
@@ -282,11 +264,11 @@ class FileDatabase:
 
     async def fetch_for(self, query: str, types: str, rows: Rows) -> Sequence[Any]:  # noqa: ARG002 - for others
         """See `Database.fetch_for`."""
-        return list(fetch_for(self._connection, query, rows))
+        return list(fetch_rows(self._connection, query, rows))
 
-    async def write(self, head: str, rows: Rows, tail: str = "") -> None:
+    async def write(self, query: str, rows: Rows) -> None:
         """See `Database.write`."""
-        run_rows(self._connection, head, rows, tail)
+        run_rows(self._connection, query, rows)
 
     async def number(self, table: str, **values: str | bytes) -> int:
         """See `Database.number`."""
@@ -333,6 +315,11 @@ def _copy(outbox: str, copy: str) -> None:
         raise errors.OutboxWriteError(
             f"{outbox} cannot be copied to {copy} ({error}): make room there, or set TMPDIR"
         ) from error
+
+
+def numbers(connection: Connection, query: str, values: Sequence[int] = ()) -> array[int]:
+    """What a query for numbers gives, in 8 bytes each."""
+    return array("q", chain.from_iterable(connection.execute(query, values)))
 
 
 def packed(seqs: Collection[int]) -> bytes:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.database import at_once
+from leadconnector_async.outbox.database import at_once, statements
 from leadconnector_async.outbox.durable import MAX_UNKNOWN
 from leadconnector_async.outbox.requeueing import Requeuer, dismiss
-from leadconnector_async.outbox.sqlite.connection import run_rows
+from leadconnector_async.outbox.sqlite.connection import numbers, run_rows
 from leadconnector_async.outbox.sqlite.counters import PENDING, REJECTED, UNRESOLVED, Counters
 from leadconnector_async.records.deferred import Trait, answers_last
 
@@ -24,33 +22,10 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.requeueing import FailedRow
     from leadconnector_async.outbox.sqlite.claims import Claims
 
-_LAST: Final = "SELECT coalesce(max(seq), 0) FROM record"
-
-_TAKE: Final = """UPDATE queue SET location = -location
-    WHERE location = -? AND lane = ? AND date = ? AND seq = ?"""
-
-_TWO_NAMES: Final = """SELECT location, late FROM record
-    WHERE seq > ? AND seq <= ? AND payload IS NOT NULL AND traits & ? ORDER BY seq"""
-
-_MAILS: Final = """SELECT location, lane, date, seq, late FROM record
-    WHERE seq > ? AND seq <= ? AND traits & ? AND payload IS NOT NULL
-        AND seq NOT IN (SELECT seq FROM early)
-    ORDER BY location, lane, date, seq"""
-
-_MOVE: Final = "UPDATE record SET date = ? WHERE seq = ?"
-
+_SQL: Final = statements(__package__, "enqueuer")
 
 MAX_PER_TRANSACTION: Final = 1_000_000
 """Records in one transaction: the log grows by some 40 bytes for each."""
-
-_ENQUEUE: Final = "INSERT OR FAIL INTO queue (location, lane, date, seq, attempts)"
-
-_PUBLISHED_AHEAD: Final = "INSERT INTO early (seq)"
-
-_PUBLISH: Final = """INSERT OR FAIL INTO queue (location, lane, date, seq, attempts)
-    SELECT location, lane, date, seq, 0 FROM record
-    WHERE seq > ? AND seq <= ? AND payload IS NOT NULL AND seq NOT IN (SELECT seq FROM early)
-    ORDER BY location, lane, date, seq"""
 
 
 @dataclass(eq=False, repr=False)
@@ -68,23 +43,24 @@ class Enqueuer:
     def reload(self) -> None:
         """Read how far records are published."""
         (self._published,) = self._connection.execute("SELECT seq FROM sealed").fetchone()
-        (last,) = self._connection.execute(_LAST).fetchone()
+        (last,) = self._connection.execute(_SQL["last"]).fetchone()
         self.traits_staged: bool = last > self._published
         """Whether any may have traits that are staged: else none are looked for among all."""
 
     def publish(self) -> bool:
         """Put the next lot of staged records in. False if there may be more."""
-        (last,) = self._connection.execute(_LAST).fetchone()
+        (last,) = self._connection.execute(_SQL["last"]).fetchone()
         if last <= self._published:
             return True
         up_to = min(last, self._published + self.at_most)
         if self.traits_staged:
             named = self._published, up_to, int(Trait.TWO_NAMES)
-            persons = self._connection.execute(_TWO_NAMES, named).fetchall()
+            persons = self._connection.execute(_SQL["two_names"], named).fetchall()
             at_once(self._lookups.note_persons(persons))
-            mails = self._connection.execute(_MAILS, (self._published, up_to, int(Trait.MAIL)))
-            self._connection.executemany(_MOVE, list(answers_last(mails)))
-        self._connection.execute(_PUBLISH, (self._published, up_to))
+            mailed = self._published, up_to, int(Trait.MAIL)
+            mails = self._connection.execute(_SQL["mails"], mailed)
+            self._connection.executemany(_SQL["move"], list(answers_last(mails)))
+        self._connection.execute(_SQL["publish"], (self._published, up_to))
         self._connection.execute("DELETE FROM early WHERE seq <= ?", (up_to,))
         self._mark(up_to)
         self._claims.arrived(None)
@@ -95,7 +71,7 @@ class Enqueuer:
         """Publish new records, ahead of others that are only staged; put the sound ones in."""
         first, last = created[0].seq, created[-1].seq
         if self._are_staged(self._published + 1, first):
-            run_rows(self._connection, _PUBLISHED_AHEAD, [(record.seq,) for record in created])
+            run_rows(self._connection, _SQL["publish_ahead"], [(record.seq,) for record in created])
         else:
             self._mark(last)
         sound = [record for record in created if record.draft.payload is not None]
@@ -103,15 +79,15 @@ class Enqueuer:
         self._claims.submitted(sound)
 
     def _are_staged(self, first: int, end: int) -> bool:
-        query = "SELECT 1 FROM record WHERE seq >= ? AND seq < ? LIMIT 1"
+        query = _SQL["are_staged"]
         return first < end and self._connection.execute(query, (first, end)).fetchone() is not None
 
     def publish_known(self, place: QueuePlace) -> None:
         """Put a record in that an earlier run staged and did not publish, or left for later."""
         if not self.is_published(place[3]):
-            run_rows(self._connection, _PUBLISHED_AHEAD, [(place[3],)])
+            run_rows(self._connection, _SQL["publish_ahead"], [(place[3],)])
             self._put_in(place)
-        elif self._connection.execute(_TAKE, place).rowcount:  # it was left for later
+        elif self._connection.execute(_SQL["take"], place).rowcount:  # it was left for later
             self._claims.arrived(place[0])
 
     def put_back(self, place: QueuePlace) -> None:
@@ -132,17 +108,11 @@ class Enqueuer:
         self._claims.arrived(place[0])
 
     def _enqueue(self, places: Sequence[QueuePlace]) -> None:
-        run_rows(self._connection, _ENQUEUE, [(*place, 0) for place in places])
+        run_rows(self._connection, _SQL["enqueue"], [(*place, 0) for place in places])
 
     def _mark(self, seq: int) -> None:
         self._connection.execute("UPDATE sealed SET seq = ?", (seq,))
         self._published = seq
-
-
-_FAILED: Final = "SELECT seq FROM outcome WHERE state > 2 AND state = ? ORDER BY seq"
-
-_UNRESOLVED_IN: Final = """SELECT 1 FROM outcome
-    WHERE location = ? AND lane = ? AND state = ? LIMIT 1"""
 
 
 @dataclass(eq=False, repr=False)
@@ -155,10 +125,8 @@ class SqliteRequeuer(Requeuer):
 
     def failed(self) -> tuple[Sequence[int], int]:
         """Return the numbers of the records to try again, and how many have to wait."""
-        rejected, unresolved = (
-            array("q", chain.from_iterable(self._connection.execute(_FAILED, (state,))))
-            for state in (REJECTED, UNRESOLVED)
-        )
+        rejected = numbers(self._connection, _SQL["failed"], (REJECTED,))
+        unresolved = numbers(self._connection, _SQL["failed"], (UNRESOLVED,))
         left = max(len(unresolved) - MAX_UNKNOWN, 0)
         return rejected + unresolved[:MAX_UNKNOWN], left
 
@@ -166,15 +134,11 @@ class SqliteRequeuer(Requeuer):
         if self._claims.index.lanes.get(location, {}).get(lane):
             return True
         place = location, lane, UNRESOLVED
-        return self._connection.execute(_UNRESOLVED_IN, place).fetchone() is not None
+        return self._connection.execute(_SQL["unresolved_in"], place).fetchone() is not None
 
     async def _took_back(self, rows: Sequence[FailedRow]) -> None:
         self._claims.index.tidy()
-        held = [
-            (location, lane, seq)
-            for location, lane, _, seq, state, _ in rows
-            if state == UNRESOLVED
-        ]
+        held = [(row[0], row[1], row[3]) for row in rows if row[4] == UNRESOLVED]
         if held:
             self._claims.index.add(held)
         self._claims.arrived(None)

@@ -16,15 +16,8 @@ from leadconnector_async.outbox.database import Numbers, at_once, statements
 from leadconnector_async.outbox.durable import check_settled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.selection import Selection, SelectionPass
+from leadconnector_async.outbox.sqlite import connection as file
 from leadconnector_async.outbox.sqlite.claims import Claims
-from leadconnector_async.outbox.sqlite.connection import (
-    DAMAGE,
-    FileDatabase,
-    explained,
-    fetch_for,
-    open_to_write,
-    run_rows,
-)
 from leadconnector_async.outbox.sqlite.counters import SENT, Counters
 from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, SqliteRequeuer
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
@@ -39,28 +32,10 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Quotas, Staged, Submission, Wants
     from leadconnector_async.outbox.record_store import QueuePlace
     from leadconnector_async.outbox.source_pass import SourcePass
-    from leadconnector_async.outbox.sqlite.connection import Connect
-
-_NEXT_LEASE: Final = "UPDATE location SET epoch = epoch + 1 WHERE id IN ("
 
 _SQL: Final = statements(__package__, "jobs")
 
-_OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
-
-# A bare list of VALUES there would be looked through for each row of the queue.
-_LEAVE: Final = "DELETE FROM queue WHERE (location, lane, date, seq) IN (SELECT * FROM ("
-
-# Of nearly all there is nothing more to say, and a third of the time goes by the values.
-_SENT: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, at, message_id,
-    conversation_id, state, attempts)"""
-
 _AT_FIRST: Final = f", {SENT}, 1"
-
-_END: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, at, message_id,
-    conversation_id, email_message_id, state, attempts, reason, detail)"""
-
-_STAY: Final = """UPDATE queue SET attempts = ?
-    WHERE location = ? AND lane = ? AND date = ? AND seq = ?"""
 
 
 class SqliteStore:
@@ -70,19 +45,17 @@ class SqliteStore:
         self.connection = connection
         self._lock = lock
         self._tokens: dict[int, int] = {}
-        self._database = FileDatabase(connection)
-        self._numbers = Numbers(self._database)
+        database = self._database = file.FileDatabase(connection)
+        self._numbers = Numbers(database)
         self._counters = Counters(connection)
         self.claims: Claims = Claims(connection)
-        self.lookups: Lookups = Lookups(self._database)
+        self.lookups: Lookups = Lookups(database)
         self.enqueuer: Enqueuer = Enqueuer(connection, self.claims, self.lookups)
         parts = connection, self._counters
         self.records: SqliteRecords = SqliteRecords(
-            self._database, self._numbers, *parts, self.enqueuer, self.claims.index
+            database, self._numbers, *parts, self.enqueuer, self.claims.index
         )
-        self.requeuer: SqliteRequeuer = SqliteRequeuer(
-            self._database, self.lookups, *parts, self.claims
-        )
+        self.requeuer: SqliteRequeuer = SqliteRequeuer(database, self.lookups, *parts, self.claims)
 
     def reload(self) -> None:
         """Read again whatever is kept in memory."""
@@ -102,9 +75,9 @@ class SqliteStore:
     def acquire(self, names: Sequence[str]) -> list[Acquired]:
         """Give the leases of locations, and with each what is held."""
         numbers = [(at_once(self._numbers.location(name)),) for name in names]
-        run_rows(self.connection, _NEXT_LEASE, numbers, ")")
+        file.run_rows(self.connection, _SQL["next_lease"], numbers)
         acquired = []
-        rows = fetch_for(self.connection, _SQL["leased"], numbers)
+        rows = file.fetch_rows(self.connection, _SQL["leased"], numbers)
         for name, (token, number, *spent) in zip(names, rows, strict=True):
             self._tokens[number] = token
             lease = Lease(name, token, number)
@@ -138,7 +111,7 @@ class SqliteStore:
         """Add of which traces records are: nearly always, none is."""
         if claims and self.connection.execute("SELECT 1 FROM trace LIMIT 1").fetchone():
             seqs = [(claim.seq,) for claim in claims]
-            rows = fetch_for(self.connection, _SQL["traces"], seqs)
+            rows = file.fetch_rows(self.connection, _SQL["traces"], seqs)
             traces = {seq: TraceContext(parent, state) for seq, parent, state in rows}
             for claim in claims:
                 claim.trace = traces.get(claim.seq)
@@ -157,11 +130,11 @@ class SqliteStore:
         self.claims.index.tidy(everything=bool(given))
         self._counters.quotas(quotas)
         if traced := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
-            run_rows(self.connection, "DELETE FROM trace WHERE seq IN (", traced, ")")
+            file.run_rows(self.connection, _SQL["forget_traces"], traced)
 
     def _end(self, ended: Sequence[Settlement]) -> list[QueuePlace]:
         places = _places(ended)
-        run_rows(self.connection, _LEAVE, places, "))")
+        file.run_rows(self.connection, _SQL["leave"], places)
         sent = State.SENT
         plain, full = [], []
         for (location, lane, _, seq), fate in zip(places, ended, strict=True):
@@ -172,8 +145,8 @@ class SqliteStore:
                 reason = at_once(self._numbers.reason(why))
                 ids = message, conversation, email
                 full.append((location, lane, seq, at, *ids, int(state), tries, reason, detail))
-        run_rows(self.connection, _SENT, plain, constants=_AT_FIRST)
-        run_rows(self.connection, _END, full)
+        file.run_rows(self.connection, _SQL["sent"], plain, constants=_AT_FIRST)
+        file.run_rows(self.connection, _SQL["end"], full)
         if plain:
             self._counters.settled(SENT, plain)
         for end in sorted({row[7] for row in full}):
@@ -184,7 +157,7 @@ class SqliteStore:
     def _give_back(self, given: Sequence[Settlement]) -> list[QueuePlace]:
         places = _places(given)
         for place, fate in zip(places, given, strict=True):
-            self.connection.execute(_STAY, (fate.attempts, *place))
+            self.connection.execute(_SQL["stay"], (fate.attempts, *place))
             self.claims.arrived(place[0])
         return places
 
@@ -253,7 +226,7 @@ def _places(fates: Sequence[Settlement]) -> list[QueuePlace]:
     return [(claim.lease.number, claim.lane, claim.date, claim.seq) for claim in claims]
 
 
-def open_store(path: str, connect: Connect) -> SqliteStore:
+def open_store(path: str, connect: file.Connect) -> SqliteStore:
     """Take the lock, and open the file or make it.
 
     Raises:
@@ -262,21 +235,20 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
     """
     try:
         with ExitStack() as undo:
-            lock = OwnerLock(path)
-            undo.callback(lock.release)
+            lock = undo.enter_context(OwnerLock(path))
             if lock.noted and Path(path).exists():
                 _check_log(path, lock.noted)
-            connection = undo.enter_context(closing(open_to_write(path, connect)))
+            connection = undo.enter_context(closing(file.open_to_write(path, connect)))
             connection.execute("BEGIN IMMEDIATE")
             store = SqliteStore(connection, lock)
             now = time.time_ns() // 1_000_000
-            connection.execute(_OWNED, (now, this_process()))
+            connection.execute(_SQL["owned"], (now, this_process()))
             connection.execute("COMMIT")
             lock.note(str(now))
             undo.pop_all()
             return store
-    except (sqlite3.Error, OSError, *DAMAGE) as error:
-        raise explained(path, error) from error
+    except (sqlite3.Error, OSError, *file.DAMAGE) as error:
+        raise file.explained(path, error) from error
 
 
 def _check_log(path: str, owned: str) -> None:
@@ -285,9 +257,9 @@ def _check_log(path: str, owned: str) -> None:
     Raises:
         OutboxUnusableError: what was written then is gone, with SQLite's log or as in an old copy.
     """
-    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as file:
+    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as found:
         try:
-            known = file.execute("SELECT 1 FROM owner WHERE at = ?", (owned,)).fetchone()
+            known = found.execute("SELECT 1 FROM owner WHERE at = ?", (owned,)).fetchone()
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
                 raise

@@ -22,3 +22,29 @@ SELECT record.seq, location, lane, coalesce(source, 0), date,
 --     In the order of the queue, in which it is written too: one by one, each would be another page.
 UPDATE queue SET location = -location
     WHERE location > 0 AND seq NOT IN (SELECT seq FROM temp.taken)
+
+-- next_lease
+UPDATE location SET epoch = epoch + 1 WHERE id IN ({rows})
+
+-- owned
+INSERT INTO owner (at, worker) VALUES (?, ?)
+
+-- leave
+--     A bare list of VALUES there would be looked through for each row of the queue.
+DELETE FROM queue WHERE (location, lane, date, seq) IN (SELECT * FROM ({rows}))
+
+-- sent
+--     Of nearly all there is nothing more to say, and a third of the time goes by the values.
+INSERT OR FAIL INTO outcome (location, lane, seq, at, message_id,
+    conversation_id, state, attempts) {rows}
+
+-- end
+INSERT OR FAIL INTO outcome (location, lane, seq, at, message_id,
+    conversation_id, email_message_id, state, attempts, reason, detail) {rows}
+
+-- stay
+UPDATE queue SET attempts = ?
+    WHERE location = ? AND lane = ? AND date = ? AND seq = ?
+
+-- forget_traces
+DELETE FROM trace WHERE seq IN ({rows})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self
 
-from leadconnector_async.outbox.database import at_once
+from leadconnector_async.outbox.database import T, at_once
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued
 from leadconnector_async.outbox.requeueing import chosen, in_lots, in_pages
 from leadconnector_async.outbox.sqlite import upkeep
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
-
-T = TypeVar("T")
 
 
 def _in_thread(
@@ -56,9 +54,7 @@ class SqliteOutbox(DurableOutbox):
         self._writer = writer
 
     @classmethod
-    async def open(
-        cls, path: str | os.PathLike[str], *, connect: Connect = sqlite3.connect
-    ) -> Self:
+    async def open(cls, path: str | PathLike[str], *, connect: Connect = sqlite3.connect) -> Self:
         """Open an outbox, made if it does not exist, and own it until `close`.
 
         Raises:
@@ -66,7 +62,7 @@ class SqliteOutbox(DurableOutbox):
             OutboxUnusableError: it is no outbox, is damaged, or is of another version.
             OutboxWriteError: it cannot be written.
         """
-        name = os.fspath(path)
+        name = fspath(path)
         writer = Writer(name, partial(open_store, name, connect))
         await writer.start()
         return cls(name, writer)

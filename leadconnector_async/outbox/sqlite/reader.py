@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from array import array
 from contextlib import asynccontextmanager, contextmanager
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.cancellation import undisturbed
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.database import Database, at_once, statements
+from leadconnector_async.outbox.database import Database, T, at_once, statements
 from leadconnector_async.outbox.outbox_reader import OutboxReader
 from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, kind_of
 from leadconnector_async.outbox.sqlite import connection as file
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
     from sqlite3 import Connection
 
-
-T = TypeVar("T")
 
 _PAGE: Final = 1_024
 
@@ -109,9 +105,7 @@ class SqliteOutboxReader(OutboxReader):
 
     async def failed(self) -> AsyncIterator[list[FailedRecord]]:
         """See `OutboxReader.failed`."""
-        seqs = await self._read(
-            lambda connection: array("q", chain.from_iterable(connection.execute(_SQL["failed"])))
-        )
+        seqs = await self._read(lambda connection: file.numbers(connection, _SQL["failed"]))
         at = 0
         while at < len(seqs):
             page = seqs[at : at + _PAGE]
@@ -145,7 +139,7 @@ def _failed(connection: Connection, seqs: Sequence[int]) -> tuple[int, list[Fail
     """Read a page of those that have failed. Tells how many of the numbers it has seen to."""
     found: list[FailedRecord] = []
     size = 0
-    for seq, *row in file.fetch_for(connection, _SQL["failed_pages"], [(seq,) for seq in seqs]):
+    for seq, *row in file.fetch_rows(connection, _SQL["failed_pages"], [(seq,) for seq in seqs]):
         *form, state, reason, detail, source, written, line, late = row
         (payload, key, location), raw = form[2:], restored(*form)
         end = State(state), reason, detail
@@ -160,7 +154,7 @@ def _claimed(connection: Connection) -> list[str]:
     """The location of each record that is claimed."""
     batches = connection.execute("SELECT seqs FROM claimed").fetchall()
     claimed = {(seq,) for (stored,) in batches for seq in file.unpacked(stored)}
-    return [name for (name,) in file.fetch_for(connection, _SQL["claimed"], list(claimed))]
+    return [name for (name,) in file.fetch_rows(connection, _SQL["claimed"], list(claimed))]
 
 
 def _check_pages(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from leadconnector_async.outbox.sqlite.connection import run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Set as AbstractSet
+    from collections.abc import Container, Mapping, Sequence, Set as AbstractSet
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import QueuePlace
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
     from leadconnector_async.outbox.sqlite.source_form import Stored
     from leadconnector_async.records.draft import Draft
-
-# Nearly all lack nothing, and what is None takes as long as what is not.
-_PLAIN: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload)"
-
-_RECORD: Final = f"{_PLAIN[:-1]}, late, traits)"
-
-_ORIGIN: Final = "INSERT OR REPLACE INTO origin (seq, source, line, raw)"
 
 _SQL: Final = statements(__package__, "records", form=FORM, shape=WITH_SHAPE)
 
@@ -67,9 +60,9 @@ class SqliteRecords(RecordStore):
         before = self._connection.total_changes
         if any(record.draft.deferred for record in tried):
             self._enqueuer.traits_staged = True  # whatever becomes of them
-            run_rows(self._connection, _RECORD, [_row(one, one.draft.key) for one in tried])
+            run_rows(self._connection, _SQL["record"], [_row(one, one.draft.key) for one in tried])
         else:
-            run_rows(self._connection, _PLAIN, [_plain(one, one.draft.key) for one in tried])
+            run_rows(self._connection, _SQL["plain"], [_plain(one, one.draft.key) for one in tried])
         if self._connection.total_changes - before == len(tried):
             return None
         first = tried[0].seq
@@ -82,7 +75,7 @@ class SqliteRecords(RecordStore):
     async def insert_again(self, record: NewRecord, key: bytes) -> None:
         """See `RecordStore.insert_again`."""
         self._next = max(self._next, record.seq + 1)
-        run_rows(self._connection, _RECORD, [_row(record, key)])
+        run_rows(self._connection, _SQL["record"], [_row(record, key)])
 
     async def _note_origins(self, created: Sequence[NewRecord], source: int) -> None:
         origins = [
@@ -90,15 +83,13 @@ class SqliteRecords(RecordStore):
             for one in created
             if (draft := one.draft).raw is not None or draft.line
         ]
-        run_rows(self._connection, _ORIGIN, origins)
+        run_rows(self._connection, _SQL["add_origins"], origins)
 
     def _form(self, draft: Draft) -> Stored:
         raw = draft.raw if draft.left_out is None else kept(draft)  # nearly none is left out
         return self._forms.stored(raw, draft.payload, draft.key, draft.location)
 
-    async def unchanged(
-        self, drafts: Sequence[Draft], kin: AbstractSet[int]
-    ) -> Sequence[int] | None:
+    async def unchanged(self, drafts: Sequence[Draft], kin: Container[int]) -> Sequence[int] | None:
         """See `RecordStore.unchanged`. A source is staged, and so numbered, in its order."""
         place = await self.location(drafts[0].location), drafts[0].key
         first = (await self.known([place])).get(place)
@@ -122,7 +113,8 @@ class SqliteRecords(RecordStore):
         seq, draft = record.seq, record.draft
         said = draft.lane, draft.date, draft.payload, draft.deferred, draft.traits
         self._connection.execute(_SQL["replace"], (*said, seq))
-        run_rows(self._connection, _ORIGIN, [(seq, source, draft.line, self._form(draft))])
+        origin = seq, source, draft.line, self._form(draft)
+        run_rows(self._connection, _SQL["add_origins"], [origin])
 
     async def _put_back(self, place: QueuePlace) -> None:
         self._enqueuer.put_back(place)

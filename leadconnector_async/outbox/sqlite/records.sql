@@ -26,3 +26,13 @@ SELECT coalesce(source.name, ''), line, {form}
 
 -- queue_place
 SELECT location, lane, date, seq FROM record WHERE seq = ?
+
+-- record
+INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload, late, traits) {rows}
+
+-- plain
+--     Nearly all lack nothing, and what is None takes as long as what is not.
+INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload) {rows}
+
+-- add_origins
+INSERT OR REPLACE INTO origin (seq, source, line, raw) {rows}

@@ -103,9 +103,8 @@ def _is_new(connection: Connection, path: str) -> bool:
 def _configure(connection: Connection, path: str) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
-        raise OutboxUnusableError(
-            f"{path} is on a drive without shared memory: choose a local drive"
-        )
+        fix = "choose a local drive"
+        raise OutboxUnusableError(f"{path} is on a drive without shared memory: {fix}")
     for setting in (
         "synchronous = FULL",
         "secure_delete = OFF",  # which some builds set: `compact` forgets what is freed

@@ -5,8 +5,8 @@ What it does holds the event loop: a move is a program of its own.
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
@@ -16,14 +16,15 @@ from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
-from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed, run_rows
+from leadconnector_async.outbox.sqlite.connection import packed, run_rows
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
-from leadconnector_async.outbox.sqlite.upkeep import cut_log
+from leadconnector_async.outbox.sqlite.upkeep import cut_log, opened
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS, reading
 from leadconnector_async.records.deferred import LocalFile, read_deferred
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
+    from sqlite3 import Connection
 
     from leadconnector_async.outbox.database import Rows
 
@@ -34,7 +35,7 @@ _SQL: Final = statements(__package__, "transfer", form=FORM, shape=WITH_SHAPE)
 class SqliteTransfer:
     """`StoreTransfer` over a connection that owns its file."""
 
-    def __init__(self, path: str, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: str, connection: Connection) -> None:
         self._path = path
         self._connection = connection
         self._held: list[int] = []
@@ -48,13 +49,8 @@ class SqliteTransfer:
     async def rows(self, relation: str) -> AsyncIterator[Rows]:
         """See `StoreTransfer.rows`."""
         if relation == "held":
-            index = ClaimIndex(self._connection)
-            yield [
-                (location, seq)
-                for location, lanes in index.lanes.items()
-                for seqs in lanes.values()
-                for seq in seqs
-            ]
+            held = ClaimIndex(self._connection).lanes.items()
+            yield [(of, seq) for of, lanes in held for seq in chain(*lanes.values())]
             return
         if relation == "file":
             return
@@ -123,7 +119,7 @@ class SqliteTransfer:
                 file.write(content)
 
     def _insert(self, table: str, names: Sequence[str], rows: Rows) -> None:
-        run_rows(self._connection, f"INSERT INTO {table} ({', '.join(names)})", rows)
+        run_rows(self._connection, f"INSERT INTO {table} ({', '.join(names)}) {{rows}}", rows)
 
     async def finish(self) -> None:
         """See `StoreTransfer.finish`."""
@@ -147,18 +143,14 @@ def moving_from(path: str) -> Iterator[SqliteTransfer]:
     """
     if Path(f"{path}.moved").exists():
         raise OutboxUnusableError(f"{path}.moved exists already: put it elsewhere, and move again")
-    lock = OwnerLock(path)
-    try:
-        with _open(path) as connection:
-            source = SqliteTransfer(path, connection)
-            try:
-                yield source
-            except BaseException:
-                if source.retired is not None:
-                    _rename(source.retired, path)
-                raise
-    finally:
-        lock.release()
+    with OwnerLock(path), opened(path) as connection:
+        source = SqliteTransfer(path, connection)
+        try:
+            yield source
+        except BaseException:
+            if source.retired is not None:
+                _rename(source.retired, path)
+            raise
 
 
 @contextmanager
@@ -172,7 +164,7 @@ def moving_to(path: str) -> Iterator[SqliteTransfer]:
         raise OutboxUnusableError(f"{path} exists already: name another file")
     half = f"{path}.part"
     try:
-        with _open(half) as connection:
+        with opened(half) as connection:
             connection.execute("BEGIN")
             yield SqliteTransfer(path, connection)
             cut_log(half, connection)
@@ -181,15 +173,6 @@ def moving_to(path: str) -> Iterator[SqliteTransfer]:
         for suffix in ("", "-wal", "-shm"):
             with suppress(OSError):
                 Path(half + suffix).unlink()
-
-
-@contextmanager
-def _open(path: str) -> Iterator[sqlite3.Connection]:
-    try:
-        with closing(open_to_write(path, sqlite3.connect)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise explained(path, error) from error
 
 
 def _rename(path: str, name: str) -> None:

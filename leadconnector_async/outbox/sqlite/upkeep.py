@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Final
@@ -21,6 +21,7 @@ from leadconnector_async.records.draft import line_key
 from leadconnector_async.sources.spool import URLS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from sqlite3 import Connection
 
 _DIGEST: Final = re.compile("[0-9a-f]{32}")
@@ -86,15 +87,23 @@ def compact(path: str) -> None:
         OutboxBusyError: someone else has it open, or reads it for long.
         OutboxError: it cannot be written, or there is no room for a second copy of it.
     """
-    lock = OwnerLock(path)
+    with OwnerLock(path), opened(path) as connection:
+        connection.execute("VACUUM")
+        cut_log(path, connection)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Connection]:
+    """Open a file to write, made if it does not exist.
+
+    Raises:
+        OutboxError: it cannot be used, or something that is done with it fails.
+    """
     try:
         with closing(open_to_write(path, sqlite3.connect)) as connection:
-            connection.execute("VACUUM")
-            cut_log(path, connection)
+            yield connection
     except sqlite3.Error as error:
         raise explained(path, error) from error
-    finally:
-        lock.release()
 
 
 def cut_log(path: str, connection: Connection) -> None:

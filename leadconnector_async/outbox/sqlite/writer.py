@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.call_batcher import tell
 from leadconnector_async.outbox.sqlite.connection import DAMAGE, explained, is_final
 
 
@@ -106,14 +107,14 @@ class Writer(Generic[K]):
         try:
             resource = self._open()
         except Exception as error:  # noqa: BLE001 - raised where the opening is awaited
-            self._tell(_end, self._opened, None, error)
+            self._tell(tell, self._opened, error)
         else:
-            self._tell(_end, self._opened)
+            self._tell(tell, self._opened, None)
             try:
                 self._serve(resource)
             finally:
                 resource.close()
-        self._tell(_end, self._closed)
+        self._tell(tell, self._closed, None)
 
     def _serve(self, resource: K) -> None:
         failure: Exception | None = None
@@ -185,15 +186,6 @@ def _run(resource: K, job: _Job[K], *, alone: bool) -> None:
         execute("RELEASE job")
 
 
-def _end(future: asyncio.Future[Any], value: object = None, error: Exception | None = None) -> None:
-    if future.done():
-        return  # its waiter was cancelled; what it asked for is done all the same
-    if error is None:
-        future.set_result(value)
-    else:
-        future.set_exception(error)
-
-
 def _end_all(group: list[_Job[Any]]) -> None:
     for job in group:
-        _end(job.future, job.result, job.error)
+        tell(job.future, job.result if job.error is None else job.error)

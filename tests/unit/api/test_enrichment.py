@@ -207,7 +207,7 @@ def noted(
     status: int, content: object, *, conversation: str | None = None, **known: str
 ) -> str | None:
     """What is remembered of a conversation; None where nothing new is."""
-    steps = note_unread("l", 7, "c1", conversation)
+    steps = note_unread(("l", "c1", conversation), 7)
     asked = next(steps)
     assert isinstance(asked, GetLookups)
     try:

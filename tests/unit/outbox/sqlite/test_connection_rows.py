@@ -26,10 +26,10 @@ def test_every_row_arrives(number: int) -> None:
     rows = [(n, f"{n}".encode()) for n in range(number)]
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE t (n, b)")
-        run_rows(connection, "INSERT INTO t (n, b)", rows)
+        run_rows(connection, "INSERT INTO t (n, b) {rows}", rows)
         assert connection.execute("SELECT n, b FROM t ORDER BY rowid").fetchall() == rows
         wanted = [(n,) for n, _ in rows[::2]]
-        found = list(fetch_rows(connection, "SELECT n, b FROM t WHERE n IN (", wanted, ")"))
+        found = list(fetch_rows(connection, "SELECT n, b FROM t WHERE n IN ({rows})", wanted))
         assert sorted(found) == rows[::2]
 
 
