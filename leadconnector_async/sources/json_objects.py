@@ -46,8 +46,10 @@ _MAX_UNUSED: Final = 100
 _OF_ANY: Final = frozenset({"id", "type"})
 """What any object may have that is no message."""
 
-_TOLD: Final = frozenset({"date", "message"})
-"""Fields that each message has."""
+_TOLD: Final = frozenset({"date", "message", "direction"})
+"""Fields that each message has. In place of a direction it may name who wrote it."""
+
+_WRITERS: Final = frozenset({"author", "authorid", "from", "sender", "senderid", "user", "userid"})
 
 AROUND: Final = "^"
 """What paths into the object around a record begin with."""
@@ -99,8 +101,12 @@ class Objects:
         lookup = {key_of(name): (name, path) for name, path in definition.lookup.items()}
         self.look_ups: LookUps = LookUps(lookup, self._used, self._stream)
         self._used |= lookup.keys()
-        told = [columns_of(rule) for name, rule in definition.fields.items() if name in _TOLD]
-        self._told = [{*map(key_of, names)} for names in told]
+        told = {name: rule for name, rule in definition.fields.items() if name in _TOLD}
+        self._told = [
+            {*map(key_of, {*columns_of(rule)} - {*rule.maybe})}
+            | (_WRITERS if name == "direction" else set())
+            for name, rule in told.items()
+        ]
         rules = definition.fields.values()
         pieces = [key_of(name) for rule in rules if rule.glue is not None for name in rule.column]
         self._pieces = tuple(f"{name}[" for name in pieces)
@@ -206,7 +212,7 @@ class Objects:
             self._unused[plain] = None
 
     def _count_inner(self, path: str, items: list[Record]) -> None:
-        names = [{key_of(name) for name, _ in cells_of(item)} for item in items]
+        names = [{*map(key_of, [*item, *dict(cells_of(item))])} for item in items]
         count = sum(not any(map(of.isdisjoint, self._told)) for of in names)
         if count and (path in self._inner or len(self._inner) < _MAX_UNUSED):
             self._inner[path] = self._inner.get(path, 0) + count
@@ -280,9 +286,9 @@ def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
     found: dict[str, list[str]] = {}
     for item in items:
         for key, value in item.items() if isinstance(item, dict) else ((None, item),):
-            if isinstance(value, str):
+            if isinstance(value, str | int | float):
                 name = f"{path}[*]" if key is None else f"{path}[*].{key}"
-                found.setdefault(name, []).append(value)
+                found.setdefault(name, []).append(scalar_text(value))
     yield from ((name, tuple(texts)) for name, texts in found.items())
 
 

@@ -29,6 +29,12 @@ _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
+_MAILS: Final = frozenset({"Email", "Custom"})
+
+_OF_MAIL: Final = ("subject", "emailFrom", "emailTo", "emailCc", "emailBcc")
+
+_SUBJECTS: Final = "subjects and addresses of what is no mail: only mails have a place for them"
+
 _NOTHING: Final = frozenset(
     ("false", "pt0s", "0s", "0 sec", "0 min", "0m 0s", "0h 0m 0s", "n/a", "none", "null", "nan")
 )
@@ -84,11 +90,15 @@ class RowMapper:
         for column, values in self._skip.items():
             if (value := word_of(row, column)) in values:
                 return f'rows whose "{column}" is "{value}"'
-        return first_met(self._leave_out, row)
+        return first_met(self._leave_out, row, self._is_received)
+
+    def _is_received(self, row: Row) -> bool:
+        plan = self._direction
+        return plan is not None and self._told_direction(plan, row) == "inbound"
 
     def without_content(self, row: Row) -> str | None:
         """Say why a row is left out that has neither text nor files."""
-        return first_met(self._without_content, row)
+        return first_met(self._without_content, row, self._is_received)
 
     def not_carried(self, row: Row, values: Mapping[str, object]) -> tuple[str | None, list[str]]:
         """Say why a row is left out that has nothing to send, and what of it is not sent."""
@@ -143,6 +153,7 @@ class RowMapper:
         if self._notes and kind == "Call":
             self._note(row, values)
         self._settle_kind(kind, row, values)
+        self._told += _without_mail(values)
         return values
 
     def _settle_kind(self, kind: object, row: Row, values: Values) -> None:
@@ -348,3 +359,14 @@ class RowMapper:
         text = cell.strip()
         is_nothing = not text.strip("0.:-") or text.casefold() in _NOTHING
         return not is_nothing and text not in self._empty
+
+
+def _without_mail(values: Values) -> list[str]:
+    """Take away what only mails have, from what is none: the API would, without a word."""
+    kind = values.get("type")
+    if not isinstance(kind, str) or kind in _MAILS:
+        return []
+    lost = [values.pop(name) for name in _OF_MAIL if name in values]
+    if "message" in values and "html" in values:
+        del values["html"]
+    return [_SUBJECTS] if any(lost) else []

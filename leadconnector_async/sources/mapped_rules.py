@@ -217,8 +217,9 @@ def _values_of(given: tuple[str, ...], empty: frozenset[str]) -> ColumnValues:
 
 _Wheres = list[tuple[str, ColumnValues]]
 
-ReadyRule = tuple[_Wheres, _Wheres, str]
-"""Which rows are left out: by values of columns, but not by others; and what they are."""
+ReadyRule = tuple[_Wheres, _Wheres, str, bool]
+"""Which rows are left out: by values of columns, but not by others; what they are; and whether only
+what was sent can be that."""
 
 
 def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyRule]:
@@ -227,17 +228,18 @@ def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyR
     def words(columns: Mapping[str, ColumnNames]) -> _Wheres:
         return [(name, _values_of(tuple(as_list(given)), empty)) for name, given in columns.items()]
 
-    return [(words(rule.where), words(rule.but), rule.reason) for rule in rules]
+    return [(words(rule.where), words(rule.but), rule.reason, rule.sent) for rule in rules]
 
 
-def first_met(rules: list[ReadyRule], row: Row) -> str | None:
+def first_met(rules: list[ReadyRule], row: Row, is_received: Callable[[Row], bool]) -> str | None:
     """Say what a row is, by the first rule that it meets."""
-    for where, but, reason in rules:
+    for where, but, reason, sent in rules:
         for name, words in where:
             if not words.match(word_of(row, name)):
                 break
         else:
-            if not any(words.match(word_of(row, name)) for name, words in but):
+            is_other = any(words.match(word_of(row, name)) for name, words in but)
+            if not is_other and not (sent and is_received(row)):
                 return reason
     return None
 

@@ -69,11 +69,15 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
 
 class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "as"}):
-    """Which records are left out, by the values of columns, and what they are."""
+    """Which records are left out, by the values of columns, and what they are.
+
+    Where only what is ``sent`` can be that, what was received is not left out.
+    """
 
     where: dict[str, str | list[str]]
     reason: str
     but: dict[str, str | list[str]] = {}
+    sent: bool = False
 
 
 class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -102,6 +102,11 @@ class RowContact:
     def _see_to_mail(self, values: Values, row: Row) -> None:
         """Compare an address that may be the owner's with those of the other side."""
         mail, rule, number = values.get("contact.email"), self._address, self._number
+        if isinstance(mail, str) and "contact.phone" in values and self._contacts.is_own(mail):
+            del values["contact.email"]
+            if _of_either(self._name, row):  # of the same person
+                values.pop("contact.name", None)
+            return
         is_told = isinstance(values.get("direction"), str)
         if not is_told or not isinstance(mail, str) or not _of_either(rule, row):
             return

@@ -168,6 +168,43 @@ def test_lists_within_messages_are_no_records_however_much_they_say(inner: str) 
         assert one.row.direction == "inbound"
 
 
+@pytest.mark.parametrize(
+    ("inner", "is_lost"),
+    [
+        ({"type": "text", "body": "hi", "createdAt": "2024-03-01T10:00:00Z"}, False),
+        ({"code": 1, "message": "bad", "timestamp": "2024-03-01T10:00:00Z"}, False),
+        ({"author": {"id": 7}, "body": "ho", "createdAt": "2024-03-01T10:00:00Z"}, True),
+        ({"direction": "out", "body": "ho", "date": "2024-03-01T10:00:00Z"}, True),
+    ],
+)
+@pytest.mark.parametrize("ending", [".json", ".jsonl"])
+def test_messages_within_messages_are_a_problem_of_the_file(
+    inner: dict[str, Any], ending: str, *, is_lost: bool
+) -> None:
+    """Parts of the message itself, and its errors, are none: nobody says that he wrote them."""
+    told = {"direction": "in", "date": "2024-03-01T10:00:00Z", "phone": "+12125550100"}
+    content = [told | {"text": "hi", "inner": [inner, inner]}]
+    text = json.dumps(content if ending == ".json" else content[0])
+    generic = SourceOptions(mapping_file="generic")
+    (record, *lost), _ = parse(text.encode(), ending, generic)
+    assert record.row is not None
+    assert [problem.wrong for one in lost for problem in one.problems] == [
+        "holds messages within its records, which are not read: inner[*] (2)"
+    ] * is_lost
+
+
+def test_numbers_of_all_items_are_read_as_their_texts_are() -> None:
+    """JSON writes some telephone numbers as numbers."""
+    sent = {"direction": "out", "date": "2024-03-01T10:00:00Z", "text": "hi"}
+    content = json.dumps([sent | {"people": {"items": [{"number": 12125550100}]}}])
+    options = SourceOptions(
+        mapping_file="generic", mapping={"contact.phone": "people.items[*].number"}, region="US"
+    )
+    (one,), _ = parse(content.encode(), ".json", options)
+    assert one.row is not None
+    assert one.row.contact == Contact(phone="+12125550100")
+
+
 def test_a_refused_record_is_listed_with_what_was_around_it() -> None:
     """The list of failed ones stands alone: mended there, it is with the same contact."""
     bad = {"direction": "in", "date": "nonsense", "body": "hi"}
