@@ -117,6 +117,15 @@ async def why_refused(store: RecordStore, draft: Draft, known: ExistingRecord) -
     return str(deferred.reused_id(place, listed=draft.own is not None))
 
 
+def refused(draft: Draft, problem: str) -> Draft:
+    """A draft that is not to be sent, known by its line."""
+    raw = draft.raw
+    if raw is None:
+        contact = deferred.read_deferred(draft.deferred).contact if draft.deferred else None
+        raw = deferred.with_contact(draft.payload or b"{}", contact)
+    return replace(draft, **_UNSENT, key=line_key(raw), raw=raw, problem=problem)
+
+
 async def mend(store: RecordStore, record: NewRecord, known: ExistingRecord, source: int) -> bool:
     """Replace a record that was not sent by a draft that differs. False: it is to stay."""
     draft = record.draft
@@ -230,10 +239,7 @@ class Deduplicator:
             content = deferred.content_digest(draft.payload, draft.deferred, mail=True)
             apart = replace(draft, key=deferred.BY_MAIL + deferred.reused_key(draft.key, content))
         else:
-            contact = deferred.read_deferred(draft.deferred).contact if draft.deferred else None
-            raw = draft.raw or deferred.with_contact(draft.payload, contact)
-            problem = await why_refused(self._store, draft, known)
-            apart = replace(draft, **_UNSENT, key=line_key(raw), raw=raw, problem=problem)
+            apart = refused(draft, await why_refused(self._store, draft, known))
             self.reused.append(apart)
         await self._meet_apart(replace(record, draft=apart), draft)
 

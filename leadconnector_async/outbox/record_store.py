@@ -15,6 +15,7 @@ import msgspec
 
 from leadconnector_async.outbox.base import State, StoredOutcome, end_of, kept, why
 from leadconnector_async.outbox.database import Database, Numbers, statements
+from leadconnector_async.outbox.readings import Readings
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
@@ -108,6 +109,11 @@ class RecordStore(ABC):
     async def kin(self, source: int) -> dict[int, str]:
         """The numbers that a source has, read with other options too, and its name."""
         return dict(await self._database.fetch(self._queries["kin"], source))
+
+    async def readings(self, sources: Iterable[int]) -> Readings:
+        """What was made of the lines of sources, and is sent or will be."""
+        rows = [(source,) for source in sources]
+        return Readings(await self._database.fetch_for(self._queries["readings"], "int", rows))
 
     async def insert(self, drafts: Sequence[Draft]) -> tuple[list[NewRecord], list[NewRecord]]:
         """Insert what has a new key. Returns that, and the rest, for whom numbers are free.

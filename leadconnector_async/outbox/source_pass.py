@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from leadconnector_async.outbox.readings import Readings
+
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
 
 
@@ -24,6 +26,8 @@ class SourcePass:
         self.kin: frozenset[int] = frozenset()
         """Numbers of the source: it has several where it was read with other options."""
         self.name: str = ""
+        self.readings: Readings | None = None
+        """What earlier passes made of the source with other options."""
         self.number: int = time.time_ns()
         self.refused_lines: dict[str, bool] = {}
         """Locations, and whether they had records before that are known by their line alone."""

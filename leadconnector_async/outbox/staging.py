@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import Staged, State, StoredOutcome, Submission
-from leadconnector_async.outbox.deduplicator import Deduplicator, is_same, mend, why_refused
+from leadconnector_async.outbox.deduplicator import (
+    Deduplicator,
+    is_same,
+    mend,
+    refused,
+    why_refused,
+)
 from leadconnector_async.records.draft import BY_LINE, Draft, line_key
 
 if TYPE_CHECKING:
@@ -141,6 +148,35 @@ def _refused_key(draft: Draft) -> bytes:
     return draft.key
 
 
+_OTHERWISE: Final = Problem(
+    "record",
+    "is in the outbox as other options read its line",
+    "import with the options of before, or, to send it once more, into another outbox",
+)
+
+
+async def refuse_other_readings(
+    store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass
+) -> Sequence[Draft]:
+    """Refuse new records whose lines were taken in as others, when options read them otherwise."""
+    others = source_pass.kin - {source_pass.source}
+    if not others:
+        return drafts
+    if source_pass.readings is None:
+        source_pass.readings = await store.readings(others)
+    places = [(await store.location(draft.location), draft.key) for draft in drafts]
+    known = await store.known(places)
+    taken, told = {of.seq for of in known.values()}, list(drafts)
+    for at, (draft, place) in enumerate(zip(drafts, places, strict=True)):
+        if draft.payload is None or draft.own is not None or place in known:
+            continue
+        seq = source_pass.readings.find(place[0], draft.line, draft.date, taken)
+        if seq is not None:
+            taken.add(seq)
+            told[at] = refused(draft, str(_OTHERWISE))
+    return told
+
+
 _AT_A_TIME: Final = 512
 
 _AT_LEAST: Final = 16
@@ -153,7 +189,9 @@ async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: Source
         kin = await store.kin(source_pass.source)
         source_pass.name = kin.get(source_pass.source, "")
         source_pass.kin = frozenset({source_pass.source, *kin})
-    drafts = await recognise(store, drafts, source_pass)
+    read = await refuse_other_readings(store, drafts, source_pass)
+    otherwise = [now for now, was in zip(read, drafts, strict=True) if now is not was]
+    drafts = await recognise(store, read, source_pass)
     deduplicator = Deduplicator(store, source_pass)
     created = refused = at = 0
     step = _AT_LEAST
@@ -174,7 +212,7 @@ async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: Source
         deduplicator.known + deduplicator.copies,
         refused + deduplicator.refused_again,
         deduplicator.copies,
-        tuple(deduplicator.reused),
+        (*otherwise, *deduplicator.reused),
     )
 
 

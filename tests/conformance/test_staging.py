@@ -364,3 +364,50 @@ def test_every_reading_has_as_many_records_as_its_largest(
         assert total == expected
 
     in_store(store, work)
+
+
+HOUR = 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("line", "date", "refused"),
+    [
+        (3, 7, 1),
+        (3, 7 + HOUR, 1),
+        (3, 8, 0),
+        (4, 7, 0),
+        (9, 7, 1),
+        (9, 8, 0),
+        (9, 7 + HOUR, 0),
+    ],
+)
+async def test_a_line_that_other_options_read_otherwise_is_not_sent_again(
+    durable: DurableOutbox, reader: OutboxReader, line: int, date: int, refused: int
+) -> None:
+    """It has the same date; or another in another zone, where nothing else is in its line."""
+    before, now = [await durable.source("h.csv", form) for form in (b"{}", b'{"region":"US"}')]
+    others = [draft("b", line=9, date=7), draft("c", line=9, date=6)]
+    batch = [draft("a", line=3, date=7), *others]
+    await durable.stage(batch, SourcePass(before))
+    assert len(await sent_bodies(durable)) == 3
+    read = [draft("d", line=line, date=date, payload=ONE), draft("c", line=9, date=6)]
+    for again in range(2):
+        found = await durable.stage(read, SourcePass(now))
+        assert [one.problem is not None for one in found.reused] == [True] * refused
+        assert found[:3] == (0 if again else 1, 1 + again, 0 if again else refused)
+    assert await sent_bodies(durable) == [ONE] * (1 - refused)
+    await durable.stage(batch, SourcePass(before))
+    assert (await reader.summary()).counts == RecordCounts(sent=4 - refused, rejected=refused)
+
+
+async def test_what_was_refused_of_a_line_is_sent_when_other_options_read_it(
+    durable: DurableOutbox,
+) -> None:
+    """Also beside others of its line that were sent: those are none of it."""
+    before, now = [await durable.source("h.csv", form) for form in (b"{}", b'{"region":"US"}')]
+    refused = draft("b", line=3, date=7, problem="no region")
+    await durable.stage([draft("a", line=3, date=7), refused], SourcePass(before))
+    assert len(await sent_bodies(durable)) == 1
+    read = [draft("a", line=3, date=7), draft("b", line=3, date=7, payload=ONE)]
+    await durable.stage(read, SourcePass(now))
+    assert await sent_bodies(durable) == [ONE]

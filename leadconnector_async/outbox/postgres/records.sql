@@ -2,6 +2,13 @@
 SELECT kin.id, kin.name FROM source AS it
     JOIN source AS kin ON md5(kin.name) = md5(it.name) WHERE it.id = $1
 
+-- readings
+WITH w (source) AS ({rows})
+    SELECT r.location, r.line, r.date, r.seq FROM record r
+        LEFT JOIN outcome e ON e.location = r.location AND e.lane = r.lane AND e.seq = r.seq
+    WHERE r.source IN (SELECT source FROM w) AND r.payload IS NOT NULL
+        AND coalesce(e.state, 0) NOT IN (3, 5, 6) ORDER BY r.location, r.line, r.seq
+
 -- known
 WITH w (location, key) AS ({rows})
     SELECT w.location, w.key, r.seq, lane, date, payload, late, coalesce(source, 0)
