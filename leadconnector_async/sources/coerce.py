@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from html import unescape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import CHOICES, Problem
@@ -19,9 +20,6 @@ from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError, read_text, stripped
 from leadconnector_async.sources.members import Beside
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 def reader_of(choices: Sequence[str]) -> Callable[[object], str]:

@@ -7,16 +7,14 @@ forms, what programs make of it, and ISO 8601.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from leadconnector_async.sources.fields import WrongValueError, table_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Order = Literal["any", "dmy", "mdy", "ymd"]
 """Which of day, month and year comes first; ``any`` where the text itself tells."""

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from leadconnector_async.sources import date_forms
 from leadconnector_async.sources.date_forms import ORDERED, DateReading, Order, hours_of, words_of
 from leadconnector_async.sources.fields import WrongValueError, quoted, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class Survey:

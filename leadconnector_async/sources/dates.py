@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -15,9 +16,6 @@ from leadconnector_async.sources import date_patterns, fields
 from leadconnector_async.sources.date_forms import ORDERED, DateReading, readings
 from leadconnector_async.sources.date_patterns import EARLIEST, EPOCH, LocalText, Survey, ZoneName
 from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 

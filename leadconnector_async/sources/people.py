@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, Problem
@@ -20,9 +21,6 @@ from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.csv import CsvRecords
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import WrongValueError, folded, shown, stripped, table_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 _DEFAULTS: Final = SourceOptions()
 
