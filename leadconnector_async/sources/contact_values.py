@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SettledContact, needs
 from leadconnector_async.sources.fields import WrongValueError, read_text, several_people, stripped
 from leadconnector_async.sources.mapped_rules import Row, word_of
 from leadconnector_async.sources.mapping import ColumnNames, FieldRule, as_list
-from leadconnector_async.sources.phone_numbers import LETTER, MESSENGER, digits, only_number
+from leadconnector_async.sources.phone_numbers import LETTER, digits, only_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -31,11 +32,6 @@ _NAMED: Final = re.compile(r"[^<]*<([^<>]+)>\W*|mailto:(.+)", re.IGNORECASE)
 _NAME_AND_NUMBER: Final = re.compile(r"([^<(\d+]*[^\W\d][^<(\d+]*)[<(](\+?[\d .()-]{7,})[>)]")
 
 _PART: Final = re.compile(r"\w+")
-
-_OTHERS: Final = re.compile(
-    "contact|customer|client|patient|lead|guest|member|other|their|external"
-)
-"""What the column of a number is called that is the other side's for certain."""
 
 _MAX_NAMED: Final = 16_384
 """Numbers whose names are remembered: memory has to stay bounded."""
@@ -267,7 +263,7 @@ def settle_person(
         name = values.setdefault("contact.name", both[1].strip("\"' "))
     if isinstance(phone, str) and "@" in phone and "contact.email" not in values:
         is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()
-        if not is_number and not MESSENGER.search(phone):  # as is sip:…
+        if not is_number and not fields.expression("messenger_id").search(phone):  # as is sip:…
             values["contact.email"] = values.pop("contact.phone")
             return False
     if phone is None:
@@ -293,7 +289,7 @@ def _see_to_side(contacts: Contacts, values: dict[str, object], rule: FieldRule,
     """Compare a number that may be the owner's with that of the other side."""
     whose = "" if isinstance(rule.column, str) else _first_of(row, rule.column)
     is_moot = rule.code or not isinstance(values.get("direction"), str)
-    if whose and not is_moot and not _OTHERS.search(whose.casefold()):
+    if whose and not is_moot and not fields.expression("others_column").search(whose.casefold()):
         side = rule.inbound if values.get("direction") == "inbound" else rule.outbound
         end, phone = _first_of(row, side), values["contact.phone"]
         of_side = end and word_of(row, end)

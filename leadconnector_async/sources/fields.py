@@ -77,20 +77,30 @@ def table_of(file: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / file).read_text("utf-8"))
 
 
-_FORM: Final = re.compile(
-    r"[(\[](?:e\.?164(?: format)?|international(?: format)?|(?:plain )?text|s|secs?|seconds?|"
-    r"(?:h+:)?m+:ss?|yes/no|y/n|true/false|in/out|(?:in|out)bound/(?:in|out)bound|"
-    r"incoming/outgoing|sent/received|optional|required)[)\]]",
-    re.IGNORECASE,
-)
-"""What in a column's name says how its values are written, and nothing of what they are."""
+_PART: Final = re.compile(r"\{([a-z_]+)\}")
+
+
+def compiled(text: str) -> re.Pattern[str]:
+    """Compile an expression, in which ``{name}`` stands for another one of their file."""
+    others = table_of("expressions.toml")
+
+    def whole(text: str) -> str:
+        return _PART.sub(lambda part: whole(others[part[1]]), text)
+
+    return re.compile(whole(text), re.VERBOSE)
+
+
+@cache
+def expression(name: str) -> re.Pattern[str]:
+    """Compile the expression of that name when it is first asked for."""
+    return compiled(table_of("expressions.toml")[name])
 
 
 def folded(name: str) -> str:
     """Spell a name without case, accents, spaces and separators, and the form of its values."""
     plain = name if name.isascii() else unicodedata.normalize("NFKD", name)
     if "(" in plain or "[" in plain:
-        plain = _FORM.sub("", plain)
+        plain = expression("form_of_values").sub("", plain)
     return re.sub(r"[\W_]", "", plain.casefold())
 
 

@@ -33,12 +33,6 @@ _SIP: Final = re.compile(r"<?sips?:(\+?\d{7,15})@[^>]*>?", re.IGNORECASE)
 
 _WHATSAPP: Final = re.compile(r"\+?(\d+)(?:[.:]\d+)*@(?:c\.us|s\.whatsapp\.net)", re.IGNORECASE)
 
-MESSENGER: Final = re.compile(
-    r"@(?:broadcast|c\.us|g\.us|lid|newsletter|s\.whatsapp\.net|(?:[\w-]+\.)*rcs\.google\.com)\s*$",
-    re.IGNORECASE,
-)
-"""How ids of messengers end, which look like addresses."""
-
 _WHOLE_FLOAT: Final = re.compile(r"(\+?\d+)\.0+")
 
 _POWER: Final = re.compile(r"(\d)(?:[.,](\d*))?e\+?(\d+)", re.IGNORECASE)

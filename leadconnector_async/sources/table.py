@@ -133,13 +133,6 @@ _UNDATED: Final = "no column gives the date: give --map date=COLUMN"
 
 _NONE: Final = FieldRule()
 
-_CLOCK: Final = re.compile(
-    r"(?:[01]?\d|2[0-3])(?:[:.h]|\s?h\s?)[0-5]\d(?:[:.][0-5]\d(?:\.\d+)?)?(?:\s*[ap]\.?\s?m\.?)?"
-    r"(?:\s*(?:h|uhr|[a-z]{1,4}|[+-]\d\d:?\d\d))?|(?:1[0-2]|[1-9])\s*[ap]\.?m\.?",
-    re.IGNORECASE,
-)
-"""What is a time of day by itself."""
-
 _FIX_CLOCK: Final = (
     "put the time into a column Time, as in 3:05 PM, or give --map date=COLUMN with the column "
     "that is to be the whole date"
@@ -256,7 +249,8 @@ class Table:
         half = "has half of the day in a column of its own"
         told = [f"{half}, {one}, which is not read" for one in halves]
         if TIMELESS in parsed.notices and self._is_joined:
-            clocks = [name for name in (*self._clocks, *dates) if _CLOCK.fullmatch(row[name])]
+            is_clock = fields.expression("clock").fullmatch
+            clocks = [name for name in (*self._clocks, *dates) if is_clock(row[name])]
             clocks += [name for name in dates if ":" in row[name]]
             told += [f"has no time of day, which column {shown(name)} may hold" for name in clocks]
         if not told:

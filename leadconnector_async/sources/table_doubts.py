@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.columns import Columns, Vocabulary
+from leadconnector_async.sources.fields import expression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,10 +35,6 @@ _MOST: Final = 32_767
 
 _MAY_BE_CUT: Final = (
     f"text has {_MOST:,} characters, as many as a cell of Excel holds: it may be cut"
-)
-
-_MARKUP: Final = re.compile(
-    r'\A\s*(?:<(?:!doctype|html|body|div|p|br|span|table)\b|\{\s*"\w+"\s*:)|<br ?/?>', re.IGNORECASE
 )
 
 _IS_MARKUP: Final = (
@@ -97,7 +94,7 @@ class Doubts:
         if message in _ERRORS:
             return _refused(parsed, _LOST_TEXT, values)
         told = [_MAY_BE_CUT] if message is not None and len(message) == _MOST else []
-        if message and ("<" in message or "{" in message) and _MARKUP.search(message):
+        if message and ("<" in message or "{" in message) and expression("markup").search(message):
             told.append(_IS_MARKUP)
         if parsed.row and type(message) is str and r"\n" in message and not _PATH.search(message):
             repairs = self._options.repair_text
