@@ -50,21 +50,6 @@ _NO_TYPE: Final = Problem(
     "type", "is missing", f"write one of {', '.join(CHOICES['type'][: fields.MAX_LISTED])}"
 )
 
-_UNDATED: Final = Problem(
-    "date", "is missing", 'write one, such as "2024-01-31T09:30:00Z", or give --undated now'
-)
-
-_UNTOLD: Final = Problem(
-    "direction", "is missing", "say inbound or outbound; the API would assume outbound"
-)
-"""As the rules of all types have it, which are tried on records without any other problem."""
-
-_NAME_ALONE: Final = Problem(
-    "contact.name",
-    "stands alone",
-    "give contact.phone or contact.email, or --people FILE: names find no contact",
-)
-
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
 
 PLACE: Final = re.compile(r"(.*?):\d+: ")
@@ -229,9 +214,9 @@ class RowCoercer:
             problems.insert(0, _NO_TYPE)
         self._miss_date(made.get("date"), problems)
         if "contact" in nested and self._options.people is None and not _is_findable(values):
-            problems.append(_NAME_ALONE)
+            problems.append(fields.problem_of("name_alone"))
         if problems and "type" in made and values.get("direction") is None:
-            problems.append(_UNTOLD)
+            problems.append(fields.problem_of("untold"))
         return (None, tuple(problems)) if problems else self._settled(made, nested)
 
     def _settled(
@@ -255,11 +240,11 @@ class RowCoercer:
             return
         missed = [problem for problem in problems if problem.field == "date"]
         is_now = self._options.undated == "now"
-        if is_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
+        if is_now and all(problem.wrong == "is missing" for problem in missed):
             problems[:] = [problem for problem in problems if problem not in missed]
             self.notices.append("date is missing: the message takes the time of the import")
         elif not missed:
-            problems.append(_UNDATED)
+            problems.append(fields.problem_of("undated"))
 
     def _body(self, value: object) -> str:
         """Take text, and note, or mend, what an earlier program did to it."""

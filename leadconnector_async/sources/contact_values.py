@@ -41,6 +41,7 @@ _MAX_NAMES: Final = 2
 
 MANY_NAMES: Final = "telephone numbers that stand with more than two names: is each one person's?"
 
+
 MANY_NUMBERS: Final = (
     "addresses that stand with more than two telephone numbers: each number is a contact of its "
     "own; if they are your own people's, give --map contact.email="
@@ -239,12 +240,6 @@ def _bare(text: str) -> str:
     """Give an address without the name before it."""
     inner = text[:-1].rpartition("<")[2]
     return inner if text.endswith(">") and "@" in inner else text
-
-
-NOBODYS: Final = (
-    "names and addresses beside the numbers of both sides, which may be those of either: if they "
-    "are the contact's, give --map contact.email=COLUMN"
-)
 
 
 def settle_person(

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from msgspec.structs import fields
 
-from leadconnector_async.models import Call, Contact
+from leadconnector_async.models import Call, Contact, Problem
 from leadconnector_async.sources.base import SourceRow
 
 NESTED: Final[dict[str, type[Call | Contact]]] = {"call": Call, "contact": Contact}
@@ -75,6 +75,17 @@ def table_of(file: str) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - as said
 
     return tomllib.loads((Path(__file__).parent / file).read_text("utf-8"))
+
+
+def notice(name: str) -> str:
+    """Give what ``notices.toml`` says under that name to the owner of a record, or of a file."""
+    text: str = table_of("notices.toml")["notices"][name]
+    return text
+
+
+def problem_of(name: str) -> Problem:
+    """Give what is wrong with a record, as ``notices.toml`` has it under that name."""
+    return Problem(*table_of("notices.toml")["problems"][name])
 
 
 _PART: Final = re.compile(r"\{([a-z_]+)\}")
@@ -253,6 +264,11 @@ class WrongValueError(ValueError):
         self.fix = fix
         self.given = given
         self.kind = kind
+
+
+def wrong_value(name: str) -> WrongValueError:
+    """Give what is wrong with a value, as ``notices.toml`` has it under that name."""
+    return WrongValueError(*table_of("notices.toml")["values"][name])
 
 
 def several_people(what: str) -> WrongValueError:

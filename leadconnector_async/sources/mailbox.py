@@ -18,8 +18,7 @@ from leadconnector_async.sources import mail_headers
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed, SourceOptions
 from leadconnector_async.sources.byte_stream import ByteStream, LineSplitter, SourceFile
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
-from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mapped_rules import SEVERAL
+from leadconnector_async.sources.fields import WrongValueError, notice
 from leadconnector_async.sources.mbox import MailContent, MailPiece, postmark_of, split, whole
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
 
@@ -38,11 +37,6 @@ _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
 
 OPEN_END: Final = "mails whose last part has no end: they may be cut short"
-
-_NOT_MINE: Final = (
-    "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
-    "give that address with --mine too, if it is yours"
-)
 
 
 class MailReader:
@@ -161,8 +155,8 @@ class MailReader:
         for state, why in self._left_out.items():
             if state in states:
                 raise mail_headers.LeftOutError(why, head.id)
-        for notice in mail_headers.notices_of(states, head):
-            self._warn(notice)
+        for told in mail_headers.notices_of(states, head):
+            self._warn(told)
         postmark = postmark_of(piece.postmark)
         # What programs write that know no sender: the date with it is that of their writing.
         if postmark and postmark[0].upper() == "MAILER-DAEMON" and "bounces" not in states:
@@ -203,7 +197,7 @@ class MailReader:
             values["contact.email"] = WrongValueError(f"cannot be told: {why}", fix)
         else:
             if "sent" in states and not is_sent:
-                self._warn(_NOT_MINE)
+                self._warn(notice("sent_not_by_mine"))
             values |= {
                 "direction": "outbound" if is_sent else "inbound",
                 "contact.email": other.address,
@@ -212,7 +206,7 @@ class MailReader:
             # The API takes one recipient. The others stay readable beside those of cc.
             near = other.folded
             if is_sent and any(person.folded != near for person in others):
-                self._warn(SEVERAL)
+                self._warn(notice("several_recipients"))
             to = sorted(to, key=lambda one: one.folded != near if is_sent else one not in mine)
         values["emailTo"] = to[0].address if to else None
         values["emailCc"] = [person.address for person in (*to[1:], *cc)] or None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources import fields, mapped_rules as rules
 from leadconnector_async.sources.columns import FieldPlan
-from leadconnector_async.sources.contact_values import NOBODYS, settle_person
+from leadconnector_async.sources.contact_values import settle_person
 from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.fields import FINDERS, NotedText, WrongValueError, stripped
 from leadconnector_async.sources.mapped_rules import Cell, Row, first_met, settled, unique, word_of
@@ -116,7 +116,8 @@ class RowMapper:
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
             values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
-        told += [rules.SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
+        told += [fields.notice("several_recipients")] if self._is_several else []
+        told += [fields.notice("nobodys")] if self._is_nobodys else []
         told += ["states of calls that are not known, and not sent"] * self._is_stateless
         return values, reason, told
 
@@ -148,10 +149,11 @@ class RowMapper:
         """Take no guess for the type of what an address alone is with, nor for a call's state."""
         is_mail = PHONE not in values and "contact.email" in values
         if is_mail and kind == "SMS" == self._type.default and self._is_guess(row):
-            values["type"] = "Email" if "subject" in values else rules.UNTOLD
+            is_clear = "subject" in values
+            values["type"] = "Email" if is_clear else fields.wrong_value("mail_or_sms")
         has_text = kind == "Call" and type(values.get("message")) is str
         if has_text and self._type.present and self._is_guess(row, *self._type.present):
-            values["type"] = rules.CALL_OR_TEXT
+            values["type"] = fields.wrong_value("call_or_text")
         # What may be the status of a call is that of something else.
         state = None if kind in _CALLS else self._call_state
         if state is not None and self._cell(state.columns[None], row) is None:
@@ -319,9 +321,9 @@ class RowMapper:
     def _made(self, plan: FieldPlan, text: str) -> object:
         for kind, words in plan.kinds:
             if words.match(text):
-                wrong, fix = rules.KINDS[kind]
-                fix += f", or leave such out: --leave-out {kind}"
-                raise WrongValueError(wrong, fix, kind=kind)
+                told = fields.wrong_value(kind)
+                fix = f"{told.fix}, or leave such out: --leave-out {kind}"
+                raise WrongValueError(told.wrong, fix, kind=kind)
         return text if plan.make is None else plan.make(text)
 
     def _make(self, field: str, rule: FieldRule) -> Callable[[str], object] | None:

@@ -306,27 +306,6 @@ _VAGUE: Final = re.compile(r"[0-5]?\d\.\d\d?|0?\.\d+")
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
 """As ISO 8601 has it."""
 
-UNTOLD: Final = WrongValueError(
-    "is missing, and the contact has an e-mail address alone",
-    "add a column Type in which each row says Email or SMS",
-)
-
-CALL_OR_TEXT: Final = WrongValueError(
-    "is missing, and a row with a text and nothing of a call is among calls",
-    "add a column Type in which each row says Call or SMS",
-)
-
-KINDS: Final = {
-    "withheld": ("is withheld", "give the number, if you know it"),
-    "names": ("is a name in its own system", "give the telephone number of whom it stands for"),
-    "short-codes": ("is a short code", "give a whole number, if it has one"),
-    "service-numbers": ("is the number of a service", "give the number of a contact"),
-}
-
-SEVERAL: Final = (
-    "mails to several people: each is with the first, and names the others in cc or bcc"
-)
-
 
 def spread(values: dict[str, object], is_own: Callable[[str], bool]) -> bool:
     """Let a mail to several people be with the first who is not its owner; the others are cc.

@@ -143,20 +143,6 @@ _SPAN: Final = re.compile("dur|length|talk|wait|hold|ring|dauer|elapsed|total", 
 
 _HALVES: Final = frozenset({"ampm", "meridiem", "meridian"})
 
-_TELL_SIDES: Final = "give --map direction=COLUMN, or --mine with your number"
-
-_LACKING: Final = (
-    ("date", (), "give --map date=COLUMN, or --undated now"),
-    ("direction", (), _TELL_SIDES),
-    (
-        PHONE,
-        (*fields.IDS, "contact.email", "contact.name"),
-        f"give --map {PHONE}=COLUMN, or contact.email",
-    ),
-    ("message", ("html", "attachments"), "give --map message=COLUMN"),
-)
-"""What a record needs of its table: the field, others that do as well, and the way to it."""
-
 
 class Table:
     """Makes records of rows, and counts those that a mapping leaves out.
@@ -235,7 +221,7 @@ class Table:
             return
         told = {"direction"} if self._options.mine else set[str]()
         told |= {"direction", PHONE} if self._is_chat else set()
-        for field, others, fix in _LACKING:
+        for field, (others, fix) in fields.table_of("notices.toml")["lacking"].items():
             ways = [self._rules.get(name, _NONE) for name in (field, *others)]
             is_made = any(rule.constant or rule.default or rule.cases for rule in ways)
             if not (is_made or field in told or any(map(self.columns.feeds.get, (field, *others)))):
@@ -274,7 +260,7 @@ class Table:
         if self._definition is not None and not columns.feeds.get("direction"):
             rule = self._definition.fields.get("direction", _NONE)
             if not (rule.constant or self._options.mine):
-                told.append(f"no column tells sent from received: {_TELL_SIDES}")
+                told.append(fields.notice("untold_sides"))
         return told if self.recognised is not None else told + undated
 
 
