@@ -38,13 +38,7 @@ def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
     return read
 
 
-_READERS: Final[dict[str, Callable[[object], object]]] = {
-    **dict.fromkeys(fields.FIELDS, read_text),
-    **dict.fromkeys(fields.LIST_FIELDS, fields.read_list),
-    "id": fields.read_own_id,
-    "altId": fields.read_own_id,
-    **{name: reader_of(choices) for name, choices in CHOICES.items()},
-}
+_OF_CHOICES: Final = {name: reader_of(choices) for name, choices in CHOICES.items()}
 
 _NO_TYPE: Final = Problem(
     "type", "is missing", f"write one of {', '.join(CHOICES['type'][: fields.MAX_LISTED])}"
@@ -126,7 +120,10 @@ class RowCoercer:
         self.files: Attachments = Attachments(options, beside or Beside())
         self._type: object = None
         readers: dict[str, Callable[[object], object]] = {
-            **_READERS,
+            **dict.fromkeys(fields.FIELDS, read_text),
+            **dict.fromkeys(fields.LIST_FIELDS, fields.read_list),
+            **dict.fromkeys(("id", "altId"), fields.read_own_id),
+            **_OF_CHOICES,
             "contact.phone": self.contacts.phone,
             "contact.email": self.contacts.email,
             **dict.fromkeys(fields.BODY_FIELDS, self._body),

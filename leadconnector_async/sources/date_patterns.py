@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from leadconnector_async.sources import date_forms
+from leadconnector_async.sources import date_forms, fields
 from leadconnector_async.sources.date_forms import ORDERED, DateReading, Order, hours_of, words_of
 from leadconnector_async.sources.fields import WrongValueError, expression, quoted, shown
 
@@ -250,11 +250,7 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
     fixed = None if hours is None else timezone(timedelta(hours=hours))
     if city is None:
         if fixed is None and given is None:
-            raise WrongValueError(
-                f"has no offset, and its time zone is {quoted(name.text)}, which is none",
-                "write one such as America/Denver or -07:00, or give --timezone for such rows, or "
-                "--map timezone= if the column is not the zone of the dates",
-            )
+            raise fields.wrong_value("no_zone", named=quoted(name.text))
         return fixed
     if given is not None and _agrees(given, key):
         return given
@@ -263,9 +259,7 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
     said = f"time zone {quoted(name.text)}" if in_cell else f"column {shown(name.column or '')}"
     nor = "" if given is None else ", nor does --timezone have such a zone"
     never = f", or Etc/GMT{-hours:+g} if they do not" if hours and hours % 1 == 0 else ""
-    wrong = f"has no offset, and its {said} does not tell it{nor}"
-    fix = f"give --timezone {city} if clocks change there{never}, or rename the column"
-    raise WrongValueError(wrong, fix)
+    raise fields.wrong_value("unclear_zone", said=said, nor=nor, city=city, never=never)
 
 
 def _agrees(zone: tzinfo, name: str) -> bool:

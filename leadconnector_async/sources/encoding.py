@@ -25,13 +25,8 @@ if TYPE_CHECKING:
 _HEAD: Final = 4096
 """Bytes to judge a source by."""
 
-_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+_MARKED: Final = ("utf-8", "utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+"""Encodings that a mark tells: UTF-32 before UTF-16, with whose mark its own begins."""
 
 _UNDECODABLE: Final = "\udcff"
 """Stands for what could not be decoded. As UTF-8 it is invalid in turn, so the line that holds it
@@ -94,8 +89,8 @@ class Utf8Text:
 
 def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, str]:
     """Find byte order mark and encoding. A mark wins over what the user says: it is in the file."""
-    for mark, marked in _MARKS:
-        if start.startswith(mark):
+    for marked in _MARKED:
+        if start.startswith(mark := "\ufeff".encode(marked)):
             return mark, marked
     if encoding is not None:
         try:

@@ -77,10 +77,10 @@ def table_of(file: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / file).read_text("utf-8"))
 
 
-def notice(name: str) -> str:
+def notice(name: str, **facts: object) -> str:
     """Give what ``notices.toml`` says under that name to the owner of a record, or of a file."""
     text: str = table_of("notices.toml")["notices"][name]
-    return text
+    return text.format(**facts)
 
 
 def problem_of(name: str) -> Problem:
@@ -266,9 +266,10 @@ class WrongValueError(ValueError):
         self.kind = kind
 
 
-def wrong_value(name: str) -> WrongValueError:
+def wrong_value(name: str, *, kind: str | None = None, **facts: object) -> WrongValueError:
     """Give what is wrong with a value, as ``notices.toml`` has it under that name."""
-    return WrongValueError(*table_of("notices.toml")["values"][name])
+    wrong, fix = (text.format(**facts) for text in table_of("notices.toml")["values"][name])
+    return WrongValueError(wrong, fix, kind=kind)
 
 
 def several_people(what: str) -> WrongValueError:

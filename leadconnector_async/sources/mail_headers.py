@@ -213,15 +213,6 @@ def _from_utf7(name: str) -> str:
     return _UTF7.sub(decoded, name)
 
 
-_LEFT_OUT: Final = {
-    "spam": "spam",
-    "trash": "mails in the trash",
-    "deleted": "deleted mails",
-    "drafts": "drafts",
-    "internal": "what a mail server keeps of its folder, as a mail",
-}
-"""States of mails that are left out if nobody asks for them."""
-
 _OPTIONAL: Final = ("chats", "bounces")
 
 _STATUS_FLAGS: Final = {"D": "deleted", "T": "drafts"}
@@ -241,13 +232,14 @@ def left_out_states(options: SourceOptions) -> dict[str, str]:
     Raises:
         SourceError: a label is asked for that is never left out.
     """
-    wanted = set(_LEFT_OUT) if "all" in options.labels else set[str]()
+    known: dict[str, str] = table_of("notices.toml")["states_left_out"]
+    wanted = set(known) if "all" in options.labels else set[str]()
     for label in options.labels - {"all"}:
         state = _states().get(_folded(label), "")
-        if state not in _LEFT_OUT:
+        if state not in known:
             raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
         wanted |= {state, "deleted"} if state == "trash" else {state}
-    left_out = {state: why for state, why in _LEFT_OUT.items() if state not in wanted}
+    left_out = {state: why for state, why in known.items() if state not in wanted}
     return left_out | {kind: LEAVE_OUT[kind] for kind in _OPTIONAL if kind in options.leave_out}
 
 

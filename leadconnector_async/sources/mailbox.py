@@ -18,7 +18,7 @@ from leadconnector_async.sources import mail_headers
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed, SourceOptions
 from leadconnector_async.sources.byte_stream import ByteStream, LineSplitter, SourceFile
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
-from leadconnector_async.sources.fields import WrongValueError, notice
+from leadconnector_async.sources.fields import WrongValueError, notice, problem_of
 from leadconnector_async.sources.mbox import MailContent, MailPiece, postmark_of, split, whole
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
 
@@ -114,9 +114,7 @@ class MailReader:
             return Parsed(piece.line, raw, None, (), Identity(id_, None, None), left_out=why)
         is_last = bool(piece.postmark) and not piece.ended
         if piece.is_cut or (is_last and OPEN_END in self.notices):
-            fix = "copy or export the file again, and import it once more; if it is whole, import "
-            fix += "the mail from the list of failed ones"
-            cut = cut or Problem("file", "ends within this mail: it may be cut short", fix)
+            cut = cut or problem_of("cut_mail")
         given = as_given(values)
         raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
         parsed = self._coercer.parsed(piece.line, raw, values, self.notices)

@@ -295,9 +295,7 @@ class RowMapper:
             if flag in _FALSE:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag and word_of(row, column) not in self._empty:
-                wrong = f"is {fields.quoted(flag)} where true or false is expected"
-                fix = "correct it, or give --map direction=COLUMN with another column"
-                return WrongValueError(wrong, fix)
+                return fields.wrong_value("no_flag", flag=fields.quoted(flag))
         for text in [word_of(row, column) for column in rule.maybe]:
             begins = (of for prefix, of in rule.prefixes.items() if text.startswith(prefix))
             if found := rules.meant_by(rule.words, text) or next(begins, None):

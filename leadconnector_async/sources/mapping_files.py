@@ -239,11 +239,8 @@ def choice_of_markup(
     if found is None:
         what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
         known = [name for name in known if load_mapping(name).root]
-        raise SourceError(
-            f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
-            f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
-            "a file of your own, or export it as CSV"
-        )
+        told = fields.notice("unknown_xml", root=described(root), known=", ".join(known))
+        raise SourceError(f"{source}: {what}, {told}")
     if given is None:
         return found, (f"its root <{root}> is that of --mapping {found}: read by it",)
     return found, (f"--mapping {given} reads tables and JSON: it is read by --mapping {found}",)

@@ -79,8 +79,7 @@ def only_number(text: str) -> str:
     text = _plain(text)
     callers = fields.table_of("names.toml")["callers"]
     if _CELL_ERROR.fullmatch(text):
-        wrong = "is an error of a spreadsheet, and no telephone number"
-        raise WrongValueError(wrong, "write the number, or export it again from where it comes")
+        raise fields.wrong_value("error_in_place_of_number")
     is_withheld = not text or text.strip("()<>[] ").casefold() in callers["withheld"]
     if is_withheld or _PRESENTATIONS.fullmatch(text) or text.removeprefix("+") in callers["digits"]:
         raise withheld()
@@ -107,8 +106,7 @@ def _plain(text: str) -> str:
         first, rest, exponent = power[1], power[2] or "", int(power[3])
         if len(rest) == exponent:
             return first + rest
-        wrong = "has lost digits in a spreadsheet, which shortened it to a power of ten"
-        raise WrongValueError(wrong, "write the whole number, or export the column as text")
+        raise fields.wrong_value("lost_digits")
     return _HIDING.sub("", _LABEL.sub("", text))
 
 
@@ -117,8 +115,7 @@ def _jabber(text: str) -> str:
         return f"+{number[1]}"
     host = text.rpartition("@")[2].lower()
     if host in ("g.us", "broadcast"):
-        fix = "write the number of the one who wrote or received it, or give --leave-out groups"
-        raise WrongValueError("is a group, and no person", fix, kind="groups")
+        raise fields.wrong_value("group_in_place_of_number", kind="groups")
     if host in ("lid", "newsletter") or host.endswith("rcs.google.com"):
         raise numberless("is an id of a messenger, and no telephone number", "names")
     if "+" in text or len(people_in(text)) > 1:

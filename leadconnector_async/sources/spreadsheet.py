@@ -259,7 +259,7 @@ def _grid(
     for at in dates if not options.date_format else ():
         name = columns.names[at]
         if book.is_swapped(main.name, at):
-            wrong = notice("swapped_dates").format(column=shown(name))
+            wrong = notice("swapped_dates", column=shown(name))
             raise SwappedDatesError(f"{place}: {wrong}")
     spreadsheet.warnings += _warnings(book, looks, read)
     if several and added in spreadsheet.table.columns.unknown:

@@ -122,11 +122,8 @@ def _refuse_missing(source: str, definition: Definition, find: Callable[[str], s
     for field, rule in definition.fields.items():
         for column in (rule.column, rule.inbound, rule.outbound):
             if isinstance(column, str) and find(column) is None:
-                raise SourceError(
-                    f"{source}: has no column {shown(column)}, of which the mapping makes {field}: "
-                    f'export it with that column, or write ["{column}"] in the mapping where it '
-                    "may be missing"
-                )
+                told = fields.notice("no_such_column", column=column, field=field)
+                raise SourceError(f"{source}: has no column {shown(column)}, {told}")
 
 
 _UNDATED: Final = "no column gives the date: give --map date=COLUMN"

@@ -104,7 +104,7 @@ class Doubts:
         is_full = self._dated is not None and len(self._days) >= _MANY_DAYS
         numbers = {day[8:] for day in self._days}
         has_many = is_full and len(numbers) >= _MANY_NUMBERS
-        return [notice("days_for_months").format(days=_MANY_DAYS)] if has_many else []
+        return [notice("days_for_months", days=_MANY_DAYS)] if has_many else []
 
 
 def _refused(parsed: Parsed, problem: Problem, values: Mapping[str, object]) -> Parsed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.coerce import RowCoercer, in_api_names
-from leadconnector_async.sources.fields import WrongValueError, notice
+from leadconnector_async.sources.fields import WrongValueError, notice, wrong_value
 from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.phone_numbers import is_one, people_in, withheld
 
@@ -142,9 +142,7 @@ class ElementReader:
             return With((), left_out=LEAVE_OUT["groups"])
         if not wrote and not is_group:
             wrote = self._contacts.others(to)[:1]
-        wrong = "is a group's, and does not tell who wrote it"
-        fix = "write the sender's number, which is among the members, or give --leave-out groups"
-        unknown = WrongValueError(wrong, fix, kind="groups") if is_group else withheld()
+        unknown = wrong_value("unsigned", kind="groups") if is_group else withheld()
         return With(wrote or [unknown], members if is_group or not wrote else ())
 
     def _sent(self, people: list[str], members: list[str]) -> With:
