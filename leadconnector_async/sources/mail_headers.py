@@ -20,7 +20,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.date_forms import FIX_DATE, read_mail_date
 from leadconnector_async.sources.encoding import decode_text, sound
-from leadconnector_async.sources.fields import WrongValueError, table_of
+from leadconnector_async.sources.fields import WrongValueError, notice, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -302,9 +302,7 @@ class OwnAddresses:
         alike = [given for given in others if "@" in given or _SLIP.fullmatch(given.strip())]
         addresses = alike or others
         if not addresses:
-            fix = "give your own addresses, such as --mine me@example.com"
-            why = "so that sent ones can be told from received ones"
-            raise SourceError(f"{source}: holds mails: {fix}, {why}")
+            raise SourceError(f"{source}: {notice('mails_of_nobody')}")
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
                 fix = "give one such as me@example.com, or @example.com for all of a domain"

@@ -106,8 +106,7 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     shown = {key: value for key, value in data.items() if key not in ("examples", "but")}
     definition = _converted(name, shown, Definition)
     if bool(definition.fields) == bool(definition.elements):
-        fix = "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
-        raise SourceError(f"--mapping {name}: describes no record: {fix}")
+        raise SourceError(f"--mapping {name}: {fields.notice('describes_nothing')}")
     for kind in (definition.table, *definition.elements.values()):
         _check(name, kind)
     return definition
@@ -158,8 +157,7 @@ def _check(name: str, kind: RecordKind) -> None:
             raise SourceError(f"--mapping {name}: {key} is no field: {right_names(key)}")
     has_type = "type" in kind.fields or (kind.chat is not None and kind.chat.types)
     if kind.fields and not has_type:
-        fix = 'add type = { constant = "SMS" }, or a column'
-        raise SourceError(f"--mapping {name}: makes no type: {fix}")
+        raise SourceError(f"--mapping {name}: {fields.notice('makes_no_type')}")
 
 
 _COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
