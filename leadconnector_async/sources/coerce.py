@@ -21,11 +21,14 @@ from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError, read_text, stripped
 from leadconnector_async.sources.members import Beside
 
+_MAX_LISTED: Final = 10
+"""Choices named in a problem. Of the message types, the first ten are the documented ones."""
+
 
 def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
     """Make the reader of a field that allows these words only."""
     allowed = frozenset(choices)
-    known = ", ".join(choices[: fields.MAX_LISTED])
+    known = ", ".join(choices[:_MAX_LISTED])
 
     def read(value: object) -> str:
         if type(value) is str and value in allowed:
@@ -41,7 +44,7 @@ def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
 _OF_CHOICES: Final = {name: reader_of(choices) for name, choices in CHOICES.items()}
 
 _NO_TYPE: Final = Problem(
-    "type", "is missing", f"write one of {', '.join(CHOICES['type'][: fields.MAX_LISTED])}"
+    "type", "is missing", f"write one of {', '.join(CHOICES['type'][:_MAX_LISTED])}"
 )
 
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}

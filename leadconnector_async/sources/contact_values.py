@@ -11,10 +11,10 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SettledContact, needs
-from leadconnector_async.sources.fields import WrongValueError, read_text, several_people, stripped
+from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
 from leadconnector_async.sources.mapped_rules import Row, word_of
 from leadconnector_async.sources.mapping import ColumnNames, FieldRule, as_list
-from leadconnector_async.sources.phone_numbers import LETTER, digits, only_number
+from leadconnector_async.sources.phone_numbers import LETTER, digits, only_number, several_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -15,6 +15,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import date_patterns, fields
 from leadconnector_async.sources.date_forms import ORDERED, DateReading, readings
 from leadconnector_async.sources.date_patterns import EARLIEST, EPOCH, LocalText, Survey, ZoneName
+from leadconnector_async.sources.encoding import with_usual_digits
 from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped, wrong_value
 
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
@@ -289,7 +290,7 @@ def _translated(text: str) -> str:
 
     A letter that stands for nothing known stays: the rest may not be what was meant.
     """
-    text = fields.with_usual_digits(text)
+    text = with_usual_digits(text)
     for word, meant in _words():
         text = word.sub(meant, text)
     plain = unicodedata.normalize("NFKD", " ".join(text.split()).replace(" ,", ","))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from base64 import b64decode
 from contextlib import suppress
 from email import errors
@@ -265,6 +266,13 @@ def _is_coded(line: bytes) -> bool:
 def _decoded(piece: bytes) -> bytes:
     whole = piece[: len(piece) - (len(piece) % 4 == 1)]
     return b64decode(whole + b"=" * (-len(whole) % 4))
+
+
+def with_usual_digits(text: str) -> str:
+    """Write the digits and signs of any script in the usual one, without marks that nobody sees."""
+    plain = unicodedata.normalize("NFKC", text)
+    seen = (char for char in plain if unicodedata.category(char) != "Cf")
+    return "".join(str(unicodedata.decimal(char, char)) for char in seen)
 
 
 def sound(text: str) -> str:

@@ -79,8 +79,7 @@ def table_of(file: str) -> dict[str, Any]:
 
 def notice(name: str, **facts: object) -> str:
     """Give what ``notices.toml`` says under that name to the owner of a record, or of a file."""
-    text: str = table_of("notices.toml")["notices"][name]
-    return text.format(**facts)
+    return str(table_of("notices.toml")["notices"][name]).format(**facts)
 
 
 def problem_of(name: str) -> Problem:
@@ -94,11 +93,9 @@ _PART: Final = re.compile(r"\{([a-z_]+)\}")
 def compiled(text: str) -> re.Pattern[str]:
     """Compile an expression, in which ``{name}`` stands for another one of their file."""
     others = table_of("expressions.toml")
-
-    def whole(text: str) -> str:
-        return _PART.sub(lambda part: whole(others[part[1]]), text)
-
-    return re.compile(whole(text), re.VERBOSE)
+    while _PART.search(text):
+        text = _PART.sub(lambda part: others[part[1]], text)
+    return re.compile(text, re.VERBOSE)
 
 
 @cache
@@ -150,8 +147,7 @@ def is_foreign(name: str) -> bool:
 
     Ids beside such a name are most likely that system's too.
     """
-    is_name = len(name) <= 40  # noqa: PLR2004 - as above
-    return is_name and folded(name) in table_of("names.toml")["foreign"]
+    return len(name) <= 40 and folded(name) in table_of("names.toml")["foreign"]  # noqa: PLR2004 - as above
 
 
 def is_known(values: Mapping[str, object]) -> bool:
@@ -236,9 +232,6 @@ def api_names(record: Mapping[str, object], mapping: Mapping[str, str]) -> dict[
     return values
 
 
-MAX_LISTED: Final = 10
-"""Choices named in a problem. Of the message types, the first ten are the documented ones."""
-
 _WORD: Final = re.compile(r"[\w-]{1,24}", re.ASCII)
 """What may be quoted: where columns are shifted, any field can hold the text of a message."""
 
@@ -270,12 +263,6 @@ def wrong_value(name: str, *, kind: str | None = None, **facts: object) -> Wrong
     """Give what is wrong with a value, as ``notices.toml`` has it under that name."""
     wrong, fix = (text.format(**facts) for text in table_of("notices.toml")["values"][name])
     return WrongValueError(wrong, fix, kind=kind)
-
-
-def several_people(what: str) -> WrongValueError:
-    """Say that a value names more people than one, by a number or an address each."""
-    fix = f"write one record for each, with one {what} in it, or give --leave-out groups"
-    return WrongValueError("names several people", fix, kind="groups")
 
 
 class NotedText(str):
@@ -327,13 +314,6 @@ def stripped(text: str) -> str:
     while plain and (plain[0] in _MARKS or plain[-1] in _MARKS):
         plain = plain.strip(_MARKS).strip()
     return plain
-
-
-def with_usual_digits(text: str) -> str:
-    """Write the digits and signs of any script in the usual one, without marks that nobody sees."""
-    plain = unicodedata.normalize("NFKC", text)
-    seen = (char for char in plain if unicodedata.category(char) != "Cf")
-    return "".join(str(unicodedata.decimal(char, char)) for char in seen)
 
 
 def read_text(value: object) -> str:

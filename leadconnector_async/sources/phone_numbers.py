@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from leadconnector_async.sources import fields
+from leadconnector_async.sources.encoding import with_usual_digits
 from leadconnector_async.sources.fields import WrongValueError
 
 _PRESENTATIONS: Final = re.compile(r"-[1-4]")
@@ -85,7 +86,7 @@ def only_number(text: str) -> str:
         raise withheld()
     one, *others = people_in(text)
     if others or _ENDS_TWICE.fullmatch(text):
-        raise fields.several_people("number")
+        raise several_people("number")
     if _SERVICE.fullmatch(one):
         raise numberless("is the number of a service, and no person's", "service-numbers")
     if _SENDER.fullmatch(one):
@@ -95,7 +96,7 @@ def only_number(text: str) -> str:
 
 def _plain(text: str) -> str:
     if not text.isascii():
-        text = fields.with_usual_digits(text)
+        text = with_usual_digits(text)
     text = _SCHEME.sub("", text.strip(" \t\r\n='\""), count=1)
     text = _SIP.sub(r"\1", text)
     if "@" in text:
@@ -137,6 +138,12 @@ def numberless(wrong: str, kind: str) -> WrongValueError:
     """Say what it is, of a kind that has no number of a person."""
     fix = f"write the person's number, or give --leave-out {kind} or --no-number leave-out"
     return WrongValueError(wrong, fix, kind=kind)
+
+
+def several_people(what: str) -> WrongValueError:
+    """Say that a value names more people than one, by a number or an address each."""
+    fix = f"write one record for each, with one {what} in it, or give --leave-out groups"
+    return WrongValueError("names several people", fix, kind="groups")
 
 
 def digits(text: str) -> str:
