@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @contextmanager

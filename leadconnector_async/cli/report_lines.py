@@ -6,6 +6,8 @@ That of a dry run says what an import would do, and how long it would take.
 from __future__ import annotations
 
 import shlex
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -109,21 +111,11 @@ def _table(
         yield f"  and {len(rows) - MAX_LOCATIONS} more"
 
 
-AUTOMATIONS: Final = (
-    "Note: imported inbound messages may fire the account's automations, such as workflows on\n"
-    '"customer replied" and AI replies. Pause those first.'
-)
+_TEXTS: Final = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
-HEADINGS: Final = {
-    "done": "The import is finished.",
-    "error": "The import was stopped by an error.",
-    "selected": "The import of what was selected is finished.",
-    "day_spent": "The day's quota is spent.",
-    "time_up": "The time is up.",
-    "interrupted": "The import was interrupted.",
-    "staged": "All records are staged, and none was sent.",
-    "planned": "Dry run: nothing was sent, and nothing written.",
-}
+AUTOMATIONS: Final[str] = _TEXTS["automations"]
+
+HEADINGS: Final[dict[str, str]] = _TEXTS["headings"]
 
 
 def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:

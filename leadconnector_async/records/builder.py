@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
@@ -20,8 +20,6 @@ from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.fields import NotedText
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-
     from leadconnector_async.sources import Parsed, Source, SourceRow
 
     Messages = (

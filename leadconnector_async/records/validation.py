@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from datetime import datetime
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
 from leadconnector_async.models import CHOICES, Call, Contact, MessageFields, MessageType, Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class TypeRule(Struct, frozen=True):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from leadconnector_async.sources.fields import WrongValueError, read_list, table_of
+from leadconnector_async.sources.fields import WrongValueError, read_list, table_of, wrong_value
 from leadconnector_async.sources.members import Beside, Members, below, member_at
 from leadconnector_async.sources.spool import Spool, SpooledUrl, packed, safe_name
 
@@ -194,11 +194,7 @@ class Attachments:
         except (FileNotFoundError, NotADirectoryError):
             if (inside := member_at(path)) is not None:
                 return inside
-            fix = (
-                "put it there (paths start at the folder of the source), give --files FOLDER for "
-                "the folder that it is in, or take it out of the list"
-            )
-            raise WrongValueError("is a file that is not there", fix) from None
+            raise wrong_value("file_not_there") from None
         if not stat.S_ISREG(status.st_mode):
             raise WrongValueError("is no regular file", "name a file")
         if status.st_size == 0:

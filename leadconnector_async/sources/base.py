@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, get_args
+from typing import Final, Literal, NamedTuple, Protocol, get_args
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, MessageFields, Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LINE_LIMIT: Final = 4 << 20
 """Bytes of the longest record that is read. A longer one is a problem of its own line."""

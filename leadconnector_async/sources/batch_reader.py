@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from leadconnector_async.sources import Parsed, Source, SourceOptions, open_sources
 from leadconnector_async.sources.base import location_in
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 BATCH: Final = 2_000
 """Records of one commit. 5,000 take 25 MB more memory in an import of any size; with 1,000, pages

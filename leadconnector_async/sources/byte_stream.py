@@ -9,20 +9,18 @@ import os
 import stat
 import sys
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from io import BytesIO, RawIOBase
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self, cast
+from typing import BinaryIO, Final, NamedTuple, Self, cast
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources import members as exports
 from leadconnector_async.sources.base import LINE_LIMIT
 from leadconnector_async.sources.members import Beside, FolderMembers, Members
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
 
 CHUNK: Final = 1 << 18
 """Bytes per piece."""

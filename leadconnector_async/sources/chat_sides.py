@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.fields import FINDERS, WrongValueError, scalar_text, stripped
+from leadconnector_async.sources.fields import (
+    FINDERS,
+    WrongValueError,
+    expression,
+    scalar_text,
+    stripped,
+)
 from leadconnector_async.sources.json_values import JsonValues, loaded_value, opening_value
-from leadconnector_async.sources.phone_numbers import MESSENGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -127,7 +132,8 @@ class ChatSides:
             typed = [values for one in chat.others.values() if (values := _typed(form.types, one))]
             return told | ({"type": typed[0]["type"]} if typed else {})
         session = _first(form.session, row)
-        if FINDERS.isdisjoint(values) and MESSENGER.search(session):  # of one, or of a group
+        is_id = expression("messenger_id").search(session)  # of one, or of a group
+        if FINDERS.isdisjoint(values) and is_id:
             told["contact.phone"] = session
         elif FINDERS.isdisjoint(values):
             told |= chat.person(is_owner_known=not author or chat.is_owner_known)
@@ -199,7 +205,8 @@ def _typed(types: Mapping[str, str], phone: object) -> Values:
 def _named(text: str) -> Values:
     """Name somebody by a number or an address, if the text is one; else it is a name."""
     if "@" in text and " " not in text:
-        return {"contact.phone" if MESSENGER.search(text) else "contact.email": text}
+        is_id = expression("messenger_id").search(text)
+        return {"contact.phone" if is_id else "contact.email": text}
     number = text.partition(":")[2] or text  # whatsapp:+1…
     is_name = _is_name(number) or not any(char.isdigit() for char in number)
     return {"contact.name" if is_name else "contact.phone": text}

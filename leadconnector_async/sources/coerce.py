@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from html import unescape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import CHOICES, Problem
@@ -20,14 +21,14 @@ from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError, read_text, stripped
 from leadconnector_async.sources.members import Beside
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+_MAX_LISTED: Final = 10
+"""Choices named in a problem. Of the message types, the first ten are the documented ones."""
 
 
 def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
     """Make the reader of a field that allows these words only."""
     allowed = frozenset(choices)
-    known = ", ".join(choices[: fields.MAX_LISTED])
+    known = ", ".join(choices[:_MAX_LISTED])
 
     def read(value: object) -> str:
         if type(value) is str and value in allowed:
@@ -40,31 +41,10 @@ def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
     return read
 
 
-_READERS: Final[dict[str, Callable[[object], object]]] = {
-    **dict.fromkeys(fields.FIELDS, read_text),
-    **dict.fromkeys(fields.LIST_FIELDS, fields.read_list),
-    "id": fields.read_own_id,
-    "altId": fields.read_own_id,
-    **{name: reader_of(choices) for name, choices in CHOICES.items()},
-}
+_OF_CHOICES: Final = {name: reader_of(choices) for name, choices in CHOICES.items()}
 
 _NO_TYPE: Final = Problem(
-    "type", "is missing", f"write one of {', '.join(CHOICES['type'][: fields.MAX_LISTED])}"
-)
-
-_UNDATED: Final = Problem(
-    "date", "is missing", 'write one, such as "2024-01-31T09:30:00Z", or give --undated now'
-)
-
-_UNTOLD: Final = Problem(
-    "direction", "is missing", "say inbound or outbound; the API would assume outbound"
-)
-"""As the rules of all types have it, which are tried on records without any other problem."""
-
-_NAME_ALONE: Final = Problem(
-    "contact.name",
-    "stands alone",
-    "give contact.phone or contact.email, or --people FILE: names find no contact",
+    "type", "is missing", f"write one of {', '.join(CHOICES['type'][:_MAX_LISTED])}"
 )
 
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
@@ -143,7 +123,10 @@ class RowCoercer:
         self.files: Attachments = Attachments(options, beside or Beside())
         self._type: object = None
         readers: dict[str, Callable[[object], object]] = {
-            **_READERS,
+            **dict.fromkeys(fields.FIELDS, read_text),
+            **dict.fromkeys(fields.LIST_FIELDS, fields.read_list),
+            **dict.fromkeys(("id", "altId"), fields.read_own_id),
+            **_OF_CHOICES,
             "contact.phone": self.contacts.phone,
             "contact.email": self.contacts.email,
             **dict.fromkeys(fields.BODY_FIELDS, self._body),
@@ -231,9 +214,9 @@ class RowCoercer:
             problems.insert(0, _NO_TYPE)
         self._miss_date(made.get("date"), problems)
         if "contact" in nested and self._options.people is None and not _is_findable(values):
-            problems.append(_NAME_ALONE)
+            problems.append(fields.problem_of("name_alone"))
         if problems and "type" in made and values.get("direction") is None:
-            problems.append(_UNTOLD)
+            problems.append(fields.problem_of("untold"))
         return (None, tuple(problems)) if problems else self._settled(made, nested)
 
     def _settled(
@@ -257,11 +240,11 @@ class RowCoercer:
             return
         missed = [problem for problem in problems if problem.field == "date"]
         is_now = self._options.undated == "now"
-        if is_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
+        if is_now and all(problem.wrong == "is missing" for problem in missed):
             problems[:] = [problem for problem in problems if problem not in missed]
             self.notices.append("date is missing: the message takes the time of the import")
         elif not missed:
-            problems.append(_UNDATED)
+            problems.append(fields.problem_of("undated"))
 
     def _body(self, value: object) -> str:
         """Take text, and note, or mend, what an earlier program did to it."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources.base import SettledContact, needs
-from leadconnector_async.sources.fields import WrongValueError, read_text, several_people, stripped
-from leadconnector_async.sources.phone_numbers import LETTER, digits, only_number
+from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
+from leadconnector_async.sources.phone_numbers import LETTER, digits, only_number, several_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,6 +35,7 @@ _MAX_NAMES: Final = 2
 """Names of one number that are nothing strange: a maiden name, a spelling."""
 
 MANY_NAMES: Final = "telephone numbers that stand with more than two names: is each one person's?"
+
 
 MANY_NUMBERS: Final = (
     "addresses that stand with more than two telephone numbers: each number is a contact of its "

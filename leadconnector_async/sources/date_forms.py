@@ -7,16 +7,14 @@ forms, what programs make of it, and ISO 8601.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from leadconnector_async.sources.fields import WrongValueError, table_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from leadconnector_async.sources.fields import WrongValueError, compiled, expression, table_of
 
 Order = Literal["any", "dmy", "mdy", "ymd"]
 """Which of day, month and year comes first; ``any`` where the text itself tells."""
@@ -46,57 +44,13 @@ _CENTURY_TURN: Final = 69
 _BUDDHIST: Final = range(2500, 2700)
 """Years that are none of the common calendar in messages."""
 
-_WEEKDAY: Final = (
-    r"(?:(?P<weekday>mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?(?:day)?\.?,?\ +|"
-    r"(?:mo|di|mi|do|fr|sa|so|lu|ma|me|je|ve|ju|vi|gi|se|te|qu|wo|vr|za|zo|"
-    r"ti|on|to|lo|po|wt|sr|cz|pi|pt|ni)[a-z-]*\.?,?\ +)?"
-)
-
-_MONTH: Final = r"(?P<month>[a-z]{3,10})\.?"
-
-_DAY: Final = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|o)?"
-
-_DATES: Final = (
-    r"(?P<y>\d{4})(?P<sep>[-/.])\ ?(?P<m>\d{1,2})(?P=sep)\ ?(?P<d>\d{1,2})\.?",
-    r"(?P<a>\d{1,2})(?P<sep>[-/.])\ ?(?P<b>\d{1,2})(?P=sep)\ ?(?P<c>\d{4}\b|\d{2}(?!\.))\.?",
-    rf"{_MONTH}\ +{_DAY},?\ +(?P<year>\d{{4}})",
-    rf"{_DAY}\.?(?:[-\ /]|\ de\ ){_MONTH}(?:[-\ /,]|\ del?\ )\ *(?P<year>\d{{4}}|\d{{2}})",
-)
-
-_TIME: Final = (
-    r"(?:(?P<half_before>[ap])m\ +)?(?P<hour>\d{1,2})(?:(?P<colon>[:.]|\ ?h\ ?)(?P<minute>\d\d)"
-    r"(?:(?P=colon)(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
-    r"(?:\ *(?P<half>[ap])(?:\.?\ ?m\.?(?![a-z]+/)|(?![a-z])))?|\ *(?P<half_alone>[ap])\.?\ ?m\.?)"
-    r"(?:\ *(?:uhr|h))?"
-)
-
-_ZONE: Final = (
-    r"(?P<zone>[a-z]{1,4}|[a-z]+/[a-z_/]+)?"
-    r"(?:(?P<offset>[+-]\d{1,2}(?::?\d\d)?)(?:\ +[a-z]{3,4})?)?"
-)
-
-_AT: Final = r"(?:(?:at|as?|a\ las|um|alle(?:\ ore)?|ore|om|kl\.?|klo)\ +)?"
-
-_AFTER: Final = rf"(?:(?:,?\ +{_AT}|t){_TIME}(?:\ *{_ZONE}))?"
-
-_FORMS: Final = (
-    *(f"{_WEEKDAY}{date}{_AFTER}" for date in _DATES),
-    *(f"{_TIME},?\\ +{_WEEKDAY}{date}" for date in _DATES),
-    # As the C library writes it, and the program date.
-    rf"{_WEEKDAY}{_MONTH}\ +{_DAY}\ +{_TIME}(?:\ +{_ZONE})?\ +(?P<year>\d{{4}})",
-)
-
 _COMMENT: Final = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
-
-_ZONE_ALONE: Final = re.compile(
-    r"(?:UTC|GMT)?\s?[+-]\d.*|[A-Z]{1,5}|[A-Za-z]+/\w+|.*\bTime", re.ASCII
-)
 
 
 @cache
-def _forms() -> tuple[re.Pattern[str], ...]:
+def _forms(name: str) -> list[re.Pattern[str]]:
     """The forms, compiled for the first date that is read: many a command reads none."""
-    return tuple(re.compile(form, re.VERBOSE | re.IGNORECASE | re.ASCII) for form in _FORMS)
+    return [compiled(form) for form in table_of("expressions.toml")[name]]
 
 
 class DateReading(NamedTuple):
@@ -126,11 +80,12 @@ def without_comment(text: str) -> tuple[str, str | None]:
     comment = _COMMENT.search(text)
     if comment is None:
         return text, None
-    return text[: comment.start()], comment[1] if _ZONE_ALONE.fullmatch(comment[1]) else None
+    is_zone = expression("zone_in_comment").fullmatch(comment[1])
+    return text[: comment.start()], comment[1] if is_zone else None
 
 
 def _read(plain: str) -> Iterator[DateReading]:
-    for form in _forms():
+    for form in _forms("date_forms"):
         if (match := form.fullmatch(plain)) is not None:
             yield from _readings(match.groupdict())
             return
@@ -217,30 +172,9 @@ FIX_DATE: Final = (
     'write one, such as "2024-01-31T09:30:00Z", as its date in the list of failed ones'
 )
 
-_MAIL_WEEKDAY: Final = r"\s*(?:[^\W\d]{2,12}\b\.?\s*,?\s*)?"
-
-_MAIL_TIME: Final = (
-    r"(?P<hour>\d\d?)[:.](?P<minute>\d\d?)(?:[:.](?P<second>\d\d?)(?:[.,]\d+)?)?"
-    r"(?:\s*(?P<half>[ap])\.?m\b\.?)?\s*(?P<rest>.*)"
-)
-
-_MAIL_FORMS: Final = tuple(
-    re.compile(day + _MAIL_TIME, re.IGNORECASE)
-    for day in (
-        rf"{_MAIL_WEEKDAY}(?P<day>\d{{1,2}})[\s-]*{_MONTH}[\s-]*(?P<year>\d{{2,4}}),?\s+",
-        # asctime: the year can be last
-        rf"{_MAIL_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})(?:,?\s+(?P<year>\d{{4}}))?,?\s+",
-        r"\s*(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)(?:T|\s+)",
-    )
-)
-
 _MAIL_COMMENT: Final = re.compile(r"\(([^()]*)\)")
 
 _LAST_YEAR: Final = re.compile(r"(?:^|\s)(\d{4})(?=\s|$)")
-
-_MAIL_OFFSET: Final = re.compile(
-    r"(?:GMT|UTC?|Z)?\s*([+-])(\d{1,2})(?::?(\d\d))?(?!\d)", re.IGNORECASE
-)
 
 _NAME: Final = re.compile(r"[A-Za-z]{1,5}(?![A-Za-z])")
 
@@ -261,7 +195,7 @@ def read_mail_date(text: str, zone: tzinfo | None = None) -> datetime:
         WrongValueError: it is no date, or its zone cannot be told. ``given`` is not set.
     """
     bare = _MAIL_COMMENT.sub(" ", text)
-    found = next((match for form in _MAIL_FORMS if (match := form.match(bare))), None)
+    found = next(filter(None, (form.match(bare) for form in _forms("mail_date_forms"))), None)
     if found is None:
         raise _unreadable()
     rest, year = found["rest"], found["year"]
@@ -295,7 +229,7 @@ def _month(text: str) -> int:
 
 def _placed(date: datetime, text: str, zone: tzinfo | None) -> datetime:
     """Give a date the offset that a text names."""
-    if offset := _MAIL_OFFSET.match(text):
+    if offset := expression("mail_offset").match(text):
         if int(offset[2]) > _FURTHEST or int(offset[3] or 0) > 59:  # noqa: PLR2004 - of an hour
             raise ValueError(text)
         return date.replace(tzinfo=offset_zone(*offset.groups()))

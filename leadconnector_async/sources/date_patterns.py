@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from leadconnector_async.sources import date_forms
+from leadconnector_async.sources import date_forms, fields
 from leadconnector_async.sources.date_forms import ORDERED, DateReading, Order, hours_of, words_of
-from leadconnector_async.sources.fields import WrongValueError, quoted, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from leadconnector_async.sources.fields import WrongValueError, expression, quoted, shown
 
 
 class Survey:
@@ -153,11 +151,6 @@ def of_serial(days: float) -> datetime:
     return _SERIAL_ZERO + timedelta(seconds=round(days * 86_400))
 
 
-_BESIDE: Final = re.compile(
-    r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?$|^(?:1899-12-3[01]|1900-01-0[01])[ T]"
-)
-"""What a sheet writes behind a day, and before a time of day."""
-
 _PART_OF_DAY: Final = re.compile(r"0?\.\d+|0", re.ASCII)
 
 _MINUTES: Final = re.compile(r"0?\.[0-5]\d")
@@ -168,7 +161,7 @@ def joined_date(texts: Sequence[str]) -> str | None:
 
     None too for ``0.42``, unless days are counted: it may be 42 minutes past midnight.
     """
-    *days, time = (_BESIDE.sub("", text) for text in texts)
+    *days, time = (expression("beside_day_or_time").sub("", text) for text in texts)
     if any(":" in text for text in days) and (":" in time or time.isdecimal()):
         return None
     if _PART_OF_DAY.fullmatch(time):
@@ -180,40 +173,6 @@ def joined_date(texts: Sequence[str]) -> str | None:
     return " ".join((*days, time))
 
 
-_ZONE: Final = re.compile(
-    r"[(\[]?(?<![a-z])(?:(?:utc|gmt)\s*[+-]\s*\d{1,2}(?::?\d\d)?|[a-z]+(?:/[a-z_-]+)+(?:[+-]\d+)?)[)\]]?",
-    re.IGNORECASE,
-)
-
-_UTC: Final = re.compile(
-    r"[(\[]?(?:(?<![a-z])(?:utc|gmt)(?![a-z])|(?:utc|gmt)$)(?!\s*[+-]?\s*\d)[)\]]?", re.IGNORECASE
-)
-
-_REMARK: Final = re.compile(
-    r"[(\[]([^()\[\]]*(?:\([^()]*\))?)[)\]]\s*$|[\s_/-]([a-z]{2,8})$", re.IGNORECASE
-)
-
-_PLAIN: Final = re.compile(
-    r"(?=.*[:/.-])[dmyhsatj:/. -]{4,}|(?:12|24).?h\w*|(?:.*\W)?(?:local|ortszeit|time ?zone|time)",
-    re.IGNORECASE,
-)
-"""What in parentheses says how dates are written, or that they are local ones."""
-
-_US_ZONE: Final = re.compile(
-    r"(?:\((?:gmt|utc)[^)]*\) ?)?(?:us[ /])?(eastern|central|mountain|pacific)"
-    r"(?P<time> time)?(?: \(us & canada\))?",
-    re.IGNORECASE,
-)
-
-_US_IN_FULL: Final = re.compile(
-    r"(eastern|central|mountain|pacific) (standard|daylight) time", re.IGNORECASE
-)
-
-_OFFSET: Final = re.compile(
-    r"(?:utc|gmt)? ?([+-]) ?(\d\d?(?!\d)|\d\d(?=\d\d$))(?::?([0-5]\d)|\.(00?|50?))?", re.IGNORECASE
-)
-
-
 def zone_named(column: str) -> tzinfo | ZoneName | None:
     """Find the zone that a column says its dates are in: ``Date (UTC)``, ``Time (GMT-7)``."""
     return zone_and_rest(column)[0]
@@ -223,30 +182,31 @@ def zone_named(column: str) -> tzinfo | ZoneName | None:
 def zone_and_rest(column: str) -> tuple[tzinfo | ZoneName | None, str]:
     """Find the zone in the name of a column, and give the name without it."""
     column = column.replace("\N{MINUS SIGN}", "-")
-    if _UTC.search(column):
-        return UTC, _UTC.sub("", column)
-    found = _ZONE.search(column)
+    if expression("utc_in_column").search(column):
+        return UTC, expression("utc_in_column").sub("", column)
+    found = expression("zone_in_column").search(column)
     if found is not None and (zone := zone_in(found[0])) is not None:
-        return zone, _ZONE.sub("", column)
-    remark = _REMARK.search(column)
+        return zone, expression("zone_in_column").sub("", column)
+    remark = expression("remark_in_column").search(column)
     if remark is None or len(column) > 100:  # noqa: PLR2004 - no name of a column
         return None, column
     name, bare = remark[1] or remark[2] or "", column[: remark.start()]
     key = _key(name)
     if key in words_of("cities"):
         return ZoneName(name, column), bare
-    fixed = zone_in(name) if _OFFSET.fullmatch(name) else None
+    fixed = zone_in(name) if expression("offset_in_cell").fullmatch(name) else None
     if (hours := hours_of(key)) is not None:
         fixed = timezone(timedelta(hours=hours))
     if fixed is not None:
         return fixed, bare
-    return None, bare if remark[1] and _PLAIN.fullmatch(name) else column
+    return None, bare if remark[1] and expression("plain_remark").fullmatch(name) else column
 
 
 def _key(name: str) -> str:
-    if in_full := _US_IN_FULL.fullmatch(name):  # of Windows, the first one is that of summers too
+    # Of Windows, the first one is that of summers too.
+    if in_full := expression("us_zone_in_full").fullmatch(name):
         return f"{in_full[1][0]}{in_full[2][0]}T".upper()
-    of_us = _US_ZONE.fullmatch(name)
+    of_us = expression("us_zone").fullmatch(name)
     return (of_us[1] if of_us else name).upper()
 
 
@@ -256,9 +216,9 @@ def zone_in(text: str) -> tzinfo | None:
     plain = text.strip("()[] ").replace("\N{MINUS SIGN}", "-")
     if plain.upper() in ("UTC", "GMT", "Z", "UT", "0", "ETC/UTC"):
         return UTC
-    if (of_us := _US_ZONE.fullmatch(text)) and of_us["time"]:
+    if (of_us := expression("us_zone").fullmatch(text)) and of_us["time"]:
         return ZoneInfo(words_of("cities")[of_us[1].upper()])
-    if found := _OFFSET.fullmatch(plain):
+    if found := expression("offset_in_cell").fullmatch(plain):
         minutes = "30" if (found[4] or "").startswith("5") else found[3]
         is_one = int(found[2]) <= 14  # noqa: PLR2004 - hours: none is further from UTC
         return date_forms.offset_zone(found[1], found[2], minutes) if is_one else None
@@ -290,11 +250,7 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
     fixed = None if hours is None else timezone(timedelta(hours=hours))
     if city is None:
         if fixed is None and given is None:
-            raise WrongValueError(
-                f"has no offset, and its time zone is {quoted(name.text)}, which is none",
-                "write one such as America/Denver or -07:00, or give --timezone for such rows, or "
-                "--map timezone= if the column is not the zone of the dates",
-            )
+            raise fields.wrong_value("no_zone", named=quoted(name.text))
         return fixed
     if given is not None and _agrees(given, key):
         return given
@@ -303,9 +259,7 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
     said = f"time zone {quoted(name.text)}" if in_cell else f"column {shown(name.column or '')}"
     nor = "" if given is None else ", nor does --timezone have such a zone"
     never = f", or Etc/GMT{-hours:+g} if they do not" if hours and hours % 1 == 0 else ""
-    wrong = f"has no offset, and its {said} does not tell it{nor}"
-    fix = f"give --timezone {city} if clocks change there{never}, or rename the column"
-    raise WrongValueError(wrong, fix)
+    raise fields.wrong_value("unclear_zone", said=said, nor=nor, city=city, never=never)
 
 
 def _agrees(zone: tzinfo, name: str) -> bool:

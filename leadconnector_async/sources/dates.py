@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -14,10 +15,8 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import date_patterns, fields
 from leadconnector_async.sources.date_forms import ORDERED, DateReading, readings
 from leadconnector_async.sources.date_patterns import EARLIEST, EPOCH, LocalText, Survey, ZoneName
-from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from leadconnector_async.sources.encoding import with_usual_digits
+from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped, wrong_value
 
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
@@ -126,12 +125,9 @@ class Dates:
             elif date.tzinfo is not UTC:
                 date = date.astimezone(UTC)
         except OverflowError:
-            fix = f"write a date such as {EXAMPLE}"
-            raise WrongValueError("is outside the calendar", fix) from None
+            raise wrong_value("outside_calendar") from None
         if date.year < 1900:  # noqa: PLR2004 - such as 1402, of Persia's calendar
-            wrong = f"is in the year {date.year}, of another calendar than messages are dated by"
-            fix = "set the calendar of the telephone or program to Gregorian and export again, or "
-            raise WrongValueError(wrong, f"{fix}write a date such as {EXAMPLE}")
+            raise wrong_value("other_calendar", year=date.year)
         if not EARLIEST <= date <= self.latest:
             self.notices.append(EARLY if date < EARLIEST else LATE)
         return date
@@ -155,8 +151,7 @@ class Dates:
 
     def _of_zone(self, date: datetime, zone: tzinfo | None) -> datetime:
         if zone is None:
-            fix = f"write the offset, as in {EXAMPLE}, or give --timezone, such as --timezone"
-            raise WrongValueError("has no offset from UTC", f"{fix} America/New_York")
+            raise wrong_value("no_offset")
         offset = _offset_of_day(zone, date.toordinal())
         if offset is None:  # clocks change on that day
             offset, second = _offsets(date, zone)
@@ -205,9 +200,7 @@ class Dates:
                 continue
             if EARLIEST <= date <= last:
                 if (other := date + _APPLE_AHEAD) <= last:
-                    wrong = "is a number that can be Unix time or a Mac's, which counts from 2001"
-                    fix = f"give --date-format epoch, or write ISO 8601, as in {EXAMPLE}"
-                    raise WrongValueError(f'{wrong} ("{date:%Y-%m-%d} or {other:%Y-%m-%d}")', fix)
+                    raise wrong_value("unix_time_or_macs", date=date, other=other)
                 self.notices.append(f"date is a number, read as {name}")
                 return date
         local = date_patterns.of_serial(value) if 0 < value < 1e5 else None  # noqa: PLR2004 - 2173
@@ -215,8 +208,7 @@ class Dates:
             self.notices.append("date is a number, read as Excel's count of days")
             self.notices += [TIMELESS] if text.isdecimal() else []
             return self.utc(local, zone)
-        wrong = "is a number that is no time since 1990, in seconds, milliseconds or days of Excel"
-        raise WrongValueError(wrong, f"write ISO 8601, as in {EXAMPLE}, or give --date-format")
+        raise wrong_value("number_of_no_time")
 
     def _as_written(self, text: str) -> datetime:
         if of_script := _OF_SCRIPT.fullmatch(text):
@@ -226,9 +218,7 @@ class Dates:
         found = found or readings(_translated(plain))
         if not found:
             quoted = f' ("{text}")' if _QUOTABLE.fullmatch(text) else ""
-            wrong = f"is text of {len(text)} characters that is no date of a known form{quoted}"
-            fix = f"write it as in {EXAMPLE}, or give --date-format, such as '%d/%m/%Y %H:%M'"
-            raise WrongValueError(wrong, fix)
+            raise wrong_value("no_known_form", length=len(text), quoted=quoted)
         if ":" not in text and not found[0].date.hour:
             self.notices.append(TIMELESS)
         if found[0].is_buddhist:
@@ -259,9 +249,7 @@ class Dates:
         if self._surveys is None:
             if self.again is None:
                 ways = date_patterns.patterns([one.order for one in found], text)
-                wrong = "has day and month in an order that only the whole file can tell"
-                wrong += ", and this one is read once"
-                raise WrongValueError(wrong, f"give --date-format {ways}")
+                raise wrong_value("read_once", ways=ways)
             self._surveys = {}
             self.again(self._surveys)
         survey = self._surveys.setdefault(self.place, Survey())
@@ -302,7 +290,7 @@ def _translated(text: str) -> str:
 
     A letter that stands for nothing known stays: the rest may not be what was meant.
     """
-    text = fields.with_usual_digits(text)
+    text = with_usual_digits(text)
     for word, meant in _words():
         text = word.sub(meant, text)
     plain = unicodedata.normalize("NFKD", " ".join(text.split()).replace(" ,", ","))

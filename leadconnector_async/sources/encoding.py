@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from base64 import b64decode
 from contextlib import suppress
 from email import errors
@@ -25,13 +26,8 @@ if TYPE_CHECKING:
 _HEAD: Final = 4096
 """Bytes to judge a source by."""
 
-_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+_MARKED: Final = ("utf-8", "utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+"""Encodings that a mark tells: UTF-32 before UTF-16, with whose mark its own begins."""
 
 _UNDECODABLE: Final = "\udcff"
 """Stands for what could not be decoded. As UTF-8 it is invalid in turn, so the line that holds it
@@ -94,8 +90,8 @@ class Utf8Text:
 
 def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, str]:
     """Find byte order mark and encoding. A mark wins over what the user says: it is in the file."""
-    for mark, marked in _MARKS:
-        if start.startswith(mark):
+    for marked in _MARKED:
+        if start.startswith(mark := "\ufeff".encode(marked)):
             return mark, marked
     if encoding is not None:
         try:
@@ -270,6 +266,13 @@ def _is_coded(line: bytes) -> bool:
 def _decoded(piece: bytes) -> bytes:
     whole = piece[: len(piece) - (len(piece) % 4 == 1)]
     return b64decode(whole + b"=" * (-len(whole) % 4))
+
+
+def with_usual_digits(text: str) -> str:
+    """Write the digits and signs of any script in the usual one, without marks that nobody sees."""
+    plain = unicodedata.normalize("NFKC", text)
+    seen = (char for char in plain if unicodedata.category(char) != "Cf")
+    return "".join(str(unicodedata.decimal(char, char)) for char in seen)
 
 
 def sound(text: str) -> str:

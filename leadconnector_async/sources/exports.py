@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from mimetypes import guess_type
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 from msgspec.structs import replace
 
@@ -18,9 +19,6 @@ from leadconnector_async.sources.mapping_files import found_in, right_names
 from leadconnector_async.sources.members import FolderMembers, Members, ZipMembers, printable
 from leadconnector_async.sources.plug_ins import from_plug_ins
 from leadconnector_async.sources.spreadsheet import SwappedDatesError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _DEFAULTS: Final = SourceOptions()
 

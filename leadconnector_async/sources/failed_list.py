@@ -27,10 +27,11 @@ import codecs
 import csv
 import io
 import json
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -49,9 +50,6 @@ from leadconnector_async.sources.mapping_files import Choice
 from leadconnector_async.sources.members import member_at
 from leadconnector_async.sources.stream_source import SourceFormat, decode_format
 from leadconnector_async.sources.table import MappedColumns
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
 
 Record = dict[str, Any]
 

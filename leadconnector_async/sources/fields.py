@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from msgspec.structs import fields
 
-from leadconnector_async.models import Call, Contact
+from leadconnector_async.models import Call, Contact, Problem
 from leadconnector_async.sources.base import SourceRow
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 NESTED: Final[dict[str, type[Call | Contact]]] = {"call": Call, "contact": Contact}
 """Fields that are objects in JSON, and dotted names elsewhere."""
@@ -79,20 +77,38 @@ def table_of(file: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / file).read_text("utf-8"))
 
 
-_FORM: Final = re.compile(
-    r"[(\[](?:e\.?164(?: format)?|international(?: format)?|(?:plain )?text|s|secs?|seconds?|"
-    r"(?:h+:)?m+:ss?|yes/no|y/n|true/false|in/out|(?:in|out)bound/(?:in|out)bound|"
-    r"incoming/outgoing|sent/received|optional|required)[)\]]",
-    re.IGNORECASE,
-)
-"""What in a column's name says how its values are written, and nothing of what they are."""
+def notice(name: str, **facts: object) -> str:
+    """Give what ``notices.toml`` says under that name to the owner of a record, or of a file."""
+    return str(table_of("notices.toml")["notices"][name]).format(**facts)
+
+
+def problem_of(name: str) -> Problem:
+    """Give what is wrong with a record, as ``notices.toml`` has it under that name."""
+    return Problem(*table_of("notices.toml")["problems"][name])
+
+
+_PART: Final = re.compile(r"\{([a-z_]+)\}")
+
+
+def compiled(text: str) -> re.Pattern[str]:
+    """Compile an expression, in which ``{name}`` stands for another one of their file."""
+    others = table_of("expressions.toml")
+    while _PART.search(text):
+        text = _PART.sub(lambda part: others[part[1]], text)
+    return re.compile(text, re.VERBOSE)
+
+
+@cache
+def expression(name: str) -> re.Pattern[str]:
+    """Compile the expression of that name when it is first asked for."""
+    return compiled(table_of("expressions.toml")[name])
 
 
 def folded(name: str) -> str:
     """Spell a name without case, accents, spaces and separators, and the form of its values."""
     plain = name if name.isascii() else unicodedata.normalize("NFKD", name)
     if "(" in plain or "[" in plain:
-        plain = _FORM.sub("", plain)
+        plain = expression("form_of_values").sub("", plain)
     return re.sub(r"[\W_]", "", plain.casefold())
 
 
@@ -131,8 +147,7 @@ def is_foreign(name: str) -> bool:
 
     Ids beside such a name are most likely that system's too.
     """
-    is_name = len(name) <= 40  # noqa: PLR2004 - as above
-    return is_name and folded(name) in table_of("names.toml")["foreign"]
+    return len(name) <= 40 and folded(name) in table_of("names.toml")["foreign"]  # noqa: PLR2004 - as above
 
 
 def is_known(values: Mapping[str, object]) -> bool:
@@ -217,9 +232,6 @@ def api_names(record: Mapping[str, object], mapping: Mapping[str, str]) -> dict[
     return values
 
 
-MAX_LISTED: Final = 10
-"""Choices named in a problem. Of the message types, the first ten are the documented ones."""
-
 _WORD: Final = re.compile(r"[\w-]{1,24}", re.ASCII)
 """What may be quoted: where columns are shifted, any field can hold the text of a message."""
 
@@ -247,10 +259,10 @@ class WrongValueError(ValueError):
         self.kind = kind
 
 
-def several_people(what: str) -> WrongValueError:
-    """Say that a value names more people than one, by a number or an address each."""
-    fix = f"write one record for each, with one {what} in it, or give --leave-out groups"
-    return WrongValueError("names several people", fix, kind="groups")
+def wrong_value(name: str, *, kind: str | None = None, **facts: object) -> WrongValueError:
+    """Give what is wrong with a value, as ``notices.toml`` has it under that name."""
+    wrong, fix = (text.format(**facts) for text in table_of("notices.toml")["values"][name])
+    return WrongValueError(wrong, fix, kind=kind)
 
 
 class NotedText(str):
@@ -302,13 +314,6 @@ def stripped(text: str) -> str:
     while plain and (plain[0] in _MARKS or plain[-1] in _MARKS):
         plain = plain.strip(_MARKS).strip()
     return plain
-
-
-def with_usual_digits(text: str) -> str:
-    """Write the digits and signs of any script in the usual one, without marks that nobody sees."""
-    plain = unicodedata.normalize("NFKC", text)
-    seen = (char for char in plain if unicodedata.category(char) != "Cf")
-    return "".join(str(unicodedata.decimal(char, char)) for char in seen)
 
 
 def read_text(value: object) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import mapping_files
 from leadconnector_async.sources.failed_list import is_unreadable
-from leadconnector_async.sources.fields import FIELDS, OUTBOX_KEY, is_plainly_ours, listed
+from leadconnector_async.sources.fields import FIELDS, OUTBOX_KEY, is_plainly_ours, listed, notice
 from leadconnector_async.sources.json_objects import cells_of, empty_list, key_of
 from leadconnector_async.sources.json_values import is_document, loaded_value, opening_value
 from leadconnector_async.sources.mapping import as_list, columns_of
@@ -232,5 +232,4 @@ def layout_of_singer(source: str, head: bytes, options: SourceOptions) -> JsonLa
                 return JsonLayout(None, choice)
             met[str(message.get("stream"))] = None
     names = listed(list(met)) or "none at its beginning"
-    fix = 'give --mapping with one of your own, which names them: records = ["…"]'
-    raise SourceError(f"{source}: no mapping reads its streams ({names}): {fix}")
+    raise SourceError(f"{source}: {notice('unread_streams', names=names)}")

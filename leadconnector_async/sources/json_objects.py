@@ -54,11 +54,6 @@ _WRITERS: Final = frozenset({"author", "authorid", "from", "sender", "senderid",
 AROUND: Final = "^"
 """What paths into the object around a record begin with."""
 
-_HINT: Final = (
-    "its names are not the API's: inspect shows whether a mapping that is there reads it, and "
-    "docs/mappings.md how to write one"
-)
-
 
 @dataclass(eq=False, repr=False)
 class Objects:
@@ -131,7 +126,7 @@ class Objects:
         notes = [*self._choice.notes, *fields.not_sent("field", list(self._unused))]
         notes += () if self.definition is None else self.look_ups.warnings
         if self._has_foreign:
-            notes.append(_HINT)
+            notes.append(fields.notice("foreign_names"))
         return notes
 
     def parsed(self, line: int, raw: bytes, record: Record, notices: list[str]) -> Parsed:

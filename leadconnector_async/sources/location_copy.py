@@ -16,6 +16,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import LOCATION_PREFIX, Source, SourceOptions
 from leadconnector_async.sources.byte_stream import stream_of
 from leadconnector_async.sources.encoding import Utf8Text
+from leadconnector_async.sources.fields import notice
 from leadconnector_async.sources.json_layout import JsonLayout
 from leadconnector_async.sources.jsonl import JsonSource
 from leadconnector_async.sources.mapping_files import Choice, load_mapping
@@ -115,9 +116,8 @@ class LocationCopy:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> SourceError:
-        wrong = f"no copy of it can be kept in {self._folder} ({error})"
-        fix = "free some space, choose an outbox in another folder, or delete a damaged copy"
-        return SourceError(f"{self.name}: {wrong}: {fix}")
+        why = notice("no_copy", folder=self._folder, error=error)
+        return SourceError(f"{self.name}: {why}")
 
 
 def copy_path(folder: Path, location: str) -> Path:
@@ -139,8 +139,7 @@ def open_copy(location: str, options: SourceOptions) -> Source:
     """
     name = LOCATION_PREFIX + location
     if options.spool is None or not copy_path(options.spool, location).exists():
-        wrong = "is read through the API, by import alone, which keeps a copy beside its outbox"
-        raise SourceError(f"{name}: {wrong}: to send nothing yet, give --stage-only")
+        raise SourceError(f"{name}: {notice('read_by_import')}")
     copy = LocationCopy(options.spool, location)
     try:
         text = Utf8Text(stream_of(copy.lines(), name, close=copy.close), "utf-8")

@@ -20,7 +20,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.date_forms import FIX_DATE, read_mail_date
 from leadconnector_async.sources.encoding import decode_text, sound
-from leadconnector_async.sources.fields import WrongValueError, table_of
+from leadconnector_async.sources.fields import WrongValueError, notice, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -213,15 +213,6 @@ def _from_utf7(name: str) -> str:
     return _UTF7.sub(decoded, name)
 
 
-_LEFT_OUT: Final = {
-    "spam": "spam",
-    "trash": "mails in the trash",
-    "deleted": "deleted mails",
-    "drafts": "drafts",
-    "internal": "what a mail server keeps of its folder, as a mail",
-}
-"""States of mails that are left out if nobody asks for them."""
-
 _OPTIONAL: Final = ("chats", "bounces")
 
 _STATUS_FLAGS: Final = {"D": "deleted", "T": "drafts"}
@@ -241,13 +232,14 @@ def left_out_states(options: SourceOptions) -> dict[str, str]:
     Raises:
         SourceError: a label is asked for that is never left out.
     """
-    wanted = set(_LEFT_OUT) if "all" in options.labels else set[str]()
+    known: dict[str, str] = table_of("notices.toml")["states_left_out"]
+    wanted = set(known) if "all" in options.labels else set[str]()
     for label in options.labels - {"all"}:
         state = _states().get(_folded(label), "")
-        if state not in _LEFT_OUT:
+        if state not in known:
             raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
         wanted |= {state, "deleted"} if state == "trash" else {state}
-    left_out = {state: why for state, why in _LEFT_OUT.items() if state not in wanted}
+    left_out = {state: why for state, why in known.items() if state not in wanted}
     return left_out | {kind: LEAVE_OUT[kind] for kind in _OPTIONAL if kind in options.leave_out}
 
 
@@ -310,9 +302,7 @@ class OwnAddresses:
         alike = [given for given in others if "@" in given or _SLIP.fullmatch(given.strip())]
         addresses = alike or others
         if not addresses:
-            fix = "give your own addresses, such as --mine me@example.com"
-            why = "so that sent ones can be told from received ones"
-            raise SourceError(f"{source}: holds mails: {fix}, {why}")
+            raise SourceError(f"{source}: {notice('mails_of_nobody')}")
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
                 fix = "give one such as me@example.com, or @example.com for all of a domain"

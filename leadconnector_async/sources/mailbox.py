@@ -18,8 +18,7 @@ from leadconnector_async.sources import mail_headers
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed, SourceOptions
 from leadconnector_async.sources.byte_stream import ByteStream, LineSplitter, SourceFile
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
-from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mapped_rules import SEVERAL
+from leadconnector_async.sources.fields import WrongValueError, notice, problem_of
 from leadconnector_async.sources.mbox import MailContent, MailPiece, postmark_of, split, whole
 from leadconnector_async.sources.phone_mail import of_phone
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
@@ -40,15 +39,6 @@ _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
 
 OPEN_END: Final = "mails whose last part has no end: they may be cut short"
-
-_NOT_MINE: Final = (
-    "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
-    "give that address with --mine too, if it is yours"
-)
-
-_BY_PROGRAM: Final = (
-    "mails that a program sent, as for a form of a web site: they are with the address to reply to"
-)
 
 _PROGRAM: Final = re.compile(
     r"word-?press|(?:no|do-?not)[-_.]?reply\b.*|www(?:-data)?|apache|nobody|mailer|notifications?"
@@ -132,9 +122,7 @@ class MailReader:
             return Parsed(piece.line, raw, None, (), Identity(id_, None, None), left_out=why)
         is_last = bool(piece.postmark) and not piece.ended
         if piece.is_cut or (is_last and OPEN_END in self.notices):
-            fix = "copy or export the file again, and import it once more; if it is whole, import "
-            fix += "the mail from the list of failed ones"
-            cut = cut or Problem("file", "ends within this mail: it may be cut short", fix)
+            cut = cut or problem_of("cut_mail")
         given = as_given(values)
         raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
         parsed = self._coercer.parsed(piece.line, raw, values, self.notices)
@@ -175,8 +163,8 @@ class MailReader:
         for state, why in self._left_out.items():
             if state in states:
                 raise mail_headers.LeftOutError(why, head.id)
-        for notice in mail_headers.notices_of(states, head):
-            self._warn(notice)
+        for told in mail_headers.notices_of(states, head):
+            self._warn(told)
         postmark = postmark_of(piece.postmark)
         # What programs write that know no sender: the date with it is that of their writing.
         if postmark and postmark[0].upper() == "MAILER-DAEMON" and "bounces" not in states:
@@ -218,7 +206,7 @@ class MailReader:
             values["contact.email"] = WrongValueError(f"cannot be told: {why}", fix)
         else:
             if "sent" in states and not is_sent:
-                self._warn(_NOT_MINE)
+                self._warn(notice("sent_not_by_mine"))
             values |= {
                 "direction": "outbound" if is_sent else "inbound",
                 "contact.email": other.address,
@@ -227,7 +215,7 @@ class MailReader:
             # The API takes one recipient. The others stay readable beside those of cc.
             near = other.folded
             if is_sent and any(person.folded != near for person in others):
-                self._warn(SEVERAL)
+                self._warn(notice("several_recipients"))
             to = sorted(to, key=lambda one: one.folded != near if is_sent else one not in mine)
         values["emailTo"] = to[0].address if to else None
         values["emailCc"] = [person.address for person in (*to[1:], *cc)] or None
@@ -247,7 +235,7 @@ class MailReader:
         asker = next((one for one in answered if not _is_program(one)), None)
         if not programs or asker is None:
             return None
-        self._warn(_BY_PROGRAM)
+        self._warn(notice("by_program"))
         return asker
 
     def _content_values(self, mail: Message) -> Values:

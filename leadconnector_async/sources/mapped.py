@@ -22,25 +22,16 @@ if TYPE_CHECKING:
     Values = dict[str, object]
 
 DIRECTION: Final = "direction"
-
 PHONE: Final = "contact.phone"
 
 _TRUE: Final = frozenset({"true", "yes", "y", "1"})
-
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
-
-_MAILS: Final = frozenset({"Email", "Custom"})
-
-_OF_MAIL: Final = ("subject", "emailFrom", "emailTo", "emailCc", "emailBcc")
-
-_SUBJECTS: Final = "subjects and addresses of what is no mail: only mails have a place for them"
 
 _NOTHING: Final = frozenset(
     ("false", "pt0s", "0s", "0 sec", "0 min", "0m 0s", "0h 0m 0s", "n/a", "none", "null", "nan")
 )
 
 _CALLS: Final = frozenset({"Call", "IVR_Call", "Campaign_Call", "Campaign_VoiceMail"})
-
 _CONTENT: Final = fields.BODY_FIELDS | {"attachments"}
 
 
@@ -73,7 +64,7 @@ class RowMapper:
         told = {*as_list(self._type.column), *kind.fields.get(DIRECTION, FieldRule()).maybe}
         self._states = [name for name in state.rule.maybe if name not in told] if state else []
         self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
-        self._is_several = self._is_stateless = False
+        self._is_stateless = False
         self._told: list[str] = []
         whom = kind.fields.get("contact.phone", FieldRule())
         self._ends = as_list(whom.inbound), as_list(whom.outbound)
@@ -116,8 +107,7 @@ class RowMapper:
 
     def read(self, row: Row) -> tuple[Values, str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
-        reason = self.skipped(row)
-        if reason is not None:
+        if (reason := self.skipped(row)) is not None:
             return {}, reason, []
         values = self.values(row)
         direction = values.get(DIRECTION)
@@ -127,8 +117,7 @@ class RowMapper:
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
             values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
-        told += [rules.SEVERAL] * self._is_several + self._told
-        told += ["states of calls that are not known, and not sent"] * self._is_stateless
+        told += self._told + [fields.notice("call_states")] * self._is_stateless
         return values, reason, told
 
     def values(self, row: Row) -> Values:
@@ -143,8 +132,9 @@ class RowMapper:
             value = read(plan, row, direction)
             if value is not None:
                 values[plan.field] = value
-        self._is_several = self._can_be_several and rules.spread(values, self._contacts.is_own)
-        self._told = self._person.settle(values, row)
+        is_several = self._can_be_several and rules.spread(values, self._contacts.is_own)
+        self._told = [fields.notice("several_recipients")] if is_several else []
+        self._told += self._person.settle(values, row)
         for plan in self._missing:
             others = FINDERS if plan.field in FINDERS else {plan.field}
             if others.isdisjoint(values):
@@ -153,17 +143,18 @@ class RowMapper:
         if self._notes and kind == "Call":
             self._note(row, values)
         self._settle_kind(kind, row, values)
-        self._told += _without_mail(values)
+        self._told += rules.without_mail(values)
         return values
 
     def _settle_kind(self, kind: object, row: Row, values: Values) -> None:
         """Take no guess for the type of what an address alone is with, nor for a call's state."""
         is_mail = PHONE not in values and "contact.email" in values
         if is_mail and kind == "SMS" == self._type.default and self._is_guess(row):
-            values["type"] = "Email" if "subject" in values else rules.UNTOLD
+            is_clear = "subject" in values
+            values["type"] = "Email" if is_clear else fields.wrong_value("mail_or_sms")
         has_text = kind == "Call" and type(values.get("message")) is str
         if has_text and self._type.present and self._is_guess(row, *self._type.present):
-            values["type"] = rules.CALL_OR_TEXT
+            values["type"] = fields.wrong_value("call_or_text")
         # What may be the status of a call is that of something else.
         state = None if kind in _CALLS else self._call_state
         if state is not None and self._cell(state.columns[None], row) is None:
@@ -305,9 +296,7 @@ class RowMapper:
             if flag in _FALSE:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag and word_of(row, column) not in self._empty:
-                wrong = f"is {fields.quoted(flag)} where true or false is expected"
-                fix = "correct it, or give --map direction=COLUMN with another column"
-                return WrongValueError(wrong, fix)
+                return fields.wrong_value("no_flag", flag=fields.quoted(flag))
         for text in [word_of(row, column) for column in rule.maybe]:
             begins = (of for prefix, of in rule.prefixes.items() if text.startswith(prefix))
             if found := rules.meant_by(rule.words, text) or next(begins, None):
@@ -331,9 +320,9 @@ class RowMapper:
     def _made(self, plan: FieldPlan, text: str) -> object:
         for kind, words in plan.kinds:
             if words.match(text):
-                wrong, fix = rules.KINDS[kind]
-                fix += f", or leave such out: --leave-out {kind}"
-                raise WrongValueError(wrong, fix, kind=kind)
+                told = fields.wrong_value(kind)
+                fix = f"{told.fix}, or leave such out: --leave-out {kind}"
+                raise WrongValueError(told.wrong, fix, kind=kind)
         return text if plan.make is None else plan.make(text)
 
     def _make(self, field: str, rule: FieldRule) -> Callable[[str], object] | None:
@@ -359,14 +348,3 @@ class RowMapper:
         text = cell.strip()
         is_nothing = not text.strip("0.:-") or text.casefold() in _NOTHING
         return not is_nothing and text not in self._empty
-
-
-def _without_mail(values: Values) -> list[str]:
-    """Take away what only mails have, from what is none: the API would, without a word."""
-    kind = values.get("type")
-    if not isinstance(kind, str) or kind in _MAILS:
-        return []
-    lost = [values.pop(name) for name in _OF_MAIL if name in values]
-    if "message" in values and "html" in values:
-        del values["html"]
-    return [_SUBJECTS] if any(lost) else []

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import CHOICES
 from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format, joined_date
-from leadconnector_async.sources.fields import WrongValueError, folded, quoted
+from leadconnector_async.sources.fields import WrongValueError, folded, notice, quoted
 from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
 
 if TYPE_CHECKING:
@@ -308,27 +308,6 @@ _VAGUE: Final = re.compile(r"[0-5]?\d\.\d\d?|0?\.\d+")
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
 """As ISO 8601 has it."""
 
-UNTOLD: Final = WrongValueError(
-    "is missing, and the contact has an e-mail address alone",
-    "add a column Type in which each row says Email or SMS",
-)
-
-CALL_OR_TEXT: Final = WrongValueError(
-    "is missing, and a row with a text and nothing of a call is among calls",
-    "add a column Type in which each row says Call or SMS",
-)
-
-KINDS: Final = {
-    "withheld": ("is withheld", "give the number, if you know it"),
-    "names": ("is a name in its own system", "give the telephone number of whom it stands for"),
-    "short-codes": ("is a short code", "give a whole number, if it has one"),
-    "service-numbers": ("is the number of a service", "give the number of a contact"),
-}
-
-SEVERAL: Final = (
-    "mails to several people: each is with the first, and names the others in cc or bcc"
-)
-
 
 def spread(values: dict[str, object], is_own: Callable[[str], bool]) -> bool:
     """Let a mail to several people be with the first who is not its owner; the others are cc.
@@ -349,3 +328,19 @@ def spread(values: dict[str, object], is_own: Callable[[str], bool]) -> bool:
         values["contact.email"] = first
     values["emailTo"] = first
     return True
+
+
+_MAILS: Final = frozenset({"Email", "Custom"})
+
+_OF_MAIL: Final = ("subject", "emailFrom", "emailTo", "emailCc", "emailBcc")
+
+
+def without_mail(values: dict[str, object]) -> list[str]:
+    """Take away what only mails have, from what is none: the API would, without a word."""
+    kind = values.get("type")
+    if not isinstance(kind, str) or kind in _MAILS:
+        return []
+    lost = [values.pop(name) for name in _OF_MAIL if name in values]
+    if "message" in values and "html" in values:
+        del values["html"]
+    return [notice("subjects_of_no_mail")] if any(lost) else []

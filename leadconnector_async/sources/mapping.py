@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Iterable
+from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from leadconnector_async.sources.fields import folded
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ColumnNames = str | list[str]
 """One column, which has to be there, or several, of which the first one that is filled counts."""

@@ -106,8 +106,7 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     shown = {key: value for key, value in data.items() if key not in ("examples", "but")}
     definition = _converted(name, shown, Definition)
     if bool(definition.fields) == bool(definition.elements):
-        fix = "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
-        raise SourceError(f"--mapping {name}: describes no record: {fix}")
+        raise SourceError(f"--mapping {name}: {fields.notice('describes_nothing')}")
     for kind in (definition.table, *definition.elements.values()):
         _check(name, kind)
     return definition
@@ -158,8 +157,7 @@ def _check(name: str, kind: RecordKind) -> None:
             raise SourceError(f"--mapping {name}: {key} is no field: {right_names(key)}")
     has_type = "type" in kind.fields or (kind.chat is not None and kind.chat.types)
     if kind.fields and not has_type:
-        fix = 'add type = { constant = "SMS" }, or a column'
-        raise SourceError(f"--mapping {name}: makes no type: {fix}")
+        raise SourceError(f"--mapping {name}: {fields.notice('makes_no_type')}")
 
 
 _COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -239,11 +237,8 @@ def choice_of_markup(
     if found is None:
         what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
         known = [name for name in known if load_mapping(name).root]
-        raise SourceError(
-            f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
-            f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
-            "a file of your own, or export it as CSV"
-        )
+        told = fields.notice("unknown_xml", root=described(root), known=", ".join(known))
+        raise SourceError(f"{source}: {what}, {told}")
     if given is None:
         return found, (f"its root <{root}> is that of --mapping {found}: read by it",)
     return found, (f"--mapping {given} reads tables and JSON: it is read by --mapping {found}",)

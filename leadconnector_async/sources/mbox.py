@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
+from functools import cache
 from itertools import chain
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,6 +13,7 @@ from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.base import MAIL_LIMIT
 from leadconnector_async.sources.byte_stream import SourceFile, TooLong
 from leadconnector_async.sources.encoding import body, decode_text, payload_of
+from leadconnector_async.sources.fields import expression
 from leadconnector_async.sources.mail_headers import header_text
 
 if TYPE_CHECKING:
@@ -27,28 +29,11 @@ _HEADER: Final = re.compile(rb"[A-Za-z][\w.-]*[ \t]*:|>From ")
 """A field's name and its colon. RFC 5322, 2.2 allows it more signs: rows of
 tables have those. Relays once put a ``>From`` line on top."""
 
-_TOP: Final = re.compile(
-    rb"(?i:X-[!-9;-~]+|Return-Path|Received|Delivered-To|Envelope-To|Date|From|Sender|Reply-To|To"
-    rb"|Cc|Bcc|Subject|Message-ID|MIME-Version|Content-[a-z-]+|DKIM-Signature"
-    rb"|Authentication-Results|ARC-[a-z-]+|Status|In-Reply-To|References)[ \t]*:"
-)
-"""Fields that a mail begins with."""
 
-_TWO_TOPS: Final = re.compile(rb"%b[^\n]*\n(?:[ \t][^\n]*\n)*%b" % (_TOP.pattern, _TOP.pattern))
+@cache
+def _of_bytes(name: str) -> re.Pattern[bytes]:
+    return re.compile(expression(name).pattern.encode(), re.VERBOSE)
 
-_POSTMARK: Final = re.compile(
-    rb"From +(?P<sender>\S.*?) +(?P<date>(?:[A-Z][a-z]{2},? +(?:[A-Z][a-z]{2} +\d\d?"
-    rb"|\d\d? +[A-Z][a-z]{2} +\d{2,4})(?: +\d{4})? +|\d{4}-\d\d-\d\d[T ])"
-    rb"\d\d?:\d\d(?::\d\d)?[ +\-:.A-Z0-9()]*)(?:remote from \S+)?\s*\Z"
-)
-"""As programs write it: the sender, which may be any words, and a date up to the end."""
-
-_DAY: Final = re.compile(
-    rb"[^\s,]+@[^\s,]+ +(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[ ,][\w ,./-]*(?:19|20)\d\d"
-    rb"|(?:19|20)\d\d-\d\d-\d\d)\s*\Z",
-    re.IGNORECASE,
-)
-"""A ``From`` line with an address, and a day alone."""
 
 _FLAGS: Final = re.compile(rb"<key>flags</key>\s*<integer>(\d+)</integer>")
 
@@ -110,7 +95,7 @@ def split(
         last = line
         if mail.add(line):
             continue
-        if number == 1 and _TOP.match(line):  # its From line is not there
+        if number == 1 and _of_bytes("mail_field").match(line):  # its From line is not there
             mail = _Mail(1)
             mail.add(line)
         elif not _is_blank(line):
@@ -165,12 +150,12 @@ def _begins(line: bytes, following: bytes, *, after_blank: bool, is_first: bool)
     if not _HEADER.match(following):
         return False
     sender = line[len(FROM) :].strip()
-    if is_first or sender == b"-" or _POSTMARK.match(line):
+    if is_first or sender == b"-" or _of_bytes("postmark").match(line):
         return True
-    is_top = _TOP.match(following) is not None
+    is_top = _of_bytes("mail_field").match(following) is not None
     if not sender:
         return after_blank or is_top
-    if is_top and after_blank and _DAY.match(sender):
+    if is_top and after_blank and _of_bytes("address_and_day").match(sender):
         return True
     return is_top and b" " not in sender and (after_blank or b"@" in sender)
 
@@ -206,7 +191,7 @@ def whole(chunks: Iterable[bytes]) -> MailPiece:
 
 def postmark_of(line: bytes) -> tuple[str, str] | None:
     """The sender and the date of a ``From`` line."""
-    found = _POSTMARK.match(line)
+    found = _of_bytes("postmark").match(line)
     if found is None:
         return None
     return found["sender"].decode("ascii", "replace"), found["date"].decode("ascii", "replace")
@@ -220,7 +205,8 @@ def begins_with_mail(beginning: bytes, *, named: bool) -> bool | None:
     lines = beginning.split(b"\n", 2)
     if len(lines) > 1 and lines[0].startswith(FROM) and _HEADER.match(lines[1]):
         return False
-    return True if (_TWO_TOPS if named else _TOP).match(beginning) else None
+    fields = _of_bytes("two_mail_fields" if named else "mail_field")
+    return True if fields.match(beginning) else None
 
 
 _INDEX: Final = (".msf", "table_of_contents", "maildirfolder", "maildirsize", "subscriptions")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 from zipfile import BadZipFile, ZipFile
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.fields import notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -164,8 +165,7 @@ class ZipMembers(Members):
         for member, info in self._files.items():
             _refuse_bomb(f"{name}/{member}", info.file_size, info.compress_size)
             if info.flag_bits & 1:
-                fix = "unpack the archive with its password, and name the folder"
-                raise SourceError(f"{name}/{member}: is encrypted: {fix}")
+                raise SourceError(f"{name}/{member}: {notice('encrypted')}")
 
     def _names(self) -> Iterable[str]:
         return self._files
@@ -177,8 +177,7 @@ class ZipMembers(Members):
         except (*DAMAGED, OSError) as error:  # also of places before the archive's beginning
             raise SourceError(f"{shown}: is damaged ({error}): copy it again") from error
         except NotImplementedError as error:
-            fix = "unpack the archive, and name its folder"
-            raise SourceError(f"{shown}: is not unpacked here ({error}): {fix}") from error
+            raise SourceError(f"{shown}: {notice('not_unpacked', error=error)}") from error
 
     def size(self, name: str) -> int:
         """Bytes of a file, unpacked."""
@@ -202,9 +201,7 @@ def _archive(name: str, file: str | BytesIO) -> ZipFile:
         except UnicodeDecodeError:
             return ZipFile(file)
     except (*DAMAGED, NotImplementedError, ValueError) as error:
-        wrong = "is a zip archive or an Excel workbook, and damaged or cut short"
-        fix = "copy or export it again, or save the sheet as CSV"
-        raise SourceError(f"{name}: {wrong}: {fix}") from error
+        raise SourceError(f"{name}: {notice('damaged_archive')}") from error
     except OSError as error:
         raise SourceError(f"{name}: cannot be opened ({error.strerror}): check the path") from error
 
@@ -221,9 +218,8 @@ def printable(path: str) -> str:
 def _refuse_bomb(shown: str, unpacked: int, packed: int) -> None:
     ratio = unpacked // max(packed, 1)
     if unpacked > _FREE and ratio > MAX_RATIO:
-        wrong = f"unpacks to {unpacked:,} bytes, {ratio:,} times its size (limit: {MAX_RATIO})"
-        fix = "it may be a zip bomb; if it is not, unpack it, and name its folder"
-        raise SourceError(f"{shown}: {wrong}: {fix}")
+        told = notice("perhaps_a_bomb", unpacked=unpacked, ratio=ratio, limit=MAX_RATIO)
+        raise SourceError(f"{shown}: {told}")
 
 
 def member_at(path: Path) -> tuple[ZipMembers, str] | None:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, Problem
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SettledContact, SourceOptions, needs
 from leadconnector_async.sources.byte_stream import LineSplitter, SourceFile
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.csv import CsvRecords
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import WrongValueError, folded, shown, stripped, table_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 _DEFAULTS: Final = SourceOptions()
 
@@ -232,10 +231,7 @@ class _TableColumns:
         if self._are_unnamed:
             self._names, self._handles = [0], [1]
         if not self._handles or not (self._names or self._parts or self._others):
-            raise SourceError(
-                f"{path}: is no vCard, and no table of people: it has to have a column Name (or "
-                "First Name and Last Name) and columns such as Phone and Email, or two columns"
-            )
+            raise SourceError(f"{path}: {fields.notice('no_people')}")
 
     def entry(self, line: int, cells: Sequence[str]) -> _Entry:
         """Read a row. Of two columns without names either may be the name."""

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from leadconnector_async.sources import fields
+from leadconnector_async.sources.encoding import with_usual_digits
 from leadconnector_async.sources.fields import WrongValueError
 
 _PRESENTATIONS: Final = re.compile(r"-[1-4]")
@@ -32,12 +33,6 @@ _SCHEME: Final = re.compile(
 _SIP: Final = re.compile(r"<?sips?:(\+?\d{7,15})@[^>]*>?", re.IGNORECASE)
 
 _WHATSAPP: Final = re.compile(r"\+?(\d+)(?:[.:]\d+)*@(?:c\.us|s\.whatsapp\.net)", re.IGNORECASE)
-
-MESSENGER: Final = re.compile(
-    r"@(?:broadcast|c\.us|g\.us|lid|newsletter|s\.whatsapp\.net|(?:[\w-]+\.)*rcs\.google\.com)\s*$",
-    re.IGNORECASE,
-)
-"""How ids of messengers end, which look like addresses."""
 
 _WHOLE_FLOAT: Final = re.compile(r"(\+?\d+)\.0+")
 
@@ -85,14 +80,13 @@ def only_number(text: str) -> str:
     text = _plain(text)
     callers = fields.table_of("names.toml")["callers"]
     if _CELL_ERROR.fullmatch(text):
-        wrong = "is an error of a spreadsheet, and no telephone number"
-        raise WrongValueError(wrong, "write the number, or export it again from where it comes")
+        raise fields.wrong_value("error_in_place_of_number")
     is_withheld = not text or text.strip("()<>[] ").casefold() in callers["withheld"]
     if is_withheld or _PRESENTATIONS.fullmatch(text) or text.removeprefix("+") in callers["digits"]:
         raise withheld()
     one, *others = people_in(text)
     if others or _ENDS_TWICE.fullmatch(text):
-        raise fields.several_people("number")
+        raise several_people("number")
     if _SERVICE.fullmatch(one):
         raise numberless("is the number of a service, and no person's", "service-numbers")
     if _SENDER.fullmatch(one):
@@ -102,7 +96,7 @@ def only_number(text: str) -> str:
 
 def _plain(text: str) -> str:
     if not text.isascii():
-        text = fields.with_usual_digits(text)
+        text = with_usual_digits(text)
     text = _SCHEME.sub("", text.strip(" \t\r\n='\""), count=1)
     text = _SIP.sub(r"\1", text)
     if "@" in text:
@@ -113,8 +107,7 @@ def _plain(text: str) -> str:
         first, rest, exponent = power[1], power[2] or "", int(power[3])
         if len(rest) == exponent:
             return first + rest
-        wrong = "has lost digits in a spreadsheet, which shortened it to a power of ten"
-        raise WrongValueError(wrong, "write the whole number, or export the column as text")
+        raise fields.wrong_value("lost_digits")
     return _HIDING.sub("", _LABEL.sub("", text))
 
 
@@ -123,8 +116,7 @@ def _jabber(text: str) -> str:
         return f"+{number[1]}"
     host = text.rpartition("@")[2].lower()
     if host in ("g.us", "broadcast"):
-        fix = "write the number of the one who wrote or received it, or give --leave-out groups"
-        raise WrongValueError("is a group, and no person", fix, kind="groups")
+        raise fields.wrong_value("group_in_place_of_number", kind="groups")
     if host in ("lid", "newsletter") or host.endswith("rcs.google.com"):
         raise numberless("is an id of a messenger, and no telephone number", "names")
     if "+" in text or len(people_in(text)) > 1:
@@ -146,6 +138,12 @@ def numberless(wrong: str, kind: str) -> WrongValueError:
     """Say what it is, of a kind that has no number of a person."""
     fix = f"write the person's number, or give --leave-out {kind} or --no-number leave-out"
     return WrongValueError(wrong, fix, kind=kind)
+
+
+def several_people(what: str) -> WrongValueError:
+    """Say that a value names more people than one, by a number or an address each."""
+    fix = f"write one record for each, with one {what} in it, or give --leave-out groups"
+    return WrongValueError("names several people", fix, kind="groups")
 
 
 def digits(text: str) -> str:

@@ -7,15 +7,13 @@ from typing import Final, NamedTuple
 import phonenumbers
 
 from leadconnector_async.sources import phone_numbers as texts
-from leadconnector_async.sources.fields import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError, wrong_value
 
 EXTENSION: Final = "extensions of telephone numbers, which are not kept"
 
 NAMED: Final = "names beside telephone numbers in one cell, which are not kept"
 
 BY_CODE: Final = "numbers without +, which are valid only if they begin with their country code"
-
-_WITH_PLUS: Final = "write it with + and its country code, such as +12125550100"
 
 _MAX_NAME: Final = 40
 
@@ -103,8 +101,7 @@ def _chosen(text: str, region: str | None, given: _Found, other: _Found) -> _Fou
         if trunk and not text.startswith((trunk, "00")):
             return other
         if not text.startswith("00"):
-            wrong = "is a number with its country code, and another one without it"
-            raise WrongValueError(wrong, _WITH_PLUS)
+            raise wrong_value("two_countries")
     if is_given:
         return given
     return None if given is None else _mexican(given)
@@ -130,9 +127,7 @@ def _refuse_placeholder(digits: str) -> None:
     if len(digits) < texts.FEWEST_DIGITS:
         return
     if len(set(digits)) == 1 or digits in _RUN or digits in _RUN[::-1]:
-        wrong = "is a placeholder, such as 0000000000 or 1234567890, and nobody's number"
-        fix = "write the person's own, or an address, or take the record out"
-        raise WrongValueError(wrong, fix)
+        raise wrong_value("placeholder")
 
 
 def _refusal(text: str, region: str | None, given: _Found, *, coded: bool) -> WrongValueError:
@@ -144,7 +139,7 @@ def _refusal(text: str, region: str | None, given: _Found, *, coded: bool) -> Wr
     if texts.LETTER.search(text) and len(texts.digits(text)) < texts.FEWEST_DIGITS:
         return texts.nameless()
     if coded:
-        return WrongValueError("lacks a digit, or the + before its country code", _WITH_PLUS)
+        return wrong_value("no_plus")
     return _no_possible(given)
 
 
@@ -152,14 +147,10 @@ def _no_possible(given: phonenumbers.PhoneNumber) -> WrongValueError:
     reason = phonenumbers.is_possible_number_with_reason(given)
     if reason == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
         # It would be looked up, and a contact made, under a number that nobody has.
-        fix = "write the whole number with its area code, such as +12125550100"
-        return WrongValueError("lacks its area code", fix)
-    country = f"for the country code +{given.country_code}"
-    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
-        fix = "write the whole number with its country code, such as +12125550100"
-        return WrongValueError(f"is no possible telephone number {country}", fix)
-    wrong = f"is no valid telephone number {country}: nobody can have it"
-    return WrongValueError(wrong, "correct it, or give --numbers possible to take it all the same")
+        return wrong_value("no_area_code")
+    if reason == phonenumbers.ValidationResult.IS_POSSIBLE:
+        return wrong_value("invalid_number", code=given.country_code)
+    return wrong_value("impossible_number", code=given.country_code)
 
 
 def _no_number(text: str, region: str | None) -> WrongValueError:
@@ -168,11 +159,9 @@ def _no_number(text: str, region: str | None) -> WrongValueError:
     except phonenumbers.NumberParseException as error:
         without_code = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
     if without_code and region is None and not text.startswith("+"):
-        fix = "write it as +12125550100, or give --region, such as --region US"
-        return WrongValueError("has no country code", fix)
+        return wrong_value("no_country_code")
     if without_code:
-        wrong = "begins with no country code that exists"
-        return WrongValueError(wrong, "write it as +12125550100")
+        return wrong_value("unknown_country_code")
     if texts.LETTER.search(text) and len(text) <= _MAX_NAME:
         return texts.nameless()
-    return WrongValueError("is no telephone number", "write one such as +12125550100")
+    return wrong_value("no_number")

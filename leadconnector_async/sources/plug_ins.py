@@ -8,9 +8,10 @@ read as lines of JSON are: by the API's names, or by the mapping that fits their
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import Any, Final, Self, cast
 
 import orjson
 
@@ -21,9 +22,6 @@ from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.json_layout import layout_of_json
 from leadconnector_async.sources.jsonl import JsonSource
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 GROUP: Final = "leadconnector_async.sources"
 

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources.contact_values import ADDRESS, Contacts
-from leadconnector_async.sources.fields import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError, expression, notice
 from leadconnector_async.sources.mapped_rules import Row, word_of
 from leadconnector_async.sources.mapping import ColumnNames, FieldRule, as_list
-from leadconnector_async.sources.phone_numbers import MESSENGER, digits
+from leadconnector_async.sources.phone_numbers import digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,22 +17,6 @@ if TYPE_CHECKING:
     Values = dict[str, object]
 
 _NAME_AND_NUMBER: Final = re.compile(r"([^<(\d+]*[^\W\d][^<(\d+]*)[<(](\+?[\d .()-]{7,})[>)]")
-
-_OTHERS: Final = re.compile(
-    "contact|customer|client|patient|lead|guest|member|other|their|external"
-)
-"""What the column of a number is called that is the other side's for certain."""
-
-_NOBODYS: Final = (
-    "names and addresses beside the numbers of both sides, which may be those of either: if they "
-    "are the contact's, give --map contact.email=COLUMN"
-)
-
-
-_MANY_WITH_NAME: Final = (
-    "names beside the numbers of both sides that stand with more than two of them: if they are "
-    "your own people's, give --map contact.name="
-)
 
 
 class RowContact:
@@ -64,11 +48,11 @@ class RowContact:
             del values["contact.email"]
             if "contact.name" in values and _first_of(row, self._name.column):
                 del values["contact.name"]
-            return [_NOBODYS]
+            return [notice("nobodys")]
         phone, name = values["contact.phone"], values.get("contact.name")
         is_told = isinstance(phone, str) and isinstance(name, str) and _of_either(self._name, row)
         if is_told and self._contacts.has_many(str(name), self._contacts.same(str(phone))):
-            return [_MANY_WITH_NAME]
+            return [notice("many_with_name")]
         return []
 
     def _part(self, values: Values, row: Row) -> None:
@@ -82,7 +66,7 @@ class RowContact:
         if "@" not in phone or ("contact.email" in values and _first_of(row, self._number.column)):
             return
         is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # as is sip:…
-        if not is_number and not MESSENGER.search(phone):
+        if not is_number and not expression("messenger_id").search(phone):
             values.setdefault("contact.email", values.pop("contact.phone"))
 
     def _see_to_number(self, values: Values, row: Row) -> None:
@@ -149,4 +133,4 @@ def _first_of(row: Row, columns: ColumnNames) -> str:
 def _of_either(rule: FieldRule, row: Row) -> str:
     """Name the column of a value that may be of either side."""
     whose = "" if isinstance(rule.column, str) else _first_of(row, rule.column)
-    return "" if _OTHERS.search(whose.casefold()) else whose
+    return "" if expression("others_column").search(whose.casefold()) else whose

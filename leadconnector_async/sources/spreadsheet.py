@@ -17,7 +17,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed, SourceOptions, needs
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
-from leadconnector_async.sources.fields import listed, scalar_text, shown, stripped
+from leadconnector_async.sources.fields import listed, notice, scalar_text, shown, stripped
 from leadconnector_async.sources.members import DAMAGED
 from leadconnector_async.sources.table import Table, is_blank
 from leadconnector_async.sources.workbook_parts import errors_of, is_of_1904, since_1900
@@ -137,12 +137,6 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
 _NUMBERS: Final = re.compile(r"\s*(\d\d?)[/.-](\d\d?)[/.-]\d\d")
 
 _MONTHS: Final = 12
-
-_SWAPPED: Final = (
-    "column {} holds dates, and others as text whose days are above 12: a program that has day and "
-    "month in another order than the file most likely swapped those of the dates: import the file "
-    "that it was made from, or give --date-format for the text, if the dates are right"
-)
 
 
 class SwappedDatesError(SourceError):
@@ -265,7 +259,8 @@ def _grid(
     for at in dates if not options.date_format else ():
         name = columns.names[at]
         if book.is_swapped(main.name, at):
-            raise SwappedDatesError(f"{place}: {_SWAPPED.format(shown(name))}")
+            wrong = notice("swapped_dates", column=shown(name))
+            raise SwappedDatesError(f"{place}: {wrong}")
     spreadsheet.warnings += _warnings(book, looks, read)
     if several and added in spreadsheet.table.columns.unknown:
         spreadsheet.table.columns.unknown.remove(added)

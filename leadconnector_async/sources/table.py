@@ -122,23 +122,13 @@ def _refuse_missing(source: str, definition: Definition, find: Callable[[str], s
     for field, rule in definition.fields.items():
         for column in (rule.column, rule.inbound, rule.outbound):
             if isinstance(column, str) and find(column) is None:
-                raise SourceError(
-                    f"{source}: has no column {shown(column)}, of which the mapping makes {field}: "
-                    f'export it with that column, or write ["{column}"] in the mapping where it '
-                    "may be missing"
-                )
+                told = fields.notice("no_such_column", column=column, field=field)
+                raise SourceError(f"{source}: has no column {shown(column)}, {told}")
 
 
 _UNDATED: Final = "no column gives the date: give --map date=COLUMN"
 
 _NONE: Final = FieldRule()
-
-_CLOCK: Final = re.compile(
-    r"(?:[01]?\d|2[0-3])(?:[:.h]|\s?h\s?)[0-5]\d(?:[:.][0-5]\d(?:\.\d+)?)?(?:\s*[ap]\.?\s?m\.?)?"
-    r"(?:\s*(?:h|uhr|[a-z]{1,4}|[+-]\d\d:?\d\d))?|(?:1[0-2]|[1-9])\s*[ap]\.?m\.?",
-    re.IGNORECASE,
-)
-"""What is a time of day by itself."""
 
 _FIX_CLOCK: Final = (
     "put the time into a column Time, as in 3:05 PM, or give --map date=COLUMN with the column "
@@ -149,20 +139,6 @@ _SPAN: Final = re.compile("dur|length|talk|wait|hold|ring|dauer|elapsed|total", 
 """What is a span of time, and no time of day."""
 
 _HALVES: Final = frozenset({"ampm", "meridiem", "meridian"})
-
-_TELL_SIDES: Final = "give --map direction=COLUMN, or --mine with your number"
-
-_LACKING: Final = (
-    ("date", (), "give --map date=COLUMN, or --undated now"),
-    ("direction", (), _TELL_SIDES),
-    (
-        PHONE,
-        (*fields.IDS, "contact.email", "contact.name"),
-        f"give --map {PHONE}=COLUMN, or contact.email",
-    ),
-    ("message", ("html", "attachments"), "give --map message=COLUMN"),
-)
-"""What a record needs of its table: the field, others that do as well, and the way to it."""
 
 
 class Table:
@@ -242,7 +218,7 @@ class Table:
             return
         told = {"direction"} if self._options.mine else set[str]()
         told |= {"direction", PHONE} if self._is_chat else set()
-        for field, others, fix in _LACKING:
+        for field, (others, fix) in fields.table_of("notices.toml")["lacking"].items():
             ways = [self._rules.get(name, _NONE) for name in (field, *others)]
             is_made = any(rule.constant or rule.default or rule.cases for rule in ways)
             if not (is_made or field in told or any(map(self.columns.feeds.get, (field, *others)))):
@@ -256,7 +232,8 @@ class Table:
         half = "has half of the day in a column of its own"
         told = [f"{half}, {one}, which is not read" for one in halves]
         if TIMELESS in parsed.notices and self._is_joined:
-            clocks = [name for name in (*self._clocks, *dates) if _CLOCK.fullmatch(row[name])]
+            is_clock = fields.expression("clock").fullmatch
+            clocks = [name for name in (*self._clocks, *dates) if is_clock(row[name])]
             clocks += [name for name in dates if ":" in row[name]]
             told += [f"has no time of day, which column {shown(name)} may hold" for name in clocks]
         if not told:
@@ -280,7 +257,7 @@ class Table:
         if self._definition is not None and not columns.feeds.get("direction"):
             rule = self._definition.fields.get("direction", _NONE)
             if not (rule.constant or self._options.mine):
-                told.append(f"no column tells sent from received: {_TELL_SIDES}")
+                told.append(fields.notice("untold_sides"))
         return told if self.recognised is not None else told + undated
 
 

@@ -11,39 +11,22 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from msgspec.structs import replace
 
-from leadconnector_async.models import Problem
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.columns import Columns, Vocabulary
+from leadconnector_async.sources.fields import expression, notice, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from leadconnector_async.models import Problem
     from leadconnector_async.sources.base import Parsed, SourceOptions
 
 _ERRORS: Final = frozenset(("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!")).union(
     ("#NULL!", "#N/A", "#CALC!", "#SPILL!", "#ERROR!")
 )
 
-_LOST_TEXT: Final = Problem(
-    "message",
-    "is an error of a spreadsheet, which took the text for a formula",
-    "export it again from where it comes, or write the text",
-)
-
 _MOST: Final = 32_767
-
-_MAY_BE_CUT: Final = (
-    f"text has {_MOST:,} characters, as many as a cell of Excel holds: it may be cut"
-)
-
-_MARKUP: Final = re.compile(
-    r'\A\s*(?:<(?:!doctype|html|body|div|p|br|span|table)\b|\{\s*"\w+"\s*:)|<br ?/?>', re.IGNORECASE
-)
-
-_IS_MARKUP: Final = (
-    "text is HTML or JSON, and is sent as it stands: of mails give --map html=COLUMN and "
-    "--map message="
-)
+"""Characters that a cell of Excel holds."""
 
 _LINES: Final = r"text with \n, as programs write the end of a line: --repair-text reads it so"
 
@@ -54,18 +37,9 @@ _PATH: Final = re.compile(r"[:\\]\\")
 
 _FEWEST_NAMES: Final = 3
 
-_OTHER_TABLE: Final = Problem(
-    "row", "is the header of another table, or below it", "put that table into a file of its own"
-)
-
 _MANY_DAYS: Final = 60
 
 _MANY_NUMBERS: Final = 10
-
-_SWAPPED: Final = (
-    f"none of {_MANY_DAYS} days is after the 12th of its month: a program may have taken days for "
-    "months: see that the dates are right"
-)
 
 
 class Doubts:
@@ -88,17 +62,17 @@ class Doubts:
             text = io.StringIO(newline="")
             csv.writer(text, lineterminator="").writerow(cells)
             raw = orjson.dumps(text.getvalue())
-            return _refused(parsed, _OTHER_TABLE, values)._replace(raw=raw)
+            return _refused(parsed, problem_of("other_table"), values)._replace(raw=raw)
         self._note_day(cells)
         message = None if parsed.row is None else parsed.row.message
         contact = None if parsed.row is None else parsed.row.contact
         if parsed.row and contact and contact.name in _ERRORS:  # as of a person who was not found
             parsed.row.contact = replace(contact, name=None)
         if message in _ERRORS:
-            return _refused(parsed, _LOST_TEXT, values)
-        told = [_MAY_BE_CUT] if message is not None and len(message) == _MOST else []
-        if message and ("<" in message or "{" in message) and _MARKUP.search(message):
-            told.append(_IS_MARKUP)
+            return _refused(parsed, problem_of("lost_text"), values)
+        told = [notice("may_be_cut")] if message is not None and len(message) == _MOST else []
+        if message and ("<" in message or "{" in message) and expression("markup").search(message):
+            told.append(notice("is_markup"))
         if parsed.row and type(message) is str and r"\n" in message and not _PATH.search(message):
             repairs = self._options.repair_text
             told += [_LINES_READ if repairs else _LINES]
@@ -129,7 +103,8 @@ class Doubts:
         """Say that days may be months: of so many days, of so many numbers, it is no chance."""
         is_full = self._dated is not None and len(self._days) >= _MANY_DAYS
         numbers = {day[8:] for day in self._days}
-        return [_SWAPPED] if is_full and len(numbers) >= _MANY_NUMBERS else []
+        has_many = is_full and len(numbers) >= _MANY_NUMBERS
+        return [notice("days_for_months", days=_MANY_DAYS)] if has_many else []
 
 
 def _refused(parsed: Parsed, problem: Problem, values: Mapping[str, object]) -> Parsed:

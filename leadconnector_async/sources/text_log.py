@@ -21,7 +21,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, needs
 from leadconnector_async.sources.byte_stream import TooLong
-from leadconnector_async.sources.fields import stripped
+from leadconnector_async.sources.fields import problem_of, stripped
 from leadconnector_async.sources.mapping_files import load_mapping, names_in
 from leadconnector_async.sources.stream_source import RowSource
 
@@ -169,10 +169,6 @@ _END: Final = 1 << 14
 _MAX_TAGS: Final = 1024
 """Bytes of what begins a record: a tag or two."""
 
-_CUT: Final = Problem(
-    "file", "ends in the middle of its page", "export or copy it again, and import it once more"
-)
-
 _BREAK: Final = re.compile(r"<br\s*/?>")
 
 
@@ -250,7 +246,7 @@ class HtmlLog(RowSource):
                 dropped, start = dropped + seen - start, seen
             buffer, seen, start = buffer[start:], seen - start, 0
         if self._stream.damage is None and not buffer.rstrip().lower().endswith(b"</html>"):
-            self._stream.damage = _CUT
+            self._stream.damage = problem_of("cut_page")
         yield line, kind, _content(buffer, dropped)
 
     def _problem(self, content: bytes) -> Problem | None:

@@ -16,7 +16,7 @@ from xml.parsers import expat
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed, SourceOptions
-from leadconnector_async.sources.fields import listed
+from leadconnector_async.sources.fields import listed, notice
 from leadconnector_async.sources.mapping_files import chosen, described, root_of
 from leadconnector_async.sources.stream_source import RowSource
 from leadconnector_async.sources.xml_element import Element, ElementReader
@@ -202,9 +202,7 @@ class _Parser:
             self._since = 0
 
     def _too_much(self, amount: str) -> SourceError:
-        wrong = f"holds more than {amount} without the end of a record of the mapping"
-        fix = "choose another mapping, or remove the record there"
-        return SourceError(f"{self._source}: line {self.line}: {wrong}: {fix}")
+        return SourceError(f"{self._source}: line {self.line}: {notice('no_end', amount=amount)}")
 
     def _refuse(self, *_: object) -> None:
         place = f"{self._source}: line {self._parser.CurrentLineNumber}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.coerce import RowCoercer, in_api_names
-from leadconnector_async.sources.fields import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError, notice, wrong_value
 from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.phone_numbers import is_one, people_in, withheld
 
@@ -47,11 +47,6 @@ class With(NamedTuple):
     left_out: str | None = None
 
 
-_REPLACED: Final = (
-    "text with \ufffd, which stands for characters that XML, or what wrote it, has not"
-)
-
-
 class ElementReader:
     """Makes records of elements by a mapping, and tells whom they are with.
 
@@ -84,7 +79,7 @@ class ElementReader:
             yield self._coercer.parsed(element.line, in_api_names(values), values, passed, left_out)
             return
         passed += () if found.notice is None else (found.notice,)
-        passed += (_REPLACED,) if "\ufffd" in str(values.get("message", "")) else ()
+        passed += (notice("replaced"),) if "\ufffd" in str(values.get("message", "")) else ()
         if found.members:
             values.pop("contact.name", None)  # it is all of their names
         members = {"members": found.members} if found.members else {}  # for whoever has to mend it
@@ -149,9 +144,7 @@ class ElementReader:
             return With((), left_out=LEAVE_OUT["groups"])
         if not people and not is_group:
             people = self._contacts.others(to)[:1]
-        wrong = "is a group's, and does not tell who wrote it"
-        fix = "write the sender's number, which is among the members, or give --leave-out groups"
-        unknown = WrongValueError(wrong, fix, kind="groups") if is_group else withheld()
+        unknown = wrong_value("unsigned", kind="groups") if is_group else withheld()
         return With(people or [unknown], members if is_group or not people else ())
 
     def _sent(self, people: list[str], members: list[str]) -> With:

@@ -6,8 +6,9 @@ import asyncio
 import csv
 import io
 import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 import msgspec
@@ -27,9 +28,6 @@ from leadconnector_async.records.draft import key_from_text, key_text
 from leadconnector_async.reports.outbox_status import Reason, status_of
 from leadconnector_async.sources.failed_list import FailedRow, as_it_stands, write_failed
 from leadconnector_async.sources.fields import OUTBOX_KEY
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 
 @click.command("failed")

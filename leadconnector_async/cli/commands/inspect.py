@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import click
@@ -24,9 +25,6 @@ from leadconnector_async.sources.mapping_files import load_mapping, names_in
 from leadconnector_async.sources.people import People
 from leadconnector_async.sources.spool import SpooledUrl
 from leadconnector_async.sources.table import Table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 
 @click.command("inspect")

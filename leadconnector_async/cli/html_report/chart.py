@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from calendar import month_abbr, month_name
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil, floor, log10
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from leadconnector_async.cli.format import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 MAX_SERIES: Final = 8
 """As many colours as an eye tells apart. The rest of the types share the last."""

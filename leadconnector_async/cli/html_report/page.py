@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leadconnector_async.cli.format import counted
+from leadconnector_async.cli.format import counted, duration, rate
 from leadconnector_async.cli.html_report import wording
 from leadconnector_async.cli.html_report.chart import binned, chart, series_of, type_label, unit
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from leadconnector_async.reports import history_report as history
 
 MAX_REASONS: Final = 100
-
-_FEW: Final = 3
 
 _MEANINGS: Final = {
     "Sent": ("✓", "confirmed by LeadConnector"),
@@ -54,20 +52,19 @@ def page(report: history.HistoryReport, *, title: str | None, made_ms: int) -> s
         keep_trailing_newline=True,
         finalize=_cleaned,
     )
+    of_figures = (counted, wording.clock, wording.day, duration, rate)
+    environment.globals |= {function.__name__: function for function in of_figures}
     return environment.get_template("report.html.j2").render(
         title=title,
-        heading="Message history in LeadConnector",
-        facts=list(_facts(report, made_ms)),
+        made_ms=made_ms,
+        report=report,
         headline=wording.headline(report.counts),
-        remainder=" ".join(wording.remainder(report.counts)),
-        total=report.counts.total,
         tiles=list(_tiles(report.counts)),
         time_line=_time_line(report),
         by_type=_by_type(report),
         by_location=_by_location(report),
         not_sent=list(_by_reason(report)),
         left_out=list(_by_choice(report)),
-        course=wording.course(report.times, report.counts.sent),
     )
 
 
@@ -82,25 +79,6 @@ def _cleaned(value: object) -> object:
 
 def _row(*cells: int | str) -> Sequence[str]:
     return [f"{of:,}" if isinstance(of, int) else of for of in cells]
-
-
-def _facts(report: history.HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
-    yield "Report made", wording.clock(made_ms)
-    if report.period.first is not None:
-        first, last = wording.day(report.period.first), wording.day(report.period.last)
-        yield "Messages from", first if first == last else f"{first} to {last}"
-    names = sorted(report.locations)
-    if len(names) > _FEW:
-        yield "Locations", f"{len(names):,} locations, listed below"
-    elif names:
-        term = "Location" if len(names) == 1 else "Locations"
-        yield term, ", ".join(name or "no location given" for name in names)
-    people = report.people
-    if any(people):
-        words = f"{people.matched:,} matched, {people.made:,} made"
-        if people.doubtful:
-            words += f", {people.doubtful:,} doubtful: their messages failed"
-        yield "People, by number or address", words
 
 
 def _by_state(counts: history.StateCounts) -> tuple[int, ...]:

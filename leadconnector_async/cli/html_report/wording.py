@@ -10,17 +10,14 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.cli.format import counted, duration, rate
+from leadconnector_async.cli.format import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from leadconnector_async.reports.history_report import ReasonCount, StateCounts, Times
+    from leadconnector_async.reports.history_report import ReasonCount, StateCounts
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-_PAUSED: Final = 0.9
-"""Less than this part of the time spent sending: there were pauses to tell of."""
 
 
 def share(part: int, whole: int) -> str:
@@ -61,35 +58,6 @@ def headline(counts: StateCounts) -> str:
         of = "The one message is not" if total == 1 else f"None of the {total:,} messages is"
         return f"{of} in LeadConnector{' yet' if counts.pending == total else ''}."
     return f"{sent:,} of {counted(total, 'message')} {verb} in LeadConnector."
-
-
-def remainder(counts: StateCounts) -> Iterator[str]:
-    """What became of the others, a sentence each."""
-    if counts.pending:
-        waiting = counted(counts.pending, "message is", "messages are")
-        yield f"The import is not finished: {waiting} still waiting."
-    if counts.failed:
-        yield f"{counted(counts.failed, 'message')} could not be imported."
-    if counts.unresolved:
-        unclear = counted(counts.unresolved, "message")
-        yield f"{unclear} may be in LeadConnector or not: it gave no clear answer."
-    if counts.failed or counts.unresolved:
-        yield "The reasons are listed below."
-
-
-def course(times: Times, sent: int) -> list[tuple[str, str]]:
-    """How long it took, as terms and what they were."""
-    if times.first_at is None or times.last_at is None:
-        return []
-    took = (times.last_at - times.first_at) / 1000
-    lookups = [("Import began", clock(times.first_at)), ("Last message", clock(times.last_at))]
-    lookups.append(("Time taken", duration(took)))
-    if took and sent:
-        lookups.append(("Mean rate", f"{rate(sent / took)} over the whole time"))
-    sending = times.sending_ms / 1000
-    if sending and sending < _PAUSED * took:
-        lookups.append(("Without pauses", f"{duration(sending)}, at {rate(sent / sending)}"))
-    return lookups
 
 
 @cache
