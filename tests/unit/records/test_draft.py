@@ -546,6 +546,21 @@ def test_files_are_told_apart_by_what_they_hold() -> None:
     assert key(LocalFile("/here/a.png", "d1"), "https://x/b.png") != here
 
 
+def test_a_mail_is_known_by_its_message_id_alone() -> None:
+    """With an id of its own, two that have it are one record, or one of them is refused."""
+    message = InboundMessage(type="Email", contact_id="c", direction="inbound", message="hi")
+
+    def is_mail(deferred: Deferred | None, id_: str | None, key: bytes | None = None) -> bool:
+        made = draft(message, location="l", id=id_, now_ms=0, deferred=deferred, key=key)
+        return made.mail
+
+    assert is_mail(Deferred(mail="<m@x>"), "<m@x>")
+    assert not is_mail(Deferred(mail="<m@x>"), "row 7")
+    assert not is_mail(Deferred(mail="<m@x>"), "<m@x>", b"ifrom a list")
+    assert not is_mail(Deferred(outbound_call=True), None)
+    assert not is_mail(None, "<m@x>")
+
+
 def test_a_lane_is_a_contact_of_a_location() -> None:
     """Or a conversation, where no contact is named; nothing else tells lanes apart."""
     assert lane_of() == lane_of(message="ho", date=None, type="WhatsApp", conversation_id="v9")
