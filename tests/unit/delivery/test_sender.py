@@ -1,7 +1,8 @@
-"""What a record is charged for, and when its failing is its provider's."""
+"""What a record is charged for, when it is looked for, and when its failing is its provider's."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -28,17 +29,32 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.virtual_time
 
 
+LAG_S = 5.0
+
+
 class Failing(Direct):
-    """A way to an API that stores no message of a text that begins with "bad"."""
+    """A way to an API that stores no message "bad", and whose answer to each "lost" one is lost.
+
+    What is stored is read some seconds after the last loss.
+    """
 
     def __init__(self, status: int | None) -> None:
         super().__init__(SandboxState(SandboxConfig(trusting=True)))
+        self._earlier = Direct(SandboxState(SandboxConfig(trusting=True)))
+        self._readable_at = 0.0
         self._status = status
         self.failed = 0
 
     async def send(self, request: Request, token: str, may_send: object = None) -> Response:
-        """Answer its request with the status, or not at all."""
-        if b'"message":"bad' not in (request.body or b""):
+        """Answer the request of a bad one with the status, or not at all."""
+        body, now = request.body or b"", asyncio.get_running_loop().time()
+        if request.method == "GET" and now < self._readable_at:
+            return await self._earlier.send(request, token, may_send)
+        if b'"message":"lost' in body:
+            await super().send(request, token, may_send)
+            self._readable_at = now + LAG_S
+            raise FateUnknownError("lost")
+        if b'"message":"bad' not in body:
             return await super().send(request, token, may_send)
         self.failed += 1
         if self.failed > 99:
@@ -91,12 +107,21 @@ async def test_a_record_in_doubt_is_sent_as_often_as_the_policy_says(
     assert ended == ((1, 0) if on_unknown == "look" else (0, 1))
 
 
+async def test_the_last_look_waits_for_what_is_read_late() -> None:
+    """An earlier one finds nothing yet: sent again then, the message would be there twice."""
+    transport = Failing(None)
+    dispatcher = await dispatched(["lost"], transport, Policy(look_after=(2.0, 8.0)))
+    assert (dispatcher.stats.found, dispatcher.stats.searches > 1) == (1, True)
+    assert len(transport.state.store.messages()) == 1
+
+
 @pytest.mark.parametrize(
     ("texts", "status", "stops"),
     [
         (["bad"] * 3, 500, True),
         (["bad"] * 2, 500, False),
         (["good", *["bad"] * 3], 500, False),
+        (["lost", *["bad"] * 3], 500, False),
         (["bad"] * 3, 503, False),
     ],
 )
