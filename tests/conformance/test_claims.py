@@ -172,6 +172,17 @@ async def test_fewer_than_asked_for_is_all_there_is(outbox: Outbox) -> None:
     assert got == [3, 90, 150, 56, 0]
 
 
+async def test_behind_the_last_lane_the_first_ones_are_gone_on_with(outbox: Outbox) -> None:
+    """Where many wait in lanes that were passed, and too few in all that come."""
+    batch = drafts(600, lanes=10) + [draft(f"x{n}", lane=n + 10) for n in range(70)]
+    await published(outbox, batch)
+    lease = (await outbox.acquire("l1")).lease
+    for _ in range(3):
+        (claims,) = await outbox.claim([(lease, 50)])
+        assert len(claims) == 50
+        await outbox.settle([fate(claim) for claim in claims], ())
+
+
 async def test_the_first_and_the_last_lane_are_lanes(outbox: Outbox) -> None:
     """Lanes are signed 64 bits, and all of them count."""
     lanes = [(1 << 63) - 1, 0, -(1 << 63)]

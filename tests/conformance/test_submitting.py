@@ -42,6 +42,19 @@ async def test_what_is_taken_in_can_be_claimed_with_it(outbox: Outbox) -> None:
     assert [claim.seq for claim in rest] == [submissions[1].seq]
 
 
+async def test_each_has_its_own_body_where_what_is_taken_in_comes_before_what_is_there(
+    outbox: Outbox,
+) -> None:
+    """Else one record would be sent as another: that one twice, and itself never."""
+    for n in (1, 3, 5):
+        await outbox.submit(draft(f"{n}", lane=n // 4, date=n, payload=said(n)))
+    lease, *_ = await outbox.acquire("l1")
+    batch = [draft(f"{n}", lane=n // 4, date=n, payload=said(n)) for n in (0, 2, 4)]
+    _, (claims,) = await outbox.take_in(batch, [(lease, 9)])
+    assert sorted(keys(claims)) == [f"{n}" for n in range(6)]
+    assert [claim.payload for claim in claims] == [said(key) for key in keys(claims)]
+
+
 async def test_what_was_taken_in_and_claimed_is_unknown_after_a_crash(
     durable: DurableOutbox, place: DurablePlace
 ) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
@@ -26,6 +26,9 @@ from leadconnector_async.api.responses import (
 )
 from leadconnector_async.models import Receipt, Refusal
 from leadconnector_async.transport.base import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RECEIPT = (
     b'{"success":true,"conversationId":"v1","messageId":"m1","message":"Success",'
@@ -457,3 +460,37 @@ def test_reading_retry_after_never_fails(text: str | None, cap: float) -> None:
     """Whatever a header holds, it is no wait or one between 0 and the cap."""
     seconds = retry_after(_answer(text), cap)
     assert seconds is None or 0 <= seconds <= cap
+
+
+STATUSES: dict[Callable[[Response], bool], set[int]] = {
+    responses.is_success: {*range(200, 300)},
+    responses.is_read: {200},
+    responses.is_unauthorized: {401},
+    responses.is_access_refused: {401, 403},
+    responses.is_grant_denied: {400, 401, 403, 404, 422},
+    responses.is_refusal: {*range(400, 500)} - {408, 429},
+    responses.is_server_error: {500},
+    responses.is_from_gateway: {502, 503, 504},
+    responses.is_unthrottled: {*range(100, 500)} - {429},
+    responses.is_absent: {404},
+}
+
+
+@pytest.mark.parametrize("tells", STATUSES, ids=lambda tells: tells.__name__)
+def test_each_status_is_told_from_all_others(tells: Callable[[Response], bool]) -> None:
+    """What a status means is decided by these alone, whoever asks."""
+    answers = (Response(status, {}, b"{}") for status in range(100, 600))
+    assert {answer.status for answer in answers if tells(answer)} == STATUSES[tells]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 500])
+def test_what_is_lacked_is_told_by_status_and_words(status: int) -> None:
+    """A scope by who is refused, a conversation by what: words alone may be anything's."""
+    scope, conversation, other = (
+        Response(status, {}, said(words))
+        for words in ("The token lacks a scope.", "conversationId must be given", "no such luck")
+    )
+    assert responses.lacks_scope(scope) is (status in (401, 403))
+    assert responses.lacks_conversation(conversation) is (status in (400, 404, 422))
+    assert not responses.lacks_scope(other)
+    assert not responses.lacks_conversation(other)

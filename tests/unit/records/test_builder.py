@@ -41,6 +41,17 @@ def test_an_id_goes_before_a_name(field: str) -> None:
     assert BUILDER.draft_of(record(KIM, **{field: "x"})).deferred is None
 
 
+def test_an_id_makes_a_message_without_a_date_the_same_one() -> None:
+    """Submitted again it is known; without either it is a record of its own each time."""
+    message = record(None, contact_id="c1", date=None).message
+    keys = [
+        BUILDER.draft_of(Record(message=message, id=id_), alone=True).key
+        for id_ in ("m1", "m1", None, None)
+    ]
+    assert keys[:2] == [b"im1", b"im1"]
+    assert len({*keys}) == 3
+
+
 def test_a_wrong_contact_refuses_its_record_and_is_kept() -> None:
     """In the form in which sources name it, so that the list of failed ones can be mended."""
     draft = BUILDER.draft_of(record(Contact(phone="555 0101")))

@@ -47,6 +47,13 @@ def test_what_is_beside_the_message_is_not_sent() -> None:
     assert (key_text(draft.key), draft.own) == ("m0", b"im1")
 
 
+def test_a_contact_that_needs_no_look_up_is_not_sent() -> None:
+    """Its id is there: of its number and name the API is told nothing."""
+    draft = DRAFTER.draft_of(parsed(row(contact=Contact(phone="+12125550101", name="Kim"))))
+    assert draft.payload == DRAFTER.draft_of(parsed(row())).payload
+    assert draft.deferred is None
+
+
 def test_a_record_without_a_location_belongs_to_the_default_one() -> None:
     """And without a default it is refused, with the way out."""
     assert DRAFTER.draft_of(parsed(row())).location == "home"

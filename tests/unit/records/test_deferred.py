@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,6 @@ from leadconnector_async.records.deferred import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 FULL = Deferred(
     contact=Contact(phone="+1", name="Kim"),
@@ -77,6 +78,12 @@ def test_mails_in_order_stay() -> None:
 def test_an_answer_comes_after_its_question() -> None:
     """By one millisecond; so does the answer to it."""
     assert moved({"q": (9, ()), "a": (5, "q"), "b": (1, "a")}) == {"q": 9, "a": 10, "b": 11}
+
+
+def test_an_answer_to_what_was_moved_comes_after_it() -> None:
+    """Though it stood behind it before, and nothing was wrong between the two."""
+    mails = {"a": (1, "q"), "b": (2, "a"), "q": (3, ())}
+    assert moved(mails) == {"a": 4, "b": 5, "q": 3}
 
 
 def test_what_is_answered_may_be_missing() -> None:
@@ -148,3 +155,15 @@ def test_a_file_that_cannot_be_read_is_a_problem(name: str, tmp_path: Path) -> N
     assert error.value.problem.field == "attachments"
     assert error.value.problem.wrong.startswith("item 2 cannot be read (")
     assert "put the file back" in str(error.value)
+
+
+def test_what_is_no_file_is_a_problem() -> None:
+    """A device, or a pipe, which would be read without an end."""
+    with pytest.raises(FileLostError, match="is no regular file"):
+        located([Path(os.devnull).as_uri()])
+
+
+def test_who_a_record_is_with_is_what_itself_says() -> None:
+    """And not what a directory made of it: that may change, and the record stays the same."""
+    assert Deferred(contact=Contact(phone="+1"), said="Kim").who == "Kim"
+    assert Deferred(contact=Contact(phone="+1")).who == "+1"

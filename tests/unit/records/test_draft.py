@@ -411,6 +411,28 @@ def test_ends_of_lines_are_no_content() -> None:
     assert len(digests) == 1
 
 
+def test_copies_of_a_mail_say_the_same_with_the_same_files() -> None:
+    """In whatever order. Another file makes another mail of it, though its texts are the same."""
+
+    def said(*attachments: str) -> bytes:
+        mail = replace(SMS, type="Email", attachments=list(attachments))
+        return content_digest(encode(mail), None, mail=True)
+
+    assert said("https://x/a", "https://x/b") == said("https://x/b", "https://x/a")
+    assert said("https://x/a") != said("https://x/b")
+
+
+def test_the_notes_of_a_call_are_not_what_it_says() -> None:
+    """An option makes its text of them: read without it, it is the same call."""
+
+    def said(**changes: Any) -> bytes:  # noqa: ANN401 - any field
+        message = InboundMessage(type="Call", direction="inbound", contact_id="c1", date=WHEN)
+        return content_digest(encode(replace(message, **changes)), None)
+
+    assert said(message="noted") == said() != said(contact_id="c2")
+    assert said(type="SMS", message="a") != said(type="SMS", message="b")
+
+
 def test_an_id_that_reads_like_a_key_is_another_key() -> None:
     """Somebody may take a key from a report for an id: the two records stay two."""
     ours = key_text(content_key("l1", SMS))
@@ -544,6 +566,21 @@ def test_files_are_told_apart_by_what_they_hold() -> None:
     assert key(LocalFile("/there/x.png", "d1"), LocalFile("/there/y.png", "d2")) == here
     assert key(LocalFile("/here/b.png", "d2"), LocalFile("/here/a.png", "d1")) != here
     assert key(LocalFile("/here/a.png", "d1"), "https://x/b.png") != here
+
+
+def test_a_mail_is_known_by_its_message_id_alone() -> None:
+    """With an id of its own, two that have it are one record, or one of them is refused."""
+    message = InboundMessage(type="Email", contact_id="c", direction="inbound", message="hi")
+
+    def is_mail(deferred: Deferred | None, id_: str | None, key: bytes | None = None) -> bool:
+        made = draft(message, location="l", id=id_, now_ms=0, deferred=deferred, key=key)
+        return made.mail
+
+    assert is_mail(Deferred(mail="<m@x>"), "<m@x>")
+    assert not is_mail(Deferred(mail="<m@x>"), "row 7")
+    assert not is_mail(Deferred(mail="<m@x>"), "<m@x>", b"ifrom a list")
+    assert not is_mail(Deferred(outbound_call=True), None)
+    assert not is_mail(None, "<m@x>")
 
 
 def test_a_lane_is_a_contact_of_a_location() -> None:

@@ -53,3 +53,16 @@ def test_what_a_call_that_fails_has_done_is_undone_in_memory_too(tmp_path: Path)
     with OutboxFile(path) as reader:
         lines = sorted(record.raw or b"" for record in reader.failed())
     assert lines == [b"l%d-%d {}" % (at, n) for at in (1, 2) for n in range(3)]
+
+
+def test_nothing_is_claimed_of_a_call_that_failed(tmp_path: Path) -> None:
+    """Though as many others wait: what was undone would be sent, and be in no outbox."""
+
+    async def work(outbox: SqliteOutbox) -> list[str]:
+        await published(outbox, drafts(3))
+        lease, *_ = await outbox.acquire("l1")
+        with pytest.raises(ValueError, match="names each location once"):
+            await outbox.take_in([draft(f"undone-{n}") for n in range(3)], [(lease, 1)] * 2)
+        return keys(await claimed(outbox, 9))
+
+    assert in_outbox(tmp_path / "o.db", work) == [f"l1-{n}" for n in range(3)]
