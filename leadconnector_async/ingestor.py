@@ -283,8 +283,8 @@ class Ingestor:
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience (it is sent
                 when that is back, in memory too, where there is no bound: one without id and date
-                twice, if submitted again); or the ingestor was closed meanwhile, or a `run` ended
-                that was under way.
+                twice, if submitted again); or the ingestor was closed or stopped meanwhile, or a
+                `run` that was under way was left early.
             FateUnknownError: closing it, or that `run`, was cancelled meanwhile: it may be stored.
             ClosedError: it was closed before; nothing was written down.
             RuntimeError: it is open in another event loop.

@@ -75,12 +75,13 @@ class ExclusiveSender:
         """Those of `submit` that no batch has taken yet."""
         self._turn = asyncio.Lock()
         self._batches: set[asyncio.Task[None]] = set()
-        self._is_closed = False
+        self._is_closed = self._is_stopped = False
         self.staging: bool = False
         """Whether a run stages: nothing of it is sent before all is there."""
 
     def stop(self) -> None:
         """Send nothing more."""
+        self._is_stopped = True
         self._dispatcher.stop()
 
     async def close(self) -> None:
@@ -171,7 +172,7 @@ class ExclusiveSender:
             if self._waiters:
                 raise RuntimeError("run() cannot be used while submit() calls are waiting")
             await self._finish_work()
-        self._dispatcher.stopping = False
+        self._dispatcher.stopping = self._is_stopped = False
         self._dispatcher.try_again()
 
     def outcomes(self) -> AsyncGenerator[Outcome, None]:
@@ -294,8 +295,12 @@ class ExclusiveSender:
             self._dispatcher.stop()
 
     def _work_ended(self, work: asyncio.Task[None]) -> None:
-        """Tell whoever waits: in a run, calls of `submit` that came meanwhile."""
-        self._waiters.fail_all(results.Waiters.error_of(work) or NotSentError(ENDED))
+        """Go on for calls of `submit` that came in a run, or tell them why not."""
+        error = results.Waiters.error_of(work)
+        if error is None and self._waiters and not self._is_closed and not self._is_stopped:
+            self._begin_work()
+        else:
+            self._waiters.fail_all(error or NotSentError(ENDED))
 
     async def _ensure_working(self) -> None:
         if self._work is not None and self._work.done():
@@ -303,16 +308,19 @@ class ExclusiveSender:
         if self._is_closed:  # while this call waited for its turn
             raise NotSentError(ENDED)
         if self._work is None or self._work.done():
-            self._dispatcher.stopping = False
-            # Not in the context, such as a trace, of whoever submits first.
-            self._work = asyncio.create_task(self._dispatcher.work(forever=True), context=Context())
-            self._work.add_done_callback(self._work_ended)
+            self._begin_work()
             if not self.staging:
                 await self._publish()
 
+    def _begin_work(self) -> None:
+        self._dispatcher.stopping = self._is_stopped = False
+        # Not in the context, such as a trace, of whoever submits first.
+        self._work = asyncio.create_task(self._dispatcher.work(forever=True), context=Context())
+        self._work.add_done_callback(self._work_ended)
+
     async def _finish_work(self) -> None:
         if self._work is not None and not self._work.done():
-            self._dispatcher.stop()
+            self.stop()
             try:
                 await asyncio.wait([self._work])
             except asyncio.CancelledError:

@@ -361,6 +361,27 @@ async def test_a_submission_is_claimed_in_the_commit_that_stages_it(
     assert jobs.index("settle") == 1
 
 
+@PLACES
+async def test_what_the_consumer_of_a_run_submits_is_sent_though_the_run_ends(
+    tmp_path: Path, *, durable: bool
+) -> None:
+    """It was told that it is not sent, and was: in memory, twice if it is submitted again."""
+    given = records(12)
+    outcomes = []
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+        aclosing(ingestor.run(given[:6])) as run,
+        asyncio.timeout(30),
+    ):
+        later = iter(given[6:])
+        async for outcome in run:
+            outcomes += [outcome, await ingestor.submit(next(later))]
+        assert len(sandbox.messages) == 12
+    assert [type(outcome) for outcome in outcomes] == [Sent] * 12
+
+
 async def test_a_submission_within_a_run_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is left early sends nothing more, and whoever waits is told."""
     outbox = SlowToBegin()
