@@ -9,7 +9,8 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import mapping_files
 from leadconnector_async.sources.failed_list import is_unreadable
 from leadconnector_async.sources.fields import FIELDS, OUTBOX_KEY, is_plainly_ours, listed, notice
-from leadconnector_async.sources.json_objects import cells_of, empty_list, key_of
+from leadconnector_async.sources.json_cells import cells_of, key_of
+from leadconnector_async.sources.json_objects import empty_list
 from leadconnector_async.sources.json_values import is_document, loaded_value, opening_value
 from leadconnector_async.sources.mapping import as_list, columns_of
 from leadconnector_async.sources.mapping_files import Choice, choice_of, load_mapping, recognised

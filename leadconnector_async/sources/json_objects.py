@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
@@ -15,13 +14,13 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.chat_sides import LookUps
 from leadconnector_async.sources.coerce import RowCoercer, in_api_names
-from leadconnector_async.sources.fields import scalar_text
+from leadconnector_async.sources.json_cells import AROUND, Pick, Unread, cells_of, key_of, repaired
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import Cell, Spelling
-from leadconnector_async.sources.mapping import Definition, columns_of, columns_read
+from leadconnector_async.sources.mapping import Definition, columns_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     from leadconnector_async.sources.base import Parsed
     from leadconnector_async.sources.byte_stream import ByteStream
@@ -39,21 +38,6 @@ _STAND_INS: Final = re.compile("[\udc80-\udcff]")
 
 _PICK: Final = re.compile(r"(.+)\[(\w+)=([^\]]*)\]\.(.+)")
 
-_INDEX: Final = re.compile(r"\[\d+\]")
-
-_MAX_UNUSED: Final = 100
-
-_OF_ANY: Final = frozenset({"id", "type"})
-"""What any object may have that is no message."""
-
-_TOLD: Final = frozenset({"date", "message", "direction"})
-"""Fields that each message has. In place of a direction it may name who wrote it."""
-
-_WRITERS: Final = frozenset({"author", "authorid", "from", "sender", "senderid", "user", "userid"})
-
-AROUND: Final = "^"
-"""What paths into the object around a record begin with."""
-
 
 @dataclass(eq=False, repr=False)
 class Objects:
@@ -70,14 +54,11 @@ class Objects:
 
     def __post_init__(self) -> None:
         self.definition: Definition | None = self._choice.definition
-        self._unused: dict[str, None] = {}
-        self._inner: dict[str, int] = {}
-        """How many objects in lists of records look like messages of their own, by path."""
-        self._has_foreign = self._is_general = False
+        self.unread: Unread = Unread()
+        self._has_foreign = False
         self.around: set[str] = set()
         """Keys of the object around a record that are read."""
         if self.definition is not None:
-            self._is_general = not self.definition.is_recognised  # else its files are known
             self._read_by(self.definition)
 
     def _read_by(self, definition: Definition) -> None:
@@ -88,7 +69,7 @@ class Objects:
         self._reader = RowMapper(kind, definition, self._coercer.sides)
         named = {*columns_read(definition.table), *self._mapping.values()}
         found = ((name, _PICK.fullmatch(name)) for name in named)
-        self._picks = [_Pick(name, key_of(of[1]), *of.groups()[1:]) for name, of in found if of]
+        self._picks = [Pick(name, key_of(of[1]), *of.groups()[1:]) for name, of in found if of]
         listed = (*fields.REASON_NAMES, fields.OUTBOX_KEY, fields.LOCATION)
         ends = ((pick.list, end) for pick in self._picks for end in (pick.key, pick.within))
         within = (f"{name}[*].{end}" for name, end in ends)
@@ -96,34 +77,14 @@ class Objects:
         lookup = {key_of(name): (name, path) for name, path in definition.lookup.items()}
         self.look_ups: LookUps = LookUps(lookup, self._used, self._stream)
         self._used |= lookup.keys()
-        told = {name: rule for name, rule in definition.fields.items() if name in _TOLD}
-        self._told = [
-            {*map(key_of, {*columns_of(rule)} - {*rule.maybe})}
-            | (_WRITERS if name == "direction" else set())
-            for name, rule in told.items()
-        ]
-        rules = definition.fields.values()
-        pieces = [key_of(name) for rule in rules if rule.glue is not None for name in rule.column]
-        self._pieces = tuple(f"{name}[" for name in pieces)
+        self.unread = Unread(self._used, definition)
         around = (name for name in self._used if name.startswith(f"{AROUND}."))
         self.around = {re.split(r"[.\[]", name)[1] for name in around}
 
     @property
-    def inner(self) -> Problem | None:
-        """What is lost of records that hold others."""
-        if not self._inner:
-            return None
-        held = ", ".join(f"{path} ({count:,})" for path, count in self._inner.items())
-        wrong = f"holds messages within its records, which are not read: {held}"
-        fix = (
-            "import them too, by a mapping whose records they are, or name them in its not_carried"
-        )
-        return Problem("file", wrong, fix)
-
-    @property
     def warnings(self) -> list[str]:
         """How they are read, and what was passed over."""
-        notes = [*self._choice.notes, *fields.not_sent("field", list(self._unused))]
+        notes = [*self._choice.notes, *fields.not_sent("field", list(self.unread.names))]
         notes += () if self.definition is None else self.look_ups.warnings
         if self._has_foreign:
             notes.append(fields.notice("foreign_names"))
@@ -151,16 +112,6 @@ class Objects:
             return record, raw
         return record | {AROUND: known}, b"%b,%b" % (raw[:-1], orjson.dumps({AROUND: known})[1:])
 
-    def note_around(self, holder: Mapping[str, object]) -> None:
-        """Name texts of the objects around records that would be read if they were in a record."""
-        if not self._is_general:
-            return
-        for path, cell in cells_of({AROUND: holder}):
-            end = key_of(path.rpartition(".")[2])
-            known = end in self._used and end not in _OF_ANY and key_of(path) not in self._used
-            if known and isinstance(cell, str) and cell and not cell.isdigit():
-                self._note_unused(path, cell)
-
     def values(self, record: Record) -> dict[str, object]:
         """Name the values of an object as the API does."""
         if self.definition is None:
@@ -183,7 +134,7 @@ class Objects:
         row: dict[str, Cell] = {}
         for path, given in cells_of(record):
             key = key_of(path)
-            cell = _repaired(given) if self._repairs else given
+            cell = repaired(given) if self._repairs else given
             if isinstance(cell, list):
                 for pick in self._picks:
                     if pick.list == key and (found := pick.of(cell)):
@@ -192,25 +143,9 @@ class Objects:
                 row |= self.look_ups.cells(key, str(cell))
             if key in self._used:
                 row[key] = row.get(key) or cell
-            elif cell and path not in self._unused:
-                self._note_unused(path, cell)
+            elif cell and path not in self.unread.names:
+                self.unread.note(path, cell)
         return row
-
-    def _note_unused(self, path: str, cell: Cell) -> None:
-        plain = _INDEX.sub("[*]", path)
-        items = [item for item in cell if isinstance(item, dict)] if isinstance(cell, list) else []
-        if items and self._is_general and len(self._told) == len(_TOLD):
-            self._count_inner(f"{plain}[*]", items)
-        if len(self._unused) >= _MAX_UNUSED or path.endswith("]") or items:
-            return
-        if key_of(plain) not in self._used and not key_of(plain).startswith(self._pieces):
-            self._unused[plain] = None
-
-    def _count_inner(self, path: str, items: list[Record]) -> None:
-        names = [{*map(key_of, [*item, *dict(cells_of(item))])} for item in items]
-        count = sum(not any(map(of.isdisjoint, self._told)) for of in names)
-        if count and (path in self._inner or len(self._inner) < _MAX_UNUSED):
-            self._inner[path] = self._inner.get(path, 0) + count
 
 
 REPEATED: Final = "has one key with two values"
@@ -231,78 +166,11 @@ def repeated_key(raw: bytes, value: object) -> str | None:
     return next(iter(found), None)
 
 
-class _Pick(NamedTuple):
-    """A path into those items of a list that say something: ``files[type=picture].url``."""
-
-    name: str
-    list: str
-    key: str
-    value: str
-    within: str
-
-    def of(self, items: Sequence[object]) -> tuple[str, ...]:
-        """Give what these items hold. ``null`` stands for nothing."""
-        objects = (item for item in items if isinstance(item, dict))
-        fit = (
-            dict(cells_of(item))
-            for item in objects
-            if self.value == ("null" if (said := item.get(self.key)) is None else scalar_text(said))
-        )
-        found = (cells.get(self.within) for cells in fit)
-        return tuple(cell for cell in found if isinstance(cell, str) and cell)
-
-
 def _listed(record: Record) -> dict[str, object]:
     """Take what a list of failed records adds."""
     if fields.OUTBOX_KEY not in record:
         return {}
     return {name: record[name] for name in (fields.OUTBOX_KEY, fields.LOCATION) if name in record}
-
-
-def cells_of(record: Mapping[str, object], *, empty: bool = False) -> Iterator[tuple[str, Cell]]:
-    """Give every value of an object by its path, an ``empty`` one too if that is asked for.
-
-    Lists come whole, by item, and by ``[*]``.
-    """
-    pending = [*record.items()][::-1]
-    while pending:
-        path, value = pending.pop()
-        if isinstance(value, dict):
-            pending += [(f"{path}.{key}", inner) for key, inner in reversed(value.items())]
-        elif isinstance(value, list):
-            yield path, value
-            yield from _starred(path, value)
-            pending += [(f"{path}[{n}]", item) for n, item in reversed([*enumerate(value)])]
-        elif value is not None or empty:
-            yield path, "" if value is None else scalar_text(value)
-
-
-def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
-    found: dict[str, list[str]] = {}
-    for item in items:
-        for key, value in item.items() if isinstance(item, dict) else ((None, item),):
-            if isinstance(value, str | int | float):
-                name = f"{path}[*]" if key is None else f"{path}[*].{key}"
-                found.setdefault(name, []).append(scalar_text(value))
-    yield from ((name, tuple(texts)) for name, texts in found.items())
-
-
-def _repaired(cell: Cell) -> Cell:
-    """Mend text of a system whose exports are always UTF-8 that was decoded as Latin-1."""
-    if isinstance(cell, list):
-        return cell
-    if not isinstance(cell, str):
-        return tuple(str(_repaired(text)) for text in cell)
-    try:
-        return cell if cell.isascii() else cell.encode("latin-1").decode()
-    except UnicodeError:  # one that was written otherwise
-        return cell
-
-
-@lru_cache(maxsize=4096)
-def key_of(path: str) -> str:
-    """Spell a path without case and separators, but those of its levels."""
-    return re.sub(r"[^\w.\[\]*^]|_", "", path.casefold())
 
 
 def empty_list(page: Record) -> str | None:

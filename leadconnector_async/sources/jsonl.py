@@ -20,6 +20,7 @@ from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
 from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
+from leadconnector_async.sources.json_cells import key_of
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
 from leadconnector_async.sources.json_values import JsonValues, loaded_value
 from leadconnector_async.sources.mapping import as_list
@@ -94,7 +95,7 @@ class JsonSource(StreamSource):
             found = True
             if values.holder is not holder:
                 holder = values.holder
-                self._objects.note_around(holder)
+                self._objects.unread.note_around(holder)
             if isinstance(raw, TooLong):
                 yield Parsed(line, b"", None, (raw.problem("record"),))
             else:
@@ -105,7 +106,7 @@ class JsonSource(StreamSource):
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))
-        if (inner := self._objects.inner) is not None:
+        if (inner := self._objects.unread.problem) is not None:
             yield Parsed(values.line, b"{}", None, (inner,))
 
     def _beside(self) -> dict[str, object]:
@@ -146,7 +147,7 @@ class JsonSource(StreamSource):
             yield parsed
         if self._stream.damage is not None:
             yield Parsed(number + 1, self._lines.rest, None, (self._stream.damage,))
-        if (inner := self._objects.inner) is not None:
+        if (inner := self._objects.unread.problem) is not None:
             yield Parsed(number, b"{}", None, (inner,))
 
     def _fast(self, line: bytes) -> SourceRow | None:
@@ -215,8 +216,7 @@ class JsonSource(StreamSource):
             f"{path} ({count})"
             for path, count in values.others.items()
             if path not in looked_up
-            and objects.key_of(path.rpartition(".")[2].removesuffix("[*]"))
-            not in self._objects.around
+            and key_of(path.rpartition(".")[2].removesuffix("[*]")) not in self._objects.around
         ]
         records = " or ".join(self._layout.records or ())
         if not others and not values.listed:
