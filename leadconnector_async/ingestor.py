@@ -202,7 +202,10 @@ class Ingestor:
         return self._in_flight.size
 
     def stop(self) -> None:
-        """Send nothing more. `run` ends when what is in flight has been answered."""
+        """Send nothing more. `run` ends when what is in flight has been answered.
+
+        The next `run` or `submit` begins anew.
+        """
         self._check_open(or_was=True)
         self._stopping = True
         self._sender.stop()

@@ -165,6 +165,10 @@ class InFlightLimit:
 
 
 async def _each(items: Messages) -> AsyncGenerator[InboundMessage | Record | Parsed, None]:
+    if isinstance(items, str | bytes):
+        raise TypeError(
+            "text is no messages: of a file, give leadconnector_async.sources.open_source"
+        )
     if hasattr(items, "__aiter__"):
         async for item in items:
             yield item

@@ -137,7 +137,7 @@ def _source(name: str | None, text: Utf8Text, options: SourceOptions) -> Source:
         from leadconnector_async.sources.mailbox import Mailbox  # noqa: PLC0415 - few are such
 
         source: Source = Mailbox(text, options, single=name == "eml")
-    elif (name := name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")) == "xml":
+    elif (name := name or _by_beginning(text.head.lstrip())) == "xml":
         source = _markup(text, options)
     elif name == "singer" or (
         name == "jsonl" and options.format is None and begins_as_singer(text.head)
@@ -149,6 +149,11 @@ def _source(name: str | None, text: Utf8Text, options: SourceOptions) -> Source:
         source = _delimited(text, options)
     source.warnings += misnamed(source.name, name, options)
     return source
+
+
+def _by_beginning(head: bytes) -> FormatName:
+    is_log = re.match(rb"\[\s*[A-Z]", head)  # as of LINE and Viber
+    return "csv" if is_log else _BY_BEGINNING.get(head[:1], "csv")
 
 
 def _delimited(text: Utf8Text, options: SourceOptions) -> Source:

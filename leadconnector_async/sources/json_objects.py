@@ -101,6 +101,9 @@ class Objects:
         if self.definition.needs_its_file and values:  # of one left out there are none
             raw = in_api_names(values)
         values |= _listed(record)
+        text = values.get("message")
+        if isinstance(text, str) and "<" in text and fields.expression("markup").search(text):
+            told.append(fields.notice("is_markup"))
         return self._coercer.parsed(line, raw, values, notices + told, reason)
 
     def with_holder(

@@ -121,6 +121,19 @@ async def test_messages_that_raise_lose_none_that_they_gave(
 
 
 @PLACES
+async def test_the_name_of_a_file_is_no_messages(tmp_path: Path, *, durable: bool) -> None:
+    """Each of its letters was one that is refused."""
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+    ):
+        with pytest.raises(TypeError, match="open_source"):
+            [outcome async for outcome in ingestor.run("history.csv")]  # type: ignore[arg-type]
+        assert ingestor.stats.read == 0
+
+
+@PLACES
 @pytest.mark.parametrize("place", [17, b"here", "two words"])
 async def test_a_location_that_can_be_none_refuses_its_message_alone(
     tmp_path: Path, place: object, *, durable: bool

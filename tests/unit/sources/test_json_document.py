@@ -193,6 +193,15 @@ def test_messages_within_messages_are_a_problem_of_the_file(
     ] * is_lost
 
 
+def test_markup_is_told_as_of_tables() -> None:
+    """It is sent as it stands, and of a text nobody wants it."""
+    told = {"direction": "in", "date": "2024-03-01T10:00:00Z", "phone": "+12125550100"}
+    content = json.dumps([told | {"body": "<p>Are you open?</p>"}, told | {"body": "a < b"}])
+    (one, other), _ = parse(content.encode(), ".json", SourceOptions(mapping_file="generic"))
+    assert [notice[:12] for notice in one.notices] == ["text is HTML"]
+    assert other.notices == ()
+
+
 def test_numbers_of_all_items_are_read_as_their_texts_are() -> None:
     """JSON writes some telephone numbers as numbers."""
     sent = {"direction": "out", "date": "2024-03-01T10:00:00Z", "text": "hi"}

@@ -159,6 +159,8 @@ def test_what_the_app_wrote_in_other_scripts(
         ("_chat.txt", "on a day at three, Kim: hi", "is named as a chat of WhatsApp"),
         ("WhatsApp Chat with Kim.txt", "Kim, at three: hi", "English, the United States"),
         ("chat.txt", "2024년 3월 1일 오후 3:15, Kim : hi", "begins as a chat of KakaoTalk"),
+        ("chat.txt", "[LINE] Chat history with Kim", "begins as the log of a chat, as of LINE"),
+        ("chat.txt", "[ Friday, March 1, 2024 ] [ 21:05 ] Kim: hi", "begins as the log of a chat"),
         ("Talk.txt", "Kim 님과 카카오톡 대화", "write one with [text]"),
     ],
 )
