@@ -132,7 +132,7 @@ class ChatSides:
             typed = [values for one in chat.others.values() if (values := _typed(form.types, one))]
             return told | ({"type": typed[0]["type"]} if typed else {})
         session = _first(form.session, row)
-        is_id = expression("messenger_id").search(session)  # of one, or of a group
+        is_id = expression("chat_id").search(session)  # of one, or of a group
         if FINDERS.isdisjoint(values) and is_id:
             told["contact.phone"] = session
         elif FINDERS.isdisjoint(values):
@@ -147,7 +147,8 @@ class ChatSides:
         named = [name for column in form.people for name in _texts(row.get(column, ""))]
         signed = bool(form.own)
         if named:  # but who has left a group is on its list no more
-            named += filter(None, [_author(form, row)])
+            author, name = _author(form, row), _first(form.name, row)
+            named += [author] if author and not self.contacts.is_own(name) else []
             return _Chat(dict.fromkeys(named, ""), "", self.contacts, signed=signed)
         if self._found is None:
             self._found = {}

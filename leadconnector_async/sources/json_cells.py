@@ -12,7 +12,7 @@ from leadconnector_async.sources.fields import problem_of, scalar_text
 from leadconnector_async.sources.mapping import columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from leadconnector_async.models import Problem
     from leadconnector_async.sources.mapped_rules import Cell
@@ -22,8 +22,13 @@ _INDEX: Final = re.compile(r"\[\d+\]")
 
 _MAX_UNUSED: Final = 100
 
-_OF_ANY: Final = frozenset({"id", "type"})
-"""What any object may have that is no message."""
+_OF_ANY: Final = frozenset({"id", "type", "message", "timestamp", "date"})
+"""What any object may have that is no message, such as an answer of an API."""
+
+_OF_MESSAGE: Final = re.compile(
+    r".*(?:edit|history|version|event|reaction|quote|forward|preview|suggestion).*"
+)
+"""What lists are called that are of the message itself, whatever their objects look like."""
 
 _TOLD: Final[dict[str, frozenset[str]]] = {
     "date": frozenset(),
@@ -110,7 +115,7 @@ class Unread:
     objects around records say, and messages in lists within records, which are lost.
     """
 
-    def __init__(self, used: Container[str] = (), definition: Definition | None = None) -> None:
+    def __init__(self, used: Collection[str] = (), definition: Definition | None = None) -> None:
         self.names: dict[str, None] = {}
         self._inner: dict[str, int] = {}
         """How many objects in lists of records look like messages of their own."""
@@ -121,7 +126,7 @@ class Unread:
         ]
         self._pieces = tuple(f"{name}[" for name in pieces)
         self._is_general = definition is not None and not definition.is_recognised
-        told = {name: {*columns_of(of)} - {*of.maybe} for name, of in rules.items()}
+        told = {name: {*columns_of(of)} - {*of.maybe, *of.instead} for name, of in rules.items()}
         self._told = [{*map(key_of, told[name] | of)} for name, of in _TOLD.items() if name in told]
 
     @property
@@ -138,7 +143,7 @@ class Unread:
         plain = _INDEX.sub("[*]", path)
         items = [item for item in cell if isinstance(item, dict)] if isinstance(cell, list) else []
         if items and self._is_general and len(self._told) == len(_TOLD):
-            self._count_inner(f"{plain}[*]", items)
+            self._count_inner(plain, items)
         if len(self.names) >= _MAX_UNUSED or path.endswith("]") or items:
             return
         if key_of(plain) not in self._used and not key_of(plain).startswith(self._pieces):
@@ -155,6 +160,10 @@ class Unread:
                 self.note(path, cell)
 
     def _count_inner(self, path: str, items: list[dict[str, object]]) -> None:
+        key = key_of(path)
+        is_read = any(name.startswith(f"{key}[*]") for name in self._used)
+        if is_read or _OF_MESSAGE.fullmatch(key.rpartition(".")[2]):
+            return
         names = [{*map(key_of, [*item, *dict(cells_of(item))])} for item in items]
         count = sum(not any(map(of.isdisjoint, self._told)) for of in names)
         if count and (path in self._inner or len(self._inner) < _MAX_UNUSED):

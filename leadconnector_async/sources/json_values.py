@@ -66,12 +66,14 @@ _MAX_OTHERS: Final = 20
 class _Frame(Struct):
     """An open object or list, and the path of what it holds: ``messages[*]`` for a list.
 
-    ``start`` is where an object began, as long as what it says before its records is kept.
+    ``start`` is where an object began, as long as what it says before its records is kept, and
+    ``said`` that once it was read.
     """
 
     closer: bytes
     path: str
     start: int | None
+    said: dict[str, object] | None = None
 
 
 class JsonValues:
@@ -231,8 +233,10 @@ class JsonValues:
         self.holder = {}
         inner = takewhile(lambda frame: not _is_list(frame), reversed(self._frames))
         for frame in [*inner][::-1]:
-            held = None if frame.start is None else opening_value(self._buffer[frame.start : at])
-            self.holder |= held if isinstance(held, dict) else {}
+            if frame.start is not None:
+                held = opening_value(self._buffer[frame.start : at])
+                frame.said = held if isinstance(held, dict) else None
+            self.holder |= frame.said or {}
         for frame in self._frames:
             frame.start = None
 

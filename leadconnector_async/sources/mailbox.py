@@ -224,16 +224,17 @@ class MailReader:
     def _asker(
         self, head: mail_headers.Head, sender: MailPerson | None, others: list[MailPerson]
     ) -> MailPerson | None:
-        """Who is to be answered, where not he has sent it but a program: the owner's, to himself.
+        """Who is to be answered, of a mail that a program sent: one of the owner's, to himself.
 
-        Or one that says in its address that it is none to be answered.
+        Or one that says in its address that nobody answers it, and is of another system than who is
+        to be answered: many a system has an address for each mail.
         """
-        programs = (sender is not None and sender in self._mine and not others) or _is_program(
-            sender
-        )
+        is_own = sender is not None and sender in self._mine
+        to_own = is_own and not others and bool(head.people("to"))
         answered = (one for one in head.people("reply-to") if one not in self._mine)
         asker = next((one for one in answered if not _is_program(one)), None)
-        if not programs or asker is None:
+        by_program = not is_own and _is_program(sender) and not _is_of(sender, asker)
+        if asker is None or not (to_own or by_program):
             return None
         self._warn(notice("by_program"))
         return asker
@@ -246,6 +247,12 @@ class MailReader:
         kept = self._coercer.files.keep(content.files, "Email", self._warn)
         texts = {"message": content.text("text/plain"), "html": content.text("text/html")}
         return {**texts, "attachments": kept or None}
+
+
+def _is_of(sender: MailPerson | None, other: MailPerson | None) -> bool:
+    """Tell addresses of one domain, or of one within the other's."""
+    one, two = (f".{one.folded.rpartition('@')[2]}" if one else "" for one in (sender, other))
+    return one.endswith(two) or two.endswith(one)
 
 
 def _is_program(person: MailPerson | None) -> bool:

@@ -109,8 +109,7 @@ class RowMapper:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
         if (reason := self.skipped(row)) is not None:
             return {}, reason, []
-        values = self.values(row)
-        direction = values.get(DIRECTION)
+        direction = (values := self.values(row)).get(DIRECTION)
         if self._chat is not None and self._sides.noted(self._chat, row, direction):
             return {}, "", []
         # The whole file is read once more only where it has to tell.
@@ -148,10 +147,11 @@ class RowMapper:
 
     def _settle_kind(self, kind: object, row: Row, values: Values) -> None:
         """Take no guess for the type of what an address alone is with, nor for a call's state."""
-        is_mail = PHONE not in values and "contact.email" in values
+        is_mail = "contact.email" in values and (PHONE not in values or "subject" in values)
         if is_mail and kind == "SMS" == self._type.default and self._is_guess(row):
-            is_clear = "subject" in values
-            values["type"] = "Email" if is_clear else fields.wrong_value("mail_or_sms")
+            values["type"] = "Email" if "subject" in values else fields.wrong_value("mail_or_sms")
+            if PHONE in values:
+                values["type"] = fields.wrong_value("mail_or_text")
         has_text = kind == "Call" and type(values.get("message")) is str
         if has_text and self._type.present and self._is_guess(row, *self._type.present):
             values["type"] = fields.wrong_value("call_or_text")
@@ -297,7 +297,7 @@ class RowMapper:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag and word_of(row, column) not in self._empty:
                 return fields.wrong_value("no_flag", flag=fields.quoted(flag))
-        for text in [word_of(row, column) for column in rule.maybe]:
+        for text in [word_of(row, name) for name in (*rule.maybe, *as_list(rule.column))]:
             begins = (of for prefix, of in rule.prefixes.items() if text.startswith(prefix))
             if found := rules.meant_by(rule.words, text) or next(begins, None):
                 return found

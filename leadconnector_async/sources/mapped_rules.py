@@ -342,5 +342,5 @@ def without_mail(values: dict[str, object]) -> list[str]:
         return []
     lost = [values.pop(name) for name in _OF_MAIL if name in values]
     if "message" in values and "html" in values:
-        del values["html"]
+        lost.append(values.pop("html"))
     return [notice("subjects_of_no_mail")] if any(lost) else []

@@ -41,18 +41,21 @@ class RowContact:
             return []
         self._see_to_number(values, row)
         number, address = self._number, self._address
-        if not (_first_of(row, number.inbound) and _first_of(row, number.outbound)):
-            return []
-        is_address = "contact.email" in values and not isinstance(address.column, str)
-        if is_address and not _first_of(row, number.column) and _first_of(row, address.column):
+        sides = _first_of(row, number.inbound) and _first_of(row, number.outbound)
+        mail, name = values.get("contact.email"), values.get("contact.name")
+        is_own = isinstance(mail, str) and self._contacts.is_own(mail)
+        of_neither = not isinstance(address.column, str) and _first_of(row, address.column)
+        if is_own or (mail and sides and of_neither and not _first_of(row, number.column)):
             del values["contact.email"]
-            if "contact.name" in values and _first_of(row, self._name.column):
+            is_lost = "contact.name" in values and _first_of(row, self._name.column)
+            if is_lost and (not is_own or _of_either(self._name, row)):  # of the same person
                 del values["contact.name"]
-            return [notice("nobodys")]
-        phone, name = values["contact.phone"], values.get("contact.name")
-        is_told = isinstance(phone, str) and isinstance(name, str) and _of_either(self._name, row)
-        if is_told and self._contacts.has_many(str(name), self._contacts.same(str(phone))):
-            return [notice("many_with_name")]
+            return [notice("nobodys")] if is_lost or not is_own else []
+        phone = values["contact.phone"]
+        is_told = sides and isinstance(phone, str) and isinstance(name, str)
+        if is_told and _of_either(self._name, row):
+            is_many = self._contacts.has_many(str(name), self._contacts.same(str(phone)))
+            return [notice("many_with_name")] if is_many else []
         return []
 
     def _part(self, values: Values, row: Row) -> None:
@@ -85,23 +88,20 @@ class RowContact:
 
     def _see_to_mail(self, values: Values, row: Row) -> None:
         """Compare an address that may be the owner's with those of the other side."""
-        mail, rule, number = values.get("contact.email"), self._address, self._number
-        if isinstance(mail, str) and "contact.phone" in values and self._contacts.is_own(mail):
-            del values["contact.email"]
-            if _of_either(self._name, row):  # of the same person
-                values.pop("contact.name", None)
+        mail, direction = values.get("contact.email"), values.get("direction")
+        rule, number = self._address, self._number
+        is_told = isinstance(mail, str) and isinstance(direction, str)
+        if not is_told or not _of_either(rule, row):
             return
-        is_told = isinstance(values.get("direction"), str)
-        if not is_told or not isinstance(mail, str) or not _of_either(rule, row):
-            return
-        others = _addresses(row, rule.inbound, number.inbound)
-        owners = _addresses(row, rule.outbound, number.outbound)
-        if values.get("direction") == "outbound":
+        both = "contact.phone" in values  # then the sides' columns are of that
+        others = _addresses(row, rule.inbound, [] if both else number.inbound)
+        owners = _addresses(row, rule.outbound, [] if both else number.outbound)
+        if direction == "outbound":
             others, owners = owners, others
-        said = ADDRESS.findall(mail.casefold())
+        said = ADDRESS.findall(str(mail).casefold())
         if not others or not others.keys().isdisjoint(said):
             return
-        if self._contacts.is_own(mail) or not owners.keys().isdisjoint(said):
+        if self._contacts.is_own(str(mail)) or not owners.keys().isdisjoint(said):
             values["contact.email"] = " ".join(others)
             return
         fix = "give --mine with your own address, or --map contact.email=COLUMN with the other's"
