@@ -47,8 +47,8 @@ class Requester:
             ValueError: neither the message nor the client names one, or it can be none.
             TypeError: it is no text.
         """
-        location = location_id or self.location_id
-        if not location:
+        location = self.location_id if location_id in (None, "") else location_id
+        if location in (None, ""):
             raise ValueError("no location: give LeadConnector(location_id=…), or one per message")
         if not isinstance(location, str):
             raise TypeError(f"the location is a {type(location).__name__}: give its id as text")

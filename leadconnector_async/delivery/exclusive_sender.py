@@ -110,6 +110,7 @@ class ExclusiveSender:
         async with self._turn:  # one batch after the other: lanes are in order
             calls, self._calls = self._calls, []
             drafts = [draft for draft, _ in calls]
+            self._dispatcher.room.set()  # whoever takes a run's outcomes may wait for these
             with self._waiters.submission():
                 answers = await self._submitted(drafts)
                 for (draft, told), answer in zip(calls, answers, strict=True):
@@ -240,7 +241,7 @@ class ExclusiveSender:
         queue = self._queue = results.OutcomeQueue(self._dispatcher.room)
         begun = None if self._work is None or self._work.done() else self._work
         work = self._work = begun or asyncio.create_task(send())
-        work.add_done_callback(lambda _: queue.end())
+        work.add_done_callback(lambda _: self._end(queue))
         if begun is None:
             work.add_done_callback(self._work_ended)  # calls of `submit` that came meanwhile
         try:
@@ -250,19 +251,24 @@ class ExclusiveSender:
             async for outcome in queue.drain():
                 yield outcome
         except GeneratorExit:
-            await self._finish_work()
+            if self._work is work:  # else it is that of others, and the run's has ended
+                await self._finish_work()
             raise
         except asyncio.CancelledError:
             await _cut_off(work)
             raise
-        finally:  # nobody takes an outcome from it any more, nor waits for what is left
+        finally:  # nobody takes an outcome from it any more
             self._queue = None
             self._dispatcher.room.set()
-            self._leave(self._streamed, self._streamed_weight)
         work.result()
         for state in self.locations.values():
             if state.error is not None:
                 raise results.apart(state.error)
+
+    def _end(self, queue: results.OutcomeQueue) -> None:
+        """Nobody waits for what a run has left: its consumer may, for room for a `submit`."""
+        queue.end()
+        self._leave(self._streamed, self._streamed_weight)
 
     def _deliver(self, settlements: list[Settlement]) -> None:
         left = weight = 0
@@ -288,6 +294,8 @@ class ExclusiveSender:
     def _put(self, outcome: Outcome) -> None:
         if self._queue is not None:
             self._queue.put(outcome)
+            if self._waiters:  # one of them may be who takes the outcomes
+                self._dispatcher.room.set()
 
     def _closed(self, state: LocationState, error: LeadConnectorError) -> None:
         self._waiters.fail_location(state.name, error)

@@ -9,8 +9,10 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from msgspec.structs import replace
 
+from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import State, end_of, why
 from leadconnector_async.outbox.record_store import Copy, Origin
 from leadconnector_async.records import deferred
@@ -26,6 +28,15 @@ _NOT_SENT: Final = frozenset({State.REJECTED, State.LEFT_OUT, State.DISMISSED})
 
 _BETWEEN: Final = re.compile(rb"[,;\t|{}\n]+")
 """What is between the cells of a row, or the members of an object."""
+
+_MENDED: Final = 2
+"""Cells that are mended at the most: in short records, what all have in common is most of them."""
+
+OTHERWISE: Final = Problem(
+    "record",
+    "is in the outbox as its line was read before, with other options",
+    "import with the options of before, or, to send it once more, into another outbox",
+)
 
 _UNSENT: Final = {"lane": 0, "date": 0, "payload": None, "deferred": None, "traits": 0}
 """What a draft has that validation refused."""
@@ -72,18 +83,41 @@ def _is_from(
         return False
     if known.source in source_pass.kin:
         return True
-    named_alike = PurePath(origin.source).name == PurePath(source_pass.name).name
+    if PurePath(origin.source).name != PurePath(source_pass.name).name:
+        return False
     before, now = origin.raw, draft.raw
-    if not before or not now:
+    if not (before and now):
         before, now = known.payload, draft.payload
-    return named_alike and bool(before and now) and _resembles(before or b"", now or b"")
+    return before is not None and now is not None and _resembles(before, now)
 
 
 def _resembles(before: bytes, now: bytes) -> bool:
-    """Tell whether more than half of a record is as before, cell by cell."""
+    """Tell whether a record is as before but for a cell or two, less than half of it."""
     cells = [{*_BETWEEN.split(record)} for record in (before, now)]
     shared = sum(map(len, cells[0] & cells[1]))
-    return 2 * shared > min(sum(map(len, of)) for of in cells)
+    changed = min(len(cells[0] - cells[1]), len(cells[1] - cells[0]))
+    return changed <= _MENDED and 2 * shared > min(sum(map(len, of)) for of in cells)
+
+
+def is_same_line(before: bytes, now: bytes, *, is_near: bool = False) -> bool:
+    """Tell whether a line is another one, read otherwise: no cell of it is another.
+
+    A form with the API's names, as of chats, depends on how the line is read: where the dates are
+    ``near``, its text tells.
+    """
+    cells = [{*_BETWEEN.split(line.strip(b"[]"))} for line in (before, now)]
+    if cells[0] <= cells[1] or cells[1] <= cells[0]:
+        return True
+    texts = [_text(line) for line in (before, now)]
+    return is_near and texts[0] is not None and texts[0] == texts[1]
+
+
+def _text(line: bytes) -> object:
+    try:
+        record = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return record.get("message") if isinstance(record, dict) else None
 
 
 async def _takes_the_place(
@@ -103,8 +137,14 @@ async def _takes_the_place(
 
 
 async def _is_unmended(store: RecordStore, draft: Draft, known: ExistingRecord) -> bool:
-    """Tell whether a list brings a record back as it was refused, with the id of another."""
-    if not draft.own or draft.payload is None:
+    """Tell whether a list brings a record back as it was refused, though it was well-formed."""
+    if draft.own is None or draft.payload is None:
+        return False
+    end = await store.end_of(known.seq)
+    if end is not None and end.reason == str(OTHERWISE):
+        before = (await store.origin(known.seq)).raw
+        return is_same_line(before or b"", draft.raw or b"")
+    if not draft.own:
         return False
     digest = deferred.reused_key(draft.own, deferred.content_digest(draft.payload, draft.deferred))
     return digest == await store.reused(known.seq)
@@ -117,7 +157,7 @@ async def why_refused(store: RecordStore, draft: Draft, known: ExistingRecord) -
     return str(deferred.reused_id(place, listed=draft.own is not None))
 
 
-def refused(draft: Draft, problem: str) -> Draft:
+def as_refused(draft: Draft, problem: str) -> Draft:
     """A draft that is not to be sent, known by its line."""
     raw = draft.raw
     if raw is None:
@@ -239,7 +279,7 @@ class Deduplicator:
             content = deferred.content_digest(draft.payload, draft.deferred, mail=True)
             apart = replace(draft, key=deferred.BY_MAIL + deferred.reused_key(draft.key, content))
         else:
-            apart = refused(draft, await why_refused(self._store, draft, known))
+            apart = as_refused(draft, await why_refused(self._store, draft, known))
             self.reused.append(apart)
         await self._meet_apart(replace(record, draft=apart), draft)
 

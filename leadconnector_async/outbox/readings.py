@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Iterable
 
 _ZONES_MS: Final = 27 * 3_600_000
 """How far apart the dates of one line are at the most, read in two zones."""
@@ -22,7 +22,7 @@ _STEP_MS: Final = 900_000
 class Readings:
     """Messages that are sent, or will be: by location and line, with date and number.
 
-    ``rows`` are sorted. A million take 24 MB.
+    ``rows`` are sorted.
     """
 
     def __init__(self, rows: Iterable[tuple[int, int, int, int]]) -> None:
@@ -34,16 +34,18 @@ class Readings:
             for column, value in zip(columns, row, strict=True):
                 column.append(value)
 
-    def find(self, location: int, line: int, date: int, taken: Container[int]) -> int | None:
-        """The number of a message that a line most likely was, and that is not ``taken``.
+    def find(self, location: int, line: int, date: int) -> list[tuple[int, bool]]:
+        """The numbers of the messages that a line may have been.
 
-        It has the same date; or it is the only one of its line, and has it in another zone.
+        Each with whether it has the same date, or the same in another zone; where the line has been
+        several, they have.
         """
         if location not in self._columns:
-            return None
+            return []
         lines, dates, seqs = self._columns[location]
         begin, end = bisect_left(lines, line), bisect_right(lines, line)
-        apart = abs(dates[begin] - date) if end - begin == 1 else 1
-        is_zoned = apart <= _ZONES_MS and apart % _STEP_MS == 0
-        alike = (at for at in range(begin, end) if is_zoned or dates[at] == date)
-        return next((seqs[at] for at in alike if seqs[at] not in taken), None)
+        if end - begin == 1:
+            apart = abs(dates[begin] - date)
+            return [(seqs[begin], apart <= _ZONES_MS and apart % _STEP_MS == 0)]
+        begin, end = bisect_left(dates, date, begin, end), bisect_right(dates, date, begin, end)
+        return [(seq, True) for seq in seqs[begin:end]]

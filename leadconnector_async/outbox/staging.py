@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import Staged, State, StoredOutcome, Submission
 from leadconnector_async.outbox.deduplicator import (
+    OTHERWISE,
     Deduplicator,
+    as_refused,
     is_same,
+    is_same_line,
     mend,
-    refused,
     why_refused,
 )
 from leadconnector_async.records.draft import BY_LINE, Draft, line_key
@@ -148,13 +149,6 @@ def _refused_key(draft: Draft) -> bytes:
     return draft.key
 
 
-_OTHERWISE: Final = Problem(
-    "record",
-    "is in the outbox as other options read its line",
-    "import with the options of before, or, to send it once more, into another outbox",
-)
-
-
 async def refuse_other_readings(
     store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass
 ) -> Sequence[Draft]:
@@ -162,18 +156,28 @@ async def refuse_other_readings(
     others = source_pass.kin - {source_pass.source}
     if not others:
         return drafts
-    if source_pass.readings is None:
-        source_pass.readings = await store.readings(others)
     places = [(await store.location(draft.location), draft.key) for draft in drafts]
-    known = await store.known(places)
+    known = await store.lines(places)
+    new = [
+        at
+        for at, (draft, place) in enumerate(zip(drafts, places, strict=True))
+        if draft.payload is not None and draft.own is None and place not in known
+    ]
+    if new and source_pass.readings is None:
+        source_pass.readings = await store.readings(others)
+    readings = source_pass.readings
     taken, told = {of.seq for of in known.values()}, list(drafts)
-    for at, (draft, place) in enumerate(zip(drafts, places, strict=True)):
-        if draft.payload is None or draft.own is not None or place in known:
-            continue
-        seq = source_pass.readings.find(place[0], draft.line, draft.date, taken)
-        if seq is not None:
-            taken.add(seq)
-            told[at] = refused(draft, str(_OTHERWISE))
+    for at in new:
+        draft, location = drafts[at], places[at][0]
+        found = [] if readings is None else readings.find(location, draft.line, draft.date)
+        for seq, is_near in found:
+            if seq in taken or source_pass.has_met(seq):
+                continue
+            before = (await store.origin(seq)).raw or b""
+            if is_same_line(before, draft.raw or b"", is_near=is_near):
+                taken.add(seq)
+                told[at] = as_refused(draft, str(OTHERWISE))
+                break
     return told
 
 

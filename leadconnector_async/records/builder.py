@@ -65,7 +65,7 @@ class RecordBuilder:
         try:
             place = self._locate(record.location_id)
         except (TypeError, ValueError):
-            if not record.location_id:
+            if record.location_id in (None, ""):
                 raise
             fix = "give its id alone, as text"
             place, wrong = "", (Problem("locationId", "can be no location", fix), *wrong)

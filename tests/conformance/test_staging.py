@@ -369,28 +369,38 @@ def test_every_reading_has_as_many_records_as_its_largest(
 HOUR = 3_600_000
 
 
+def line_of(key: str, line: int, date: int, raw: str, payload: bytes = b"{}") -> Draft:
+    """What a line is made of."""
+    return replace(draft(key, line=line, date=date, payload=payload), raw=raw.encode())
+
+
 @pytest.mark.parametrize(
-    ("line", "date", "refused"),
+    ("line", "date", "raw", "refused"),
     [
-        (3, 7, 1),
-        (3, 7 + HOUR, 1),
-        (3, 8, 0),
-        (4, 7, 0),
-        (9, 7, 1),
-        (9, 8, 0),
-        (9, 7 + HOUR, 0),
+        (3, 7, "1,a,hi", 1),
+        (3, 7, "1,a,hi,more", 1),
+        (3, 7 + HOUR, "1,a,hi", 1),
+        (3, 7, "1,b,ho", 0),
+        (3, 8, "1,a,hi", 1),
+        (3, 7 + HOUR, '{"message":"hi","date":"2"}', 1),
+        (3, 8, '{"message":"hi","date":"2"}', 0),
+        (4, 7, "1,a,hi", 0),
+        (9, 7, "1,b,hi", 1),
+        (9, 8, "1,b,hi", 0),
+        (9, 7 + HOUR, "1,b,hi", 0),
     ],
 )
-async def test_a_line_that_other_options_read_otherwise_is_not_sent_again(
-    durable: DurableOutbox, reader: OutboxReader, line: int, date: int, refused: int
+async def test_a_line_that_other_options_read_otherwise_is_not_sent_again(  # noqa: PLR0913, PLR0917 - cases
+    durable: DurableOutbox, reader: OutboxReader, line: int, date: int, raw: str, refused: int
 ) -> None:
-    """It has the same date; or another in another zone, where nothing else is in its line."""
+    """It says the same; or its text does in another zone, where it depends on how it is read."""
     before, now = [await durable.source("h.csv", form) for form in (b"{}", b'{"region":"US"}')]
-    others = [draft("b", line=9, date=7), draft("c", line=9, date=6)]
-    batch = [draft("a", line=3, date=7), *others]
+    last = line_of("c", 9, 6, "1,c,hi")
+    first = '{"message":"hi","date":"1"}' if raw.startswith("{") else "1,a,hi"
+    batch = [line_of("a", 3, 7, first), line_of("b", 9, 7, "1,b,hi"), last]
     await durable.stage(batch, SourcePass(before))
     assert len(await sent_bodies(durable)) == 3
-    read = [draft("d", line=line, date=date, payload=ONE), draft("c", line=9, date=6)]
+    read = [line_of("d", line, date, raw, ONE), last]
     for again in range(2):
         found = await durable.stage(read, SourcePass(now))
         assert [one.problem is not None for one in found.reused] == [True] * refused
@@ -400,14 +410,35 @@ async def test_a_line_that_other_options_read_otherwise_is_not_sent_again(
     assert (await reader.summary()).counts == RecordCounts(sent=4 - refused, rejected=refused)
 
 
+async def test_the_list_of_lines_that_were_read_otherwise_sends_them_mended_alone(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """As it was written they are in the outbox; also where another file holds the line again."""
+    now = await durable.source("h.csv", b'{"region":"US"}')
+    for name in ("h.csv", "copy.csv"):
+        source = await durable.source(name, b"{}")
+        await durable.stage([line_of("a", 3, 7, "1,a,hi")], SourcePass(source))
+    assert len(await sent_bodies(durable)) == 1
+    copy = await durable.source("copy.csv", b'{"region":"US"}')
+    for source in (now, copy):
+        await durable.stage([line_of("d", 3, 7 + HOUR, "1,a,hi", ONE)], SourcePass(source))
+    (failed,) = await listed(reader.failed())
+    own = replace(line_of("e", 2, 7, "1,a,hi", ONE), key=failed.key, own=b"")
+    listing = await durable.source("failed.csv", b"{}")
+    await durable.stage([own], SourcePass(listing))
+    assert not await sent_bodies(durable)
+    await durable.stage([replace(own, raw=b"1,a,mended", payload=TWO)], SourcePass(listing))
+    assert await sent_bodies(durable) == [TWO]
+
+
 async def test_what_was_refused_of_a_line_is_sent_when_other_options_read_it(
     durable: DurableOutbox,
 ) -> None:
     """Also beside others of its line that were sent: those are none of it."""
     before, now = [await durable.source("h.csv", form) for form in (b"{}", b'{"region":"US"}')]
-    refused = draft("b", line=3, date=7, problem="no region")
-    await durable.stage([draft("a", line=3, date=7), refused], SourcePass(before))
+    refused = replace(draft("b", line=3, date=7, problem="no region"), raw=b"1,b")
+    await durable.stage([line_of("a", 3, 7, "1,a"), refused], SourcePass(before))
     assert len(await sent_bodies(durable)) == 1
-    read = [draft("a", line=3, date=7), draft("b", line=3, date=7, payload=ONE)]
+    read = [line_of("a", 3, 7, "1,a"), line_of("b", 3, 7, "1,b", ONE)]
     await durable.stage(read, SourcePass(now))
     assert await sent_bodies(durable) == [ONE]

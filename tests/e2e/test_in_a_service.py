@@ -395,6 +395,45 @@ async def test_what_the_consumer_of_a_run_submits_is_sent_though_the_run_ends(
     assert [type(outcome) for outcome in outcomes] == [Sent] * 12
 
 
+@PLACES
+async def test_who_takes_the_outcomes_of_a_run_may_wait_for_a_message_of_his_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, durable: bool
+) -> None:
+    """With as many before him as are kept for him: his own is claimed all the same."""
+    monkeypatch.setattr(OutcomeQueue, "MAX", 5)
+    given = records(80)
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+        aclosing(ingestor.run(given[:60])) as run,
+        asyncio.timeout(30),
+    ):
+        own = iter(given[60:])
+        async for _ in run:
+            if (record := next(own, None)) is not None:
+                await ingestor.submit(record)
+        assert len(sandbox.messages) == 80
+
+
+async def test_who_takes_the_outcomes_of_a_run_that_is_refused_does_not_wait_for_its_room() -> None:
+    """What it has left in memory is in hand no more, though nobody takes what is left to tell."""
+    given = records(40)
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, buffer=3) as ingestor,
+        aclosing(ingestor.run(given[:-1])) as run,
+        asyncio.timeout(30),
+    ):
+        assert isinstance(await anext(run), Sent)
+        sandbox.set_faults(Fault("403", times=1))
+        while ingestor.in_hand:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.001)
+        with suppress(AccessError):
+            await ingestor.submit(given[-1])
+
+
 async def test_a_submission_within_a_run_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is left early sends nothing more, and whoever waits is told."""
     outbox = SlowToBegin()

@@ -4,10 +4,12 @@ SELECT kin.id, kin.name FROM source AS it
 
 -- readings
 WITH w (source) AS ({rows})
-    SELECT r.location, r.line, r.date, r.seq FROM record r
+    SELECT r.location, o.line, r.date, r.seq
+    FROM (SELECT source, seq, line FROM record WHERE line IS NOT NULL
+        UNION ALL SELECT source, seq, line FROM copy) o JOIN record r ON r.seq = o.seq
         LEFT JOIN outcome e ON e.location = r.location AND e.lane = r.lane AND e.seq = r.seq
-    WHERE r.source IN (SELECT source FROM w) AND r.payload IS NOT NULL
-        AND coalesce(e.state, 0) NOT IN (3, 5, 6) ORDER BY r.location, r.line, r.seq
+    WHERE o.source IN (SELECT source FROM w) AND r.payload IS NOT NULL
+        AND coalesce(e.state, 0) <> 3 ORDER BY r.location, o.line, r.date, r.seq
 
 -- known
 WITH w (location, key) AS ({rows})

@@ -3,10 +3,12 @@ SELECT kin.id, kin.name FROM source AS it JOIN source AS kin USING (name) WHERE 
 
 -- readings
 WITH w (source) AS ({rows})
-    SELECT r.location, o.line, r.date, r.seq FROM origin o JOIN record r ON r.seq = o.seq
+    SELECT r.location, o.line, r.date, r.seq
+    FROM (SELECT source, seq, line FROM origin UNION ALL SELECT source, seq, line FROM copy) o
+        JOIN record r ON r.seq = o.seq
         LEFT JOIN outcome e ON e.location = r.location AND e.lane = r.lane AND e.seq = r.seq
     WHERE o.source IN (SELECT source FROM w) AND r.payload IS NOT NULL
-        AND coalesce(e.state, 0) NOT IN (3, 5, 6) ORDER BY r.location, o.line, r.seq
+        AND coalesce(e.state, 0) <> 3 ORDER BY r.location, o.line, r.date, r.seq
 
 -- known
 WITH w (location, key) AS ({rows})
