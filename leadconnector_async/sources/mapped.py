@@ -26,7 +26,6 @@ PHONE: Final = "contact.phone"
 
 _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
-
 _NOTHING: Final = frozenset(
     ("false", "pt0s", "0s", "0 sec", "0 min", "0m 0s", "0h 0m 0s", "n/a", "none", "null", "nan")
 )
@@ -84,7 +83,8 @@ class RowMapper:
         return first_met(self._leave_out, row, self._is_received)
 
     def _is_received(self, row: Row) -> bool:
-        return bool(plan := self._direction) and self._told_direction(plan, row) == "inbound"
+        plan = self._direction
+        return plan is not None and self._told_direction(plan, row) == "inbound"
 
     def without_content(self, row: Row) -> str | None:
         """Say why a row is left out that has neither text nor files."""
@@ -296,8 +296,8 @@ class RowMapper:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag and word_of(row, column) not in self._empty:
                 return fields.wrong_value("no_flag", flag=fields.quoted(flag))
-        names = [name for name in (*rule.maybe, *as_list(rule.column)) if name in row]
-        for text in filter(None, [word_of(row, name) for name in names]):
+        names = (name for name in (*rule.maybe, *as_list(rule.column)) if name in row)
+        for text in filter(None, (word_of(row, name) for name in names)):
             begins = (of for prefix, of in rule.prefixes.items() if text.startswith(prefix))
             if found := rules.meant_by(rule.words, text) or next(begins, None):
                 return found
