@@ -67,6 +67,8 @@ class _Chat:
             contacts.own.update(contacts.same(one) for one in others if one != title)
             others, self.is_owner_known = [title], True
         self.others = {name: people.get(name) or name for name in others}
+        self.unlisted = ""
+        """Who wrote, though the file does not list him among those who are in it."""
 
     def person(self, *, is_owner_known: bool) -> Values:
         """Name whom it is with."""
@@ -79,6 +81,9 @@ class _Chat:
             return {"contact.phone": WrongValueError("cannot be told: nobody else wrote", fix)}
         kind, given = "groups" if is_owner_known else None, "; ".join(self.others)
         fix = "give --leave-out groups: the API has no field for a group"
+        if self.unlisted:
+            who = fields.listed([self.unlisted])
+            fix = f"if the name {who} is yours too, give it as --mine; else {fix}"
         return {"contact.phone": WrongValueError("names several people", fix, given, kind=kind)}
 
 
@@ -147,9 +152,13 @@ class ChatSides:
         named = [name for column in form.people for name in _texts(row.get(column, ""))]
         signed = bool(form.own)
         if named:  # but who has left a group is on its list no more
-            author, name = _author(form, row), _first(form.name, row)
-            named += [author] if author and not self.contacts.is_own(name) else []
-            return _Chat(dict.fromkeys(named, ""), "", self.contacts, signed=signed)
+            author, same = _author(form, row), self.contacts.same
+            is_own = self.contacts.is_own(_first(form.name, row))
+            is_listed = not author or is_own or same(author) in map(same, named)
+            named += [] if is_listed else [author]
+            chat = _Chat(dict.fromkeys(named, ""), "", self.contacts, signed=signed)
+            chat.unlisted = "" if is_listed else author
+            return chat
         if self._found is None:
             self._found = {}
             if self.again is not None:

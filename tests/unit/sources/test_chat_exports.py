@@ -84,6 +84,7 @@ def test_who_is_no_more_in_a_chat_of_meta_is_not_the_one_who_is(
     path = tmp_path / "facebook" / "messages" / "inbox" / "kim_71" / "message_1.json"
     (one, other), _ = _read(path, content, mine=("The shop",))
     assert [problem.wrong for problem in one.problems] == ["names several people"]
+    assert f'if the name "{author}" is yours too, give it as --mine' in one.problems[0].fix
     assert other.row is not None
     assert other.row.contact is not None
     assert other.row.contact.phone == NUMBER.replace(" ", "")
