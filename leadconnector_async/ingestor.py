@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.cancellation import cancelled_once
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
+from leadconnector_async.delivery.in_flight_limit import InFlightLimit
 from leadconnector_async.delivery.results import RunStats, outcome_of_refused
 from leadconnector_async.errors import CLOSED, ClosedError
 from leadconnector_async.outbox.memory import MemoryOutbox
@@ -19,7 +20,7 @@ from leadconnector_async.outbox.open import is_url, open_outbox, open_shared
 from leadconnector_async.outbox.reopened import stage_anew
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
+from leadconnector_async.records.builder import RecordBuilder, source_of
 from leadconnector_async.records.draft import Draft, fault_key
 from leadconnector_async.reports.statistics import Statistics, StatisticsReporter
 from leadconnector_async.reports.statistics_meter import StatisticsMeter

@@ -25,11 +25,11 @@ from leadconnector_async.worker import TICK_S, Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from leadconnector_async.delivery.in_flight_limit import InFlightLimit
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.models import Outcome
     from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
-    from leadconnector_async.records.builder import InFlightLimit
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession
 

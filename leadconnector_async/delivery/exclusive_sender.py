@@ -18,10 +18,11 @@ from leadconnector_async.outbox.source_pass import SourcePass
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 
+    from leadconnector_async.delivery.in_flight_limit import InFlightLimit
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.models import Outcome
-    from leadconnector_async.records.builder import InFlightLimit, Messages, RecordBuilder
+    from leadconnector_async.records.builder import Messages, RecordBuilder
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession
 
@@ -64,6 +65,9 @@ class ExclusiveSender:
         """Where what is staged is counted."""
         self.locations: Mapping[str, LocationState] = self._dispatcher.locations
         """Those that are sent for."""
+        # Who waits for space, or for an outcome, may be who takes those of a run: were none claimed
+        # any more where those fill its queue, he would wait for ever.
+        in_flight.waited_for = self._dispatcher.room.set
         self._waiters = results.Waiters()
         self._queue: results.OutcomeQueue | None = None
         """Of the run that is under way."""
@@ -110,7 +114,7 @@ class ExclusiveSender:
         async with self._turn:  # one batch after the other: lanes are in order
             calls, self._calls = self._calls, []
             drafts = [draft for draft, _ in calls]
-            self._dispatcher.room.set()  # whoever takes a run's outcomes may wait for these
+            self._dispatcher.room.set()
             with self._waiters.submission():
                 answers = await self._submitted(drafts)
                 for (draft, told), answer in zip(calls, answers, strict=True):
@@ -294,7 +298,7 @@ class ExclusiveSender:
     def _put(self, outcome: Outcome) -> None:
         if self._queue is not None:
             self._queue.put(outcome)
-            if self._waiters:  # one of them may be who takes the outcomes
+            if self._waiters or self._waiters.submitting or self._in_flight.in_line:
                 self._dispatcher.room.set()
 
     def _closed(self, state: LocationState, error: LeadConnectorError) -> None:

@@ -178,7 +178,24 @@ async def refuse_other_readings(
                 taken.add(seq)
                 told[at] = as_refused(draft, str(OTHERWISE))
                 break
+        else:
+            if await _was_refused_otherwise(store, draft, location, source_pass):
+                told[at] = as_refused(draft, str(OTHERWISE))
     return told
+
+
+async def _was_refused_otherwise(
+    store: RecordStore, draft: Draft, location: int, source_pass: SourcePass
+) -> bool:
+    """Tell whether an earlier pass refused it, in another line of the file."""
+    if draft.raw is None or not await _has_refused(store, draft.location, source_pass):
+        return False
+    key = location, line_key(draft.raw)
+    line = (await store.lines([key])).get(key)
+    if line is None or line.state != State.REJECTED:
+        return False
+    end = await store.end_of(line.seq)
+    return end is not None and end.reason == str(OTHERWISE)
 
 
 _AT_A_TIME: Final = 512

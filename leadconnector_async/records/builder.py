@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -32,9 +31,6 @@ STAGE_BATCH: Final = 1_000
 
 BATCH_BYTES: Final = 4 << 20
 """Bytes of bodies after which a commit, or what is taken, ends early."""
-
-HELD_BYTES: Final = 32 << 20
-"""Bytes of bodies that are taken in and have no outcome yet: what comes beyond waits."""
 
 STREAM_BATCH: Final = 64
 """Records taken from a synchronous iterable at a time when it is streamed."""
@@ -116,52 +112,6 @@ class RecordBuilder:
 def source_of(messages: object) -> Source | None:
     """The messages, if they are a `Source`, and no application's own iterable."""
     return cast("Source", messages) if hasattr(messages, "bytes_read") else None
-
-
-class InFlightLimit:
-    """Counts the messages that were taken in and have no outcome yet: ``most`` at a time.
-
-    Their bodies are weighed too: `HELD_BYTES` at a time, and one more.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._space = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._in_line = 0
-        self.size: int = 0
-        self._weight = 0
-
-    def take(self, count: int, weight: int = 0) -> None:
-        """So many have come."""
-        self.size += count
-        self._weight += weight
-
-    def leave(self, count: int, weight: int = 0) -> None:
-        """So many are done with; with the last one whatever was weighed, copies included.
-
-        What a failed `submit` has left in memory may be more of them: it ends within a stream.
-        """
-        self.size = max(self.size - count, 0)
-        self._weight = max(self._weight - weight, 0) if self.size else 0
-        self._space.set()
-
-    async def has_space(self) -> None:
-        """Wait until one more may be taken. Whoever comes first goes first: lanes are in order."""
-        if not (self._in_line or self._is_full):
-            return
-        self._in_line += 1
-        try:
-            async with self._turn:
-                while self._is_full:
-                    self._space.clear()
-                    await self._space.wait()
-        finally:
-            self._in_line -= 1
-
-    @property
-    def _is_full(self) -> bool:
-        return self.size >= self._most or self._weight >= HELD_BYTES
 
 
 async def _each(items: Messages) -> AsyncGenerator[InboundMessage | Record | Parsed, None]:

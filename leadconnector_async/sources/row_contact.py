@@ -47,8 +47,9 @@ class RowContact:
         of_neither = not isinstance(address.column, str) and _first_of(row, address.column)
         if is_own or (mail and sides and of_neither and not _first_of(row, number.column)):
             del values["contact.email"]
-            is_lost = "contact.name" in values and _first_of(row, self._name.column)
-            if is_lost and (not is_own or _of_either(self._name, row)):  # of the same person
+            named = _of_either(self._name, row) if is_own else _first_of(row, self._name.column)
+            is_lost = "contact.name" in values and named
+            if is_lost:  # of the same person
                 del values["contact.name"]
             return [notice("nobodys")] if is_lost or not is_own else []
         phone = values["contact.phone"]

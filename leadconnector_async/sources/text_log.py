@@ -289,18 +289,23 @@ def _content(piece: bytes, dropped: int) -> bytes:
     return TooLong(dropped + len(piece)) if dropped else piece
 
 
-def log_mapping_of(head: bytes, options: SourceOptions) -> str | None:
+def log_mapping_of(head: bytes, options: SourceOptions, path: str) -> str | None:
     """Name the mapping of text or pages that a file begins as: the given one, or a known one."""
     given = options.mapping_file
     names = [] if head.lstrip().startswith(b"{") else names_in(options.mappings)
     if given is not None and load_mapping(given).text is not None:
         return given
     lines = head.decode(errors="replace").split("\n")[:_LOOKED_AT]
-    for name in names:
-        form = load_mapping(name).text
-        begins = [re.compile(pattern) for pattern in form.begins] if form else []
-        if any(_begin(begins, *two) for two in pairwise([*lines, ""])):
-            return name
+    known = [(name, load_mapping(name)) for name in names]
+    ready = [
+        (name, [*map(re.compile, one.text.begins)])
+        for name, one in known
+        if one.text and (not one.within or any(word in path for word in one.within))
+    ]
+    for two in pairwise([*lines, ""]):  # what follows may be pasted from another's
+        for name, begins in ready:
+            if _begin(begins, *two):
+                return name
     if given is not None and load_mapping(given).is_html:
         return given
     is_page = head.lstrip().startswith(b"<")

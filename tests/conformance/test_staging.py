@@ -431,6 +431,21 @@ async def test_the_list_of_lines_that_were_read_otherwise_sends_them_mended_alon
     assert await sent_bodies(durable) == [TWO]
 
 
+async def test_a_line_that_was_read_otherwise_stays_refused_where_it_has_moved(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """As in a file that grows at its beginning. Equal lines are told as it is."""
+    before, now = [await durable.source("h.csv", form) for form in (b"{}", b'{"region":"US"}')]
+    await durable.stage([line_of("a", 3, 7, "1,a,hi")], SourcePass(before))
+    assert len(await sent_bodies(durable)) == 1
+    for line in (3, 4):
+        grown = [line_of("n", 3, 1, "1,n,hi")] * (line - 3)
+        read = [*grown, line_of("d", line, 7 + HOUR, "1,a,hi", ONE)]
+        await durable.stage(read, SourcePass(now))
+    assert await sent_bodies(durable) == [b"{}"]
+    assert (await reader.summary()).counts == RecordCounts(sent=2, rejected=1)
+
+
 async def test_what_was_refused_of_a_line_is_sent_when_other_options_read_it(
     durable: DurableOutbox,
 ) -> None:

@@ -416,6 +416,25 @@ async def test_who_takes_the_outcomes_of_a_run_may_wait_for_a_message_of_his_own
         assert len(sandbox.messages) == 80
 
 
+async def test_who_takes_the_outcomes_of_a_run_may_wait_for_space(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is in hand in memory is the run's, which goes on for him."""
+    monkeypatch.setattr(OutcomeQueue, "MAX", 5)
+    given = records(160)
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, buffer=8) as ingestor,
+        aclosing(ingestor.run(given[:80])) as run,
+        asyncio.timeout(30),
+    ):
+        own = iter(given[80:])
+        async for _ in run:
+            await ingestor.submit(next(own))
+        assert len(sandbox.messages) == 160
+
+
 async def test_who_takes_the_outcomes_of_a_run_that_is_refused_does_not_wait_for_its_room() -> None:
     """What it has left in memory is in hand no more, though nobody takes what is left to tell."""
     given = records(40)

@@ -25,10 +25,11 @@ from leadconnector_async import (
     Sent,
     ThrottledError,
 )
+from leadconnector_async.delivery.in_flight_limit import InFlightLimit
 from leadconnector_async.outbox.postgres.connection import connect
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
-from leadconnector_async.records.builder import STAGE_BATCH, InFlightLimit, RecordBuilder
+from leadconnector_async.records.builder import STAGE_BATCH, RecordBuilder
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig, SandboxThread
 from leadconnector_async.submitter import Submitter
 

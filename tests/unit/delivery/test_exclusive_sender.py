@@ -13,8 +13,9 @@ from oauth_kit import Direct
 from leadconnector_async import AccessError, NotSentError, OutboxError, Policy, RateLimit, Sent
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
+from leadconnector_async.delivery.in_flight_limit import InFlightLimit
 from leadconnector_async.outbox.memory import MemoryOutbox
-from leadconnector_async.records.builder import InFlightLimit, RecordBuilder
+from leadconnector_async.records.builder import RecordBuilder
 from leadconnector_async.sandbox import SandboxConfig
 from leadconnector_async.sandbox.state import SandboxState
 from leadconnector_async.session import ApiSession

@@ -12,13 +12,14 @@ from leadconnector_async import AccessError, InboundMessage, Policy, RateLimit
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.claiming import CLAIMED_BYTES, ROOM_BYTES, ClaimPlan
 from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.in_flight_limit import HELD_BYTES, InFlightLimit
 from leadconnector_async.delivery.scheduler import LocationState
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim, Lease
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.quota.quota import Quota
-from leadconnector_async.records.builder import HELD_BYTES, InFlightLimit, RecordBuilder
+from leadconnector_async.records.builder import RecordBuilder
 from leadconnector_async.records.draft import draft
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.base import Response

@@ -405,3 +405,16 @@ def test_a_name_alone_finds_nobody(tmp_path: Path) -> None:
     )
     assert [problem.field for problem in one.problems] == ["contact.name"]
     assert b'"contact.name": "Ann Lee"' in one.raw
+
+
+def test_what_begins_a_file_tells_it_and_not_what_was_pasted(tmp_path: Path) -> None:
+    """A line as another program writes them may be within a message."""
+    lines = (
+        f"31/03/2024, 21:34 - {KIM}: see the log",
+        "[2024-03-31 21:30] ERROR: disk full",
+        "31/03/2024, 21:35 - Shop: thanks",
+    )
+    for name in ("WhatsApp Chat with Kim.txt", "notes.md"):
+        parsed = _read(tmp_path / name, *lines)
+        assert parsed[0].line == 1
+        assert {one.row.type for one in parsed if one.row} <= {"WhatsApp"}

@@ -1,0 +1,60 @@
+"""How much is in hand: what was taken in and has no outcome yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+HELD_BYTES: Final = 32 << 20
+"""Bytes of bodies that are taken in and have no outcome yet: what comes beyond waits."""
+
+
+class InFlightLimit:
+    """Counts the messages that were taken in and have no outcome yet: ``most`` at a time.
+
+    Their bodies are weighed too: `HELD_BYTES` at a time, and one more.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._space = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self.in_line: int = 0
+        """How many wait for space."""
+        self.waited_for: Callable[[], object] = bool
+        """Called where somebody has to: who makes space may wait for him."""
+        self.size: int = 0
+        self._weight = 0
+
+    def take(self, count: int, weight: int = 0) -> None:
+        """So many have come."""
+        self.size += count
+        self._weight += weight
+
+    def leave(self, count: int, weight: int = 0) -> None:
+        """So many are done with; with the last one whatever was weighed, copies included.
+
+        What a failed `submit` has left in memory may be more of them: it ends within a stream.
+        """
+        self.size = max(self.size - count, 0)
+        self._weight = max(self._weight - weight, 0) if self.size else 0
+        self._space.set()
+
+    async def has_space(self) -> None:
+        """Wait until one more may be taken. Whoever comes first goes first: lanes are in order."""
+        if not (self.in_line or self._is_full):
+            return
+        self.in_line += 1
+        self.waited_for()
+        try:
+            async with self._turn:
+                while self._is_full:
+                    self._space.clear()
+                    await self._space.wait()
+        finally:
+            self.in_line -= 1
+
+    @property
+    def _is_full(self) -> bool:
+        return self.size >= self._most or self._weight >= HELD_BYTES
