@@ -105,6 +105,8 @@ def is_same_line(before: bytes, now: bytes, *, is_near: bool = False) -> bool:
     A form with the API's names, as of chats, depends on how the line is read: where the dates are
     ``near``, its text tells.
     """
+    if not (before and now):
+        return False
     cells = [{*_BETWEEN.split(line.strip(b"[]"))} for line in (before, now)]
     if cells[0] <= cells[1] or cells[1] <= cells[0]:
         return True
