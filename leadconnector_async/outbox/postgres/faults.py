@@ -19,7 +19,11 @@ _CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
 FAULTS: Final[tuple[type[Exception], ...]] = (pg.PostgresError, *_CLIENT, OSError)
 """What can come of any call, TimeoutError included, which is an OSError."""
 
-OF_THE_CALLER: Final = (pg.DataError, pg.IntegrityConstraintViolationError, ValueError)
+OF_THE_CALLER: Final[tuple[type[Exception], ...]] = (
+    pg.DataError,
+    pg.IntegrityConstraintViolationError,
+    ValueError,
+)
 
 
 def explained(place: PostgresPlace, error: BaseException) -> errors.OutboxError:
