@@ -237,7 +237,7 @@ class ExclusiveSender:
             self.stats.read += len(batch)
             self.stats.staged += len(batch)
             await self._feed({draft.location for draft in drafts})
-            await self._in_flight.has_space()
+            await self._in_flight.has_space(calls=0)
 
     async def _outcomes(
         self, send: Callable[[], Coroutine[None, None, None]]
@@ -298,7 +298,7 @@ class ExclusiveSender:
     def _put(self, outcome: Outcome) -> None:
         if self._queue is not None:
             self._queue.put(outcome)
-            if self._waiters or self._waiters.submitting or self._in_flight.in_line:
+            if self._waiters or self._waiters.submitting or self._in_flight.callers:
                 self._dispatcher.room.set()
 
     def _closed(self, state: LocationState, error: LeadConnectorError) -> None:

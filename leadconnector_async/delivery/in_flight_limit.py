@@ -20,10 +20,11 @@ class InFlightLimit:
         self._most = most
         self._space = asyncio.Event()
         self._turn = asyncio.Lock()
-        self.in_line: int = 0
-        """How many wait for space."""
+        self._in_line = 0
+        self.callers: int = 0
+        """How many calls of `submit` wait for space."""
         self.waited_for: Callable[[], object] = bool
-        """Called where somebody has to: who makes space may wait for him."""
+        """Called where one has to: its caller may be who takes the outcomes, which makes space."""
         self.size: int = 0
         self._weight = 0
 
@@ -41,19 +42,25 @@ class InFlightLimit:
         self._weight = max(self._weight - weight, 0) if self.size else 0
         self._space.set()
 
-    async def has_space(self) -> None:
-        """Wait until one more may be taken. Whoever comes first goes first: lanes are in order."""
-        if not (self.in_line or self._is_full):
+    async def has_space(self, *, calls: int = 1) -> None:
+        """Wait until one more may be taken. Whoever comes first goes first: lanes are in order.
+
+        ``calls`` is 0 where it is no call of `submit` that waits, but a run that reads on.
+        """
+        if not (self._in_line or self._is_full):
             return
-        self.in_line += 1
-        self.waited_for()
+        self._in_line += 1
+        self.callers += calls
+        if calls:
+            self.waited_for()
         try:
             async with self._turn:
                 while self._is_full:
                     self._space.clear()
                     await self._space.wait()
         finally:
-            self.in_line -= 1
+            self._in_line -= 1
+            self.callers -= calls
 
     @property
     def _is_full(self) -> bool:

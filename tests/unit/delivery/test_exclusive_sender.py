@@ -14,6 +14,7 @@ from leadconnector_async import AccessError, NotSentError, OutboxError, Policy, 
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
 from leadconnector_async.delivery.in_flight_limit import InFlightLimit
+from leadconnector_async.delivery.results import OutcomeQueue
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.records.builder import RecordBuilder
 from leadconnector_async.sandbox import SandboxConfig
@@ -193,6 +194,21 @@ async def test_a_run_in_memory_reads_no_more_than_may_be_in_hand() -> None:
         assert taken <= 5 + number
     await outcomes.aclose()
     assert sending.in_flight.size == 0
+
+
+async def test_a_run_in_memory_sends_no_further_ahead_than_its_outcomes_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its own waiting for space is no call of `submit`, for whom it has to go on."""
+    monkeypatch.setattr(OutcomeQueue, "MAX", 8)
+    sending = Sending()
+    run = sending.sender.stream(records(400), BUILDER)
+    outcomes = [await anext(run)]
+    await asyncio.sleep(600.0)
+    assert sending.stored < 100
+    outcomes += [outcome async for outcome in run]
+    assert len(outcomes) == sending.stored == 400
+    await sending.sender.close()
 
 
 async def test_a_run_in_memory_ends_where_a_location_is_refused() -> None:
