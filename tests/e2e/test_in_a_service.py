@@ -395,37 +395,17 @@ async def test_what_the_consumer_of_a_run_submits_is_sent_though_the_run_ends(
     assert [type(outcome) for outcome in outcomes] == [Sent] * 12
 
 
-@PLACES
+@pytest.mark.parametrize(("durable", "buffer"), [(True, 2_000), (False, 2_000), (False, 8)])
 async def test_who_takes_the_outcomes_of_a_run_may_wait_for_a_message_of_his_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, durable: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, buffer: int, *, durable: bool
 ) -> None:
-    """With as many before him as are kept for him: his own is claimed all the same."""
-    monkeypatch.setattr(OutcomeQueue, "MAX", 5)
-    given = records(80)
-    async with (
-        Sandbox(OPEN) as sandbox,
-        client(sandbox) as api,
-        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
-        aclosing(ingestor.run(given[:60])) as run,
-        asyncio.timeout(30),
-    ):
-        own = iter(given[60:])
-        async for _ in run:
-            if (record := next(own, None)) is not None:
-                await ingestor.submit(record)
-        assert len(sandbox.messages) == 80
-
-
-async def test_who_takes_the_outcomes_of_a_run_may_wait_for_space(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What is in hand in memory is the run's, which goes on for him."""
+    """With as many before him as are kept for him, and all space the run's, his own is claimed."""
     monkeypatch.setattr(OutcomeQueue, "MAX", 5)
     given = records(160)
     async with (
         Sandbox(OPEN) as sandbox,
         client(sandbox) as api,
-        Ingestor(api, buffer=8) as ingestor,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None, buffer=buffer) as ingestor,
         aclosing(ingestor.run(given[:80])) as run,
         asyncio.timeout(30),
     ):
