@@ -19,12 +19,17 @@ from leadconnector_async.records.draft import Draft, fault_key
 from leadconnector_async.records.newest_first import NewestFirst
 from leadconnector_async.reports.outbox_status import Notes
 from leadconnector_async.sources import Identity, Parsed
-from leadconnector_async.sources.attachments import Attachments, are_remote, largest, named_for
 from leadconnector_async.sources.base import location_in
 from leadconnector_async.sources.batch_reader import BATCH, BATCH_BYTES, PIECE, SourceReader
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.members import Beside
-from leadconnector_async.sources.spool import Spool
+from leadconnector_async.sources.files.attachments import (
+    Attachments,
+    are_remote,
+    largest,
+    named_for,
+)
+from leadconnector_async.sources.files.members import Beside
+from leadconnector_async.sources.files.spool import Spool
 from leadconnector_async.transport.base import Network
 from leadconnector_async.transport.downloads import DownloadError, Downloads
 

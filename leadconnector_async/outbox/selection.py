@@ -18,7 +18,7 @@ from leadconnector_async.errors import SelectionError
 from leadconnector_async.models import Call
 from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.draft import milliseconds
-from leadconnector_async.sources.contact_values import Contacts
+from leadconnector_async.sources.values.contact_values import Contacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set as AbstractSet

@@ -26,7 +26,7 @@ import orjson
 from msgspec import Struct
 
 from leadconnector_async.models import Contact, MessageFields, Problem
-from leadconnector_async.sources.spool import SpooledUrl
+from leadconnector_async.sources.files.spool import SpooledUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -17,10 +17,10 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.draft import milliseconds
 from leadconnector_async.reports.outbox_status import STATES
-from leadconnector_async.sources.dates import Dates
-from leadconnector_async.sources.failed_list import as_api_names
 from leadconnector_async.sources.fields import WrongValueError, flat
-from leadconnector_async.sources.stream_source import decode_format
+from leadconnector_async.sources.formats.failed_list import as_api_names
+from leadconnector_async.sources.formats.stream_source import decode_format
+from leadconnector_async.sources.values.dates import Dates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

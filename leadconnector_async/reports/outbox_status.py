@@ -14,7 +14,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.reader import MAX_PLACES, MAX_REASONS, OTHERS, gist
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.reports.progress import budget_after, slowest
-from leadconnector_async.sources.failed_list import failed_suffix
+from leadconnector_async.sources.formats.failed_list import failed_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leadconnector_async.sources.base import Identity, Parsed, Source, SourceOptions, SourceRow
 from leadconnector_async.sources.exports import open_source, open_sources
-from leadconnector_async.sources.failed_list import FailedRow, failed_suffix, write_failed
+from leadconnector_async.sources.formats.failed_list import FailedRow, failed_suffix, write_failed
 from leadconnector_async.sources.people import read_people
 
 __all__ = [

@@ -11,22 +11,22 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources import mapping_files
 from leadconnector_async.sources.base import FormatName, Parsed, Source, SourceOptions
-from leadconnector_async.sources.coerce import in_api_names
-from leadconnector_async.sources.csv import Delimited, begins_with_header
-from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import table_of
-from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
-from leadconnector_async.sources.jsonl import JsonSource, SingerSource
-from leadconnector_async.sources.spreadsheet import Spreadsheet, open_excel, open_parquet
-from leadconnector_async.sources.stream_source import RowSource, StreamSource
-from leadconnector_async.sources.text_log import HtmlLog, TextLog, log_mapping_of
+from leadconnector_async.sources.files.encoding import Utf8Text
+from leadconnector_async.sources.formats.csv import Delimited, begins_with_header
+from leadconnector_async.sources.formats.json_layout import begins_as_singer, layout_of_json
+from leadconnector_async.sources.formats.jsonl import JsonSource, SingerSource
+from leadconnector_async.sources.formats.spreadsheet import Spreadsheet, open_excel, open_parquet
+from leadconnector_async.sources.formats.stream_source import RowSource, StreamSource
+from leadconnector_async.sources.formats.text_log import HtmlLog, TextLog, log_mapping_of
+from leadconnector_async.sources.mappings import mapping_files
+from leadconnector_async.sources.mappings.coerce import in_api_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from leadconnector_async.sources.byte_stream import SourceFile
+    from leadconnector_async.sources.files.byte_stream import SourceFile
 
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 
@@ -118,7 +118,7 @@ def told_by(head: bytes, name: str | None, options: SourceOptions) -> str | None
     """Tell what a file holds by its beginning, where that is certain; else as it is named."""
     if found := _CERTAIN.match(head):
         return found.lastgroup
-    from leadconnector_async.sources.mbox import begins_with_mail  # noqa: PLC0415 - not for JSON
+    from leadconnector_async.sources.formats.mbox import begins_with_mail  # noqa: PLC0415 - not for JSON
 
     if (single := begins_with_mail(head, named=name is not None)) is not None:
         return name if name in MAIL else "eml" if single else "mbox"
@@ -137,7 +137,7 @@ def _source(name: str | None, text: Utf8Text, options: SourceOptions) -> Source:
     if options.format is None:
         name = told_by(text.head, name, options)
     if name in MAIL:
-        from leadconnector_async.sources.mailbox import Mailbox  # noqa: PLC0415 - few are such
+        from leadconnector_async.sources.formats.mailbox import Mailbox  # noqa: PLC0415 - few are such
 
         source: Source = Mailbox(text, options, single=name == "eml")
     elif (name := name or _by_beginning(text.head.lstrip())) == "xml":
@@ -193,7 +193,7 @@ def _by(name: str, text: Utf8Text, options: SourceOptions) -> Source:
 
 
 def _markup(text: Utf8Text, options: SourceOptions) -> Source:
-    from leadconnector_async.sources.xml import XmlSource  # noqa: PLC0415 - few are such
+    from leadconnector_async.sources.formats.xml import XmlSource  # noqa: PLC0415 - few are such
 
     name, notes = mapping_files.choice_of_markup(text.stream.name, text.head, options)
     source = XmlSource(text, replace(options, mapping_file=name))

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import detect
 from leadconnector_async.sources.base import FORMATS, Source, SourceOptions, location_in
-from leadconnector_async.sources.byte_stream import SourceFile
 from leadconnector_async.sources.fields import MAPPABLE, listed
-from leadconnector_async.sources.mapping_files import found_in, right_names
-from leadconnector_async.sources.members import FolderMembers, Members, ZipMembers, printable
+from leadconnector_async.sources.files.byte_stream import SourceFile
+from leadconnector_async.sources.files.members import FolderMembers, Members, ZipMembers, printable
+from leadconnector_async.sources.formats.spreadsheet import SwappedDatesError
+from leadconnector_async.sources.mappings.mapping_files import found_in, right_names
 from leadconnector_async.sources.plug_ins import from_plug_ins
-from leadconnector_async.sources.spreadsheet import SwappedDatesError
 
 _DEFAULTS: Final = SourceOptions()
 
@@ -142,7 +142,7 @@ class Export(Sources):
         self.warnings[:] = self.before
         mails, others = self._sorted()
         if mails:
-            from leadconnector_async.sources.mailbox import MailFolder  # noqa: PLC0415 - not for files
+            from leadconnector_async.sources.formats.mailbox import MailFolder  # noqa: PLC0415 - not for files
 
             yield MailFolder(self.members, mails, self._options)
         found, archives = False, []
@@ -170,7 +170,7 @@ class Export(Sources):
 
     def _sorted(self) -> tuple[list[tuple[SourceFile, bool]], list[SourceFile]]:
         """Tell mails from other files, and these from pictures and the like."""
-        from leadconnector_async.sources.mbox import holds_mail, is_passed_over  # noqa: PLC0415 - not for files
+        from leadconnector_async.sources.formats.mbox import holds_mail, is_passed_over  # noqa: PLC0415 - not for files
 
         mails: list[tuple[SourceFile, bool]] = []
         others: list[SourceFile] = []
@@ -210,7 +210,7 @@ class Export(Sources):
                 raise
             self._left[file.member] = str(error).removeprefix(f"{file.name}: ")
             return None
-        from leadconnector_async.sources.mailbox import Mailbox  # noqa: PLC0415 - not for files
+        from leadconnector_async.sources.formats.mailbox import Mailbox  # noqa: PLC0415 - not for files
 
         # Text that reads like a mail is none here: see `holds_mail`. What is named as a table may
         # have columns that nothing knows, to be told with its rows.

@@ -14,12 +14,12 @@ import orjson
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import LOCATION_PREFIX, Source, SourceOptions
-from leadconnector_async.sources.byte_stream import stream_of
-from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import notice
-from leadconnector_async.sources.json_layout import JsonLayout
-from leadconnector_async.sources.jsonl import JsonSource
-from leadconnector_async.sources.mapping_files import Choice, load_mapping
+from leadconnector_async.sources.files.byte_stream import stream_of
+from leadconnector_async.sources.files.encoding import Utf8Text
+from leadconnector_async.sources.formats.json_layout import JsonLayout
+from leadconnector_async.sources.formats.jsonl import JsonSource
+from leadconnector_async.sources.mappings.mapping_files import Choice, load_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -17,11 +17,11 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, Problem
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SettledContact, SourceOptions, needs
-from leadconnector_async.sources.byte_stream import LineSplitter, SourceFile
-from leadconnector_async.sources.contact_values import Contacts
-from leadconnector_async.sources.csv import CsvRecords
-from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import WrongValueError, folded, shown, stripped, table_of
+from leadconnector_async.sources.files.byte_stream import LineSplitter, SourceFile
+from leadconnector_async.sources.files.encoding import Utf8Text
+from leadconnector_async.sources.formats.csv import CsvRecords
+from leadconnector_async.sources.values.contact_values import Contacts
 
 _DEFAULTS: Final = SourceOptions()
 

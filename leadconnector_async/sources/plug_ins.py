@@ -17,11 +17,11 @@ import orjson
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import FORMATS, Parsed, Source, SourceOptions
-from leadconnector_async.sources.byte_stream import SourceFile, stream_of
-from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.json_layout import layout_of_json
-from leadconnector_async.sources.jsonl import JsonSource
+from leadconnector_async.sources.files.byte_stream import SourceFile, stream_of
+from leadconnector_async.sources.files.encoding import Utf8Text
+from leadconnector_async.sources.formats.json_layout import layout_of_json
+from leadconnector_async.sources.formats.jsonl import JsonSource
 
 GROUP: Final = "leadconnector_async.sources"
 

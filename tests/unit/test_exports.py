@@ -124,11 +124,11 @@ def test_json_is_read_without_what_reads_mails(tmp_path: Path) -> None:
     loaded = python(
         "import sys\nfrom leadconnector_async.sources import open_source\n"
         f"with open_source({str(path)!r}) as source:\n    list(source)\n"
-        "print([name for name in sys.modules if name.startswith('leadconnector_async.sources.m')])"
+        "print([name for name in sys.modules if name.startswith('leadconnector_async.sources.f')])"
     )
-    assert "sources.members" in loaded
-    assert "sources.mail" not in loaded
-    assert "sources.mbox" not in loaded
+    assert "sources.files.members" in loaded
+    assert "sources.formats.mail" not in loaded
+    assert "sources.formats.mbox" not in loaded
 
 
 @pytest.mark.slow

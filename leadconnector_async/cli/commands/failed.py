@@ -26,8 +26,8 @@ from leadconnector_async.outbox.reader import FailedRecord, gist
 from leadconnector_async.records.deferred import read_deferred, with_contact
 from leadconnector_async.records.draft import key_from_text, key_text
 from leadconnector_async.reports.outbox_status import Reason, status_of
-from leadconnector_async.sources.failed_list import FailedRow, as_it_stands, write_failed
 from leadconnector_async.sources.fields import OUTBOX_KEY
+from leadconnector_async.sources.formats.failed_list import FailedRow, as_it_stands, write_failed
 
 
 @click.command("failed")

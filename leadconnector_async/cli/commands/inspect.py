@@ -20,11 +20,11 @@ from leadconnector_async.sources import Parsed, SourceRow, open_sources
 from leadconnector_async.sources.base import SettledContact, Source, SourceOptions
 from leadconnector_async.sources.exports import Export, open_source
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.jsonl import JsonSource
-from leadconnector_async.sources.mapping_files import load_mapping, names_in
+from leadconnector_async.sources.files.spool import SpooledUrl
+from leadconnector_async.sources.formats.jsonl import JsonSource
+from leadconnector_async.sources.formats.table import Table
+from leadconnector_async.sources.mappings.mapping_files import load_mapping, names_in
 from leadconnector_async.sources.people import People
-from leadconnector_async.sources.spool import SpooledUrl
-from leadconnector_async.sources.table import Table
 
 
 @click.command("inspect")

@@ -21,12 +21,12 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import Parsed, SourceOptions
 from leadconnector_async.sources.exports import open_source
 from leadconnector_async.sources.fields import flat
-from leadconnector_async.sources.mapping_files import load_examples, load_mapping
+from leadconnector_async.sources.mappings.mapping_files import load_examples, load_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async.sources.mapping import Example
+    from leadconnector_async.sources.mappings.mapping import Example
 
 
 @click.group("mapping")

@@ -12,7 +12,7 @@ from workbooks import workbook
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source, open_sources
-from leadconnector_async.sources.text_log import TextLog
+from leadconnector_async.sources.formats.text_log import TextLog
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,13 @@ import pytest
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
-from leadconnector_async.sources.mapping_files import NAMES, load_examples, load_mapping
+from leadconnector_async.sources.mappings.mapping_files import NAMES, load_examples, load_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from leadconnector_async.sources import Parsed
-    from leadconnector_async.sources.mapping import Example
+    from leadconnector_async.sources.mappings.mapping import Example
 
 CASES = [name for name in NAMES if name != "generic"]
 

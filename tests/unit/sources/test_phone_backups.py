@@ -12,7 +12,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import Parsed, SourceOptions, SourceRow, open_source
-from leadconnector_async.sources.xml_element import EACH, FIRST
+from leadconnector_async.sources.formats.xml_element import EACH, FIRST
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from cli_harness import leadconnector, result_of
 
 from leadconnector_async import SourceError
 from leadconnector_async.sources import Parsed, SourceOptions, open_source
-from leadconnector_async.sources.mapping_files import recognised
+from leadconnector_async.sources.mappings.mapping_files import recognised
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ import pytest
 from leadconnector_async.cli.commands.inspect import guess
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
-from leadconnector_async.sources.chat_sides import ChatSides
-from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mapped import RowMapper
-from leadconnector_async.sources.mapping import Definition, FieldRule, RecordKind
+from leadconnector_async.sources.mappings.chat_sides import ChatSides
+from leadconnector_async.sources.mappings.mapped import RowMapper
+from leadconnector_async.sources.mappings.mapping import Definition, FieldRule, RecordKind
+from leadconnector_async.sources.values.contact_values import Contacts
 
 EXPORTS = Path(__file__).parents[2] / "support" / "exports"
 SMS = b'<sms address="+12125550100" date="1706693400000" type="1" body="hello" contact_name="Kim"/>'

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leadconnector_async.models import MESSAGE_TYPES
-from leadconnector_async.sources.coerce import reader_of
 from leadconnector_async.sources.fields import (
     WrongValueError,
     kind_of,
@@ -13,6 +12,7 @@ from leadconnector_async.sources.fields import (
     read_own_id,
     read_text,
 )
+from leadconnector_async.sources.mappings.coerce import reader_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from leadconnector_async.cli.commands.inspect import guess, table_of
 from leadconnector_async.cli.commands.mapping import differences
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
-from leadconnector_async.sources.mapping_files import load_mapping
+from leadconnector_async.sources.mappings.mapping_files import load_mapping
 
 EXPORTS = Path(__file__).parents[3] / "support" / "exports"
 MAPPINGS_PAGE = Path(__file__).parents[4] / "docs" / "mappings.md"

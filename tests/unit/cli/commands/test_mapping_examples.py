@@ -13,7 +13,7 @@ from leadconnector_async.cli.commands.inspect import guess
 from leadconnector_async.cli.commands.mapping import differences
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
-from leadconnector_async.sources.mapping_files import NAMES, load_examples, load_mapping
+from leadconnector_async.sources.mappings.mapping_files import NAMES, load_examples, load_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,286 @@
+"""Files that records name, or that come within them: where they may lie, and which the API takes.
+
+Source of the types: the OpenAPI file's ``POST /conversations/messages/upload``. Of the sizes: the
+description of ``channel`` of its ``/conversations/messages/upload/signed-url``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from leadconnector_async.sources.fields import WrongValueError, read_list, table_of, wrong_value
+from leadconnector_async.sources.files.members import Beside, Members, below, member_at
+from leadconnector_async.sources.files.spool import Spool, SpooledUrl, packed, safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from leadconnector_async.sources.base import SourceOptions
+
+    Warn = Callable[[str], None]
+
+LARGEST: Final = 5 << 20
+"""Bytes of the largest file that the API takes."""
+
+MAX_OF_WHATSAPP: Final = 100 << 20
+
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+LOCAL: Final = "file://"
+
+_LONGEST: Final = 16_384
+"""Characters of the longest path of a system, each of which may be three of a URL."""
+
+_GIVE_FOLDER: Final = "give --files FOLDER for the folder that it is in, or take it out of the list"
+
+
+def largest(type_: object) -> int:
+    """Bytes of the largest file that a message of a type may have."""
+    return MAX_OF_WHATSAPP if type_ == "WhatsApp" else LARGEST
+
+
+def are_remote(items: Sequence[str]) -> bool:
+    """Tell whether there is nothing to check."""
+    return all(item.startswith(("https://", "http://")) for item in items)
+
+
+def is_path(item: str) -> bool:
+    """Tell a file from a URL, and from nothing at all."""
+    return item.lower().startswith(LOCAL) or not (_SCHEME.match(item) or not item.strip())
+
+
+def _path(url: str) -> Path:
+    """The path of a ``file://`` URL; of one of another machine, one that is nowhere here."""
+    from urllib.request import url2pathname  # noqa: PLC0415 - imports an HTTP client
+
+    # "#" and "?" of a path are encoded in its URL, so that this takes nothing apart.
+    parts = urlsplit(url)
+    local = parts.netloc in ("", "localhost")
+    return Path(url2pathname(parts.path)) if local else Path("//", parts.netloc)
+
+
+def _empty() -> WrongValueError:
+    return WrongValueError("is an empty file", "export it again, or take it out of the list")
+
+
+SUFFIXES: Final = frozenset({".doc", ".docx", ".pdf", ".rar", ".txt", ".zip"}).union(
+    (".jpeg", ".jpg", ".mp3", ".mp4", ".mpeg", ".png", ".wav")
+)
+"""The types of files that the API takes."""
+
+_SIGNATURES: Final = frozenset(f"application/{of}-signature" for of in ("pgp", "pkcs7", "x-pkcs7"))
+
+_PLAIN_SUFFIX: Final = re.compile(r"\.[a-z0-9]{1,5}")
+
+_PACKED: Final = 1 << 10
+"""Bytes, at most, by which a file grows when it is packed."""
+
+_LEFT_OUT: Final = "which the API does not take: they are left out"
+
+
+class Attached(Struct):
+    """A file within a record, under a name that is safe."""
+
+    name: str
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"Attached({len(self.content)} bytes)"
+
+
+class Attachments:
+    """Takes the files of one source's records in.
+
+    URLs pass. Files are named by ``file://`` URLs once their type and size are right; one of a type
+    that the API does not take is packed, left out, or refused, as its owner says.
+
+    Records may name the files in some folders, with all that is in them. A client's table must not
+    make anybody upload what else is on the machine, so links are followed before it is told where a
+    file lies. Standard input has no folder of its own: such records can come from anywhere.
+    """
+
+    def __init__(self, options: SourceOptions, beside: Beside) -> None:
+        starts = (*beside.folders, *options.files)
+        homes = starts if options.spool is None else (*starts, options.spool)
+        self._homes = [Path(os.path.realpath(home)) for home in homes]
+        self._starts = self._homes[: len(starts)]
+        self._beside = beside
+        self._spool = Spool(options.spool)
+        self._other = options.other_files
+
+    def read(self, value: object, type_: object, warn: Warn) -> list[str] | None:
+        """Take what a record of a type of message names.
+
+        Raises:
+            WrongValueError: it is no list, or an item cannot be sent.
+        """
+        if isinstance(value, list) and all(isinstance(item, SpooledUrl) for item in value):
+            return value or None
+        items = read_list(value)
+        if items is None or are_remote(items):
+            return items
+        taken: list[str] = []
+        for number, item in enumerate(items, 1):
+            # The rules of the API say what is wrong with other schemes.
+            url = self._named(number, item, largest(type_), warn) if is_path(item) else item
+            taken += () if url is None else (url,)
+        return taken or None
+
+    def keep(
+        self, files: Iterable[Attached], type_: object, warn: Warn
+    ) -> list[str] | WrongValueError:
+        """Take what a record of a type of message holds, each content once.
+
+        Of a file that cannot be sent its owner is given the place, to mend it there.
+
+        Raises:
+            SourceError: a file cannot be kept.
+        """
+        urls: dict[str, None] = {}
+        problem: WrongValueError | None = None
+        for file in files:
+            wrong = None
+            try:
+                ending = self._ending(file.name, len(file.content), largest(type_), warn)
+            except WrongValueError as error:
+                wrong, ending = error, ""
+            if ending is None:
+                continue
+            url = self._kept(file.name, file.content, ending)
+            urls[url] = None
+            if wrong is not None and problem is None:
+                number = list(urls).index(url) + 1
+                problem = WrongValueError(f"item {number} {wrong.wrong}", wrong.fix)
+        if problem is not None:
+            problem.given = [str(url) for url in urls]
+            return problem
+        return list(urls)
+
+    def _named(self, number: int, item: str, most: int, warn: Warn) -> str | None:
+        try:
+            found = self._beside.archived(item) or self._found(item)
+            if isinstance(found, tuple):
+                members, name = found
+                if not (size := members.size(name)):
+                    raise _empty()
+                ending = self._ending(name, size, most, warn)
+                return None if ending is None else self._kept(name, members.read(name), ending)
+            self._beside.take(found)
+            ending = self._ending(found.name, found.stat().st_size, most, warn)
+            if not ending:
+                return found.as_uri() if ending == "" else None
+            return self._kept(found.name, found.read_bytes(), ending)
+        except WrongValueError as error:
+            raise WrongValueError(f"item {number} {error.wrong}", error.fix) from None
+        except OSError as error:
+            wrong = f"item {number} is a file that cannot be read ({error.strerror})"
+            raise WrongValueError(wrong, "check its permissions") from None
+
+    def _found(self, item: str) -> Path | tuple[Members, str]:
+        """Find a file, by a URL or by a path that starts at one of the folders.
+
+        A path may lead into an archive, as those of lists of failed records do.
+        """
+        path = self._first(item)
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            if (inside := member_at(path)) is not None:
+                return inside
+            raise wrong_value("file_not_there") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise WrongValueError("is no regular file", "name a file")
+        if status.st_size == 0:
+            raise _empty()
+        return path
+
+    def _first(self, item: str) -> Path:
+        """The file in the first folder that has it. If none has, its place in the first folder."""
+        if len(item) > _LONGEST:  # looking for each of its folders took minutes
+            raise WrongValueError("is longer than the path of any file", "name a file")
+        given = _path(item) if item.lower().startswith(LOCAL) else Path(item.strip())
+        starts = self._homes[:1] if given.is_absolute() else self._starts
+        is_piped = self._beside.members is None
+        if not (starts or is_piped):
+            wrong = "is a file that is not in the archive of its source"
+            raise WrongValueError(wrong, _GIVE_FOLDER)
+        try:
+            named = [start / given for start in starts]
+            ends = ((start, below(given.as_posix(), start.name)) for start in self._starts)
+            named += (start / end for start, end in ends if end)
+            places = [Path(os.path.realpath(place)) for place in named]
+        except ValueError:
+            wrong = "is a file whose name has a NUL character"
+            raise WrongValueError(wrong, "name another") from None
+        allowed = [place for place in places if False in self._hidden(place)]
+        for place in allowed:
+            if os.path.lexists(place):
+                return place
+        if "\\" in item:  # as programs on Windows write paths
+            return self._first(item.replace("\\", "/"))
+        if allowed[:1] == places[:1] != []:
+            return allowed[0]
+        if any(True in self._hidden(place) for place in places):
+            fix = "copy it to a name without a leading dot, if it is meant"
+            raise WrongValueError("is a hidden file, or in a hidden folder", fix)
+        if is_piped:
+            raise WrongValueError("is a file, which standard input may not name", _GIVE_FOLDER)
+        raise WrongValueError("is a file outside the folder of its source", _GIVE_FOLDER)
+
+    def _hidden(self, place: Path) -> list[bool]:
+        """For each folder that a file lies in, whether it is hidden there."""
+        return [
+            any(part.startswith(".") for part in place.relative_to(home).parts)
+            for home in self._homes
+            if place != home and place.is_relative_to(home)
+        ]
+
+    def _ending(self, name: str, size: int, most: int, warn: Warn) -> str | None:
+        """Tell what a file's name gets when it is sent: "" or ".zip"; None where it is left out."""
+        suffix = PurePath(name).suffix.lower()
+        fits = suffix in SUFFIXES
+        files = f"files of type {suffix if _PLAIN_SUFFIX.fullmatch(suffix) else 'unknown'}"
+        if not fits and self._other == "fail":
+            types = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+            fix = f"convert it to one of {types}, or give --other-files zip to send it packed"
+            raise WrongValueError("is no type of file that the API takes", fix)
+        if not fits and self._other == "leave-out":
+            warn(f"{files}, {_LEFT_OUT}")
+            return None
+        if size > (most if fits else most - _PACKED):
+            wrong = f"is larger than the {most >> 20} MB that the API takes"
+            raise WrongValueError(wrong, "make it smaller, or give the public URL of a copy")
+        if not fits:
+            warn(f"{files}, which the API does not take: they are sent as .zip")
+        return "" if fits else ".zip"
+
+    def _kept(self, name: str, content: bytes, ending: str) -> SpooledUrl:
+        if ending:
+            content = packed(safe_name(name), content)
+        return self._spool.keep(safe_name(name, ending), content)
+
+
+def named_for(filename: str, kind: str, data: bytes, warn: Warn) -> Attached | None:
+    """Give a file a safe name, with the ending of its media type ``kind`` where its own says less.
+
+    Without content, or of no use without the mail, it is left out.
+    """
+    if kind in _SIGNATURES or not data:
+        warn(f"{'empty attachments' if not data else 'signatures of mails'}: they are left out")
+        return None
+    name = safe_name(filename)
+    if PurePath(name).suffix.lower() not in SUFFIXES:
+        name = safe_name(name, table_of("file_kinds.toml")["endings"].get(kind, ""))
+    return Attached(name, data)
+
+
+def lost_files(notices: Iterable[str]) -> bool:
+    """Tell by a record's notices whether files of it were left out."""
+    return any(notice.endswith(_LEFT_OUT) for notice in notices)

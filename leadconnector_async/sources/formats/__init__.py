@@ -1,0 +1,1 @@
+"""Readers: one for each form that a file has."""

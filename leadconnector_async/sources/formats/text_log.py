@@ -1,0 +1,313 @@
+"""Text and pages of HTML in which records follow one another, by the expressions of a mapping.
+
+A page is cut where a record begins, and each record parsed alone, so that memory holds one, however
+long the page. selectolax parses as browsers do, which exports are written for, has selectors, and
+takes a tenth of the time of others; what it is given has no entities to expand and fetches nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from functools import cached_property
+from itertools import chain, pairwise
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, needs
+from leadconnector_async.sources.fields import problem_of, stripped
+from leadconnector_async.sources.files.byte_stream import TooLong
+from leadconnector_async.sources.formats.stream_source import RowSource
+from leadconnector_async.sources.mappings.mapping_files import load_mapping, names_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from selectolax.lexbor import LexborHTMLParser
+
+    from leadconnector_async.sources.files.encoding import Utf8Text
+    from leadconnector_async.sources.mappings.mapped_rules import Cell
+    from leadconnector_async.sources.mappings.mapping import Definition, Pick
+
+TEXT: Final = "text"
+
+_LOOKED_AT: Final = 10
+"""Lines of the beginning, one of which begins a record."""
+
+_TOO_LONG: Final = Problem(
+    "message",
+    f"is over the limit of {LINE_LIMIT} bytes",
+    "see whether the file is what it should be, or shorten it",
+)
+
+
+def _begin(patterns: Sequence[re.Pattern[str]], line: str, after: str) -> re.Match[str] | None:
+    """Look whether a line, and the one after it, begin a record."""
+    two = f"{line}\n{after}".replace("\r", "")
+    return next((found for one in patterns if line and (found := one.match(two))), None)
+
+
+class _Entry(Struct):
+    """A record that is being read: its columns but the text, whose lines grow."""
+
+    line: int
+    columns: dict[str, str]
+    lines: list[str]
+    problem: Problem | None = None
+    size: int = 0
+
+    def add(self, text: str, problem: Problem | None) -> None:
+        """Take one more line."""
+        self.size += len(text)
+        if self.size > LINE_LIMIT:
+            self.lines.clear()
+            problem = _TOO_LONG
+        else:
+            self.lines.append(text)
+        self.problem = self.problem or problem
+
+
+class TextLog(RowSource):
+    """Reads text by a mapping that has a ``text``."""
+
+    def __init__(self, text: Utf8Text, options: SourceOptions, definition: Definition) -> None:
+        super().__init__(text, options)
+        assert definition.text is not None  # noqa: S101 - whoever opens it has looked
+        form = definition.text
+        self._begins, self._within, self._ends, self._blocks = (
+            [*map(re.compile, one)] for one in (form.begins, form.within, form.ends, form.blocks)
+        )
+        self._reader = self.reader_of(definition.table, definition)
+
+    def __iter__(self) -> Iterator[Parsed]:
+        number = 0
+        for entry in self._entries():
+            number = entry.line
+            if entry.problem is not None:
+                yield Parsed(number, b"{}", None, (entry.problem,))
+                continue
+            yield self.made(self._reader, number, self._row(entry))
+        if self._stream.damage is not None:
+            yield Parsed(number + 1, b"{}", None, (self._stream.damage,))
+        elif not number:
+            raise SourceError(f"{self.name}: holds no record of the mapping: choose another")
+
+    def _entries(self) -> Iterator[_Entry]:
+        entry: _Entry | None = None
+        above, is_taken = 0, False
+        lines = chain(self._numbered(), [(0, "", None)])
+        for (number, line, problem), (_, after, _) in pairwise(lines):
+            if is_taken:  # as the second line of a beginning
+                is_taken = False
+                continue
+            if found := _begin(self._begins, line, after):
+                if entry is not None:
+                    yield entry
+                columns = found.groupdict("")
+                is_taken = found.end() > len(line)
+                entry = _Entry(number, columns, [])
+                entry.add(columns.get(TEXT, ""), problem)
+            elif entry is not None:
+                entry.add(line, problem)
+            elif line.strip():
+                above = number
+        if above:
+            self.warnings.append(f"lines up to {above} are above the first record: not read")
+        if entry is not None and self._stream.damage is None:
+            yield entry
+
+    def _numbered(self) -> Iterator[tuple[int, str, Problem | None]]:
+        for number, line in enumerate(self._lines, 1):
+            problem = line.problem("line") if isinstance(line, TooLong) else None
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                problem, text = self._text.undecodable(line), line.decode(errors="replace")
+            yield number, text.removesuffix("\r"), problem
+
+    def _row(self, entry: _Entry) -> dict[str, str]:
+        """Take apart what belongs to a record."""
+        row = {name: stripped(value) or value.strip() for name, value in entry.columns.items()}
+        lines, rest = entry.lines, len(entry.lines)
+        for at, line in enumerate(lines):
+            if end := next(filter(None, (one.match(line) for one in self._ends)), None):
+                rest = at
+                row |= end.groupdict("")
+                break
+        kept = [left for line in lines[:rest] if (left := self._taken(line, row)) is not None]
+        text = "\n".join(kept)
+        for pattern in self._blocks:
+            for found in pattern.finditer(text):
+                row |= {name: value for name, value in found.groupdict("").items() if value}
+            text = pattern.sub("", text)
+        row[TEXT] = stripped(text)
+        return row
+
+    def _taken(self, line: str, row: dict[str, str]) -> str | None:
+        """Take out of a line what is no text. None where nothing else is in it."""
+        for pattern in self._within:
+            if found := pattern.search(line):
+                for name, value in found.groupdict("").items():
+                    row[name] = "\n".join(filter(None, (row.get(name), stripped(value))))
+                line = line[: found.start()] + line[found.end() :]
+                if not stripped(line):
+                    return None
+        return line
+
+
+FOLDER: Final = "folder"
+"""The column with the name of the folder that a page lies in."""
+
+_END: Final = 1 << 14
+"""Bytes at the end of a page that are looked at before its first record."""
+
+_MAX_TAGS: Final = 1024
+"""Bytes of what begins a record: a tag or two."""
+
+_BREAK: Final = re.compile(r"<br\s*/?>")
+
+
+def _beginnings(definition: Definition) -> re.Pattern[bytes]:
+    kinds = definition.elements.items()
+    return re.compile("|".join(f"(?P<{name}>{kind.begins})" for name, kind in kinds).encode())
+
+
+class HtmlLog(RowSource):
+    """Reads a page by a mapping whose kinds of records say how they begin.
+
+    Raises:
+        SourceError: the package that parses is not installed.
+    """
+
+    def __init__(self, text: Utf8Text, options: SourceOptions, definition: Definition) -> None:
+        super().__init__(text, options)
+        with needs(self.name, "selectolax", "html"):
+            from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415 - an extra
+        self._parser = LexborHTMLParser
+        self._begins = _beginnings(definition)
+        self._kinds = kinds = definition.elements
+        self._readers = {name: self.reader_of(kind, definition) for name, kind in kinds.items()}
+        self._page: dict[str, dict[str, Cell]] = {}
+
+    def __iter__(self) -> Iterator[Parsed]:
+        found = False
+        line = 1
+        for line, kind, content in self._pieces():
+            if kind is None:
+                tree = self._parser((content + self._end()).decode(errors="replace"))
+                self._page = {name: self._cells(tree, name, page=True) for name in self._kinds}
+                continue
+            found = True
+            if (problem := self._problem(content)) is not None:
+                if problem is not self._stream.damage:  # which is told once, at the end
+                    yield Parsed(line, b"{}", None, (problem,))
+            else:
+                yield self.made(self._readers[kind], line, self._row(kind, content.decode()))
+        if self._stream.damage is not None:
+            yield Parsed(line, b"{}", None, (self._stream.damage,))
+        elif not found:
+            raise SourceError(f"{self.name}: holds no record of the mapping: choose another")
+
+    def _end(self) -> bytes:
+        """Give the end of the page, from its last record on: it may say something of all."""
+        has_page = any(pick.page for kind in self._kinds.values() for pick in kind.picks.values())
+        if not has_page or self._stream.again is None:
+            return b""
+        end = b""
+        with closing(self._stream.again()) as stream:
+            for chunk in stream.chunks():
+                end = (end + chunk)[-_END:]
+        last = next(reversed([*self._begins.finditer(end)]), None)
+        return end if last is None else end[last.start() :]
+
+    def _pieces(self) -> Iterator[tuple[int, str | None, bytes]]:
+        """Cut the page: one record of a kind each, with its line, after what is before the first.
+
+        Of a piece that is too long nothing is kept but its length.
+        """
+        buffer, start, line, dropped = b"", 0, 1, 0
+        kind: str | None = None
+        seen = 0
+        for chunk in self._text.chunks():
+            buffer += chunk
+            for begin in self._begins.finditer(buffer, seen):
+                yield line, kind, _content(buffer[start : begin.start()], dropped)
+                line += buffer.count(b"\n", start, begin.start())
+                start, kind, dropped = begin.start(), begin.lastgroup, 0
+                seen = begin.end()
+            seen = max(seen, len(buffer) - _MAX_TAGS)
+            if seen - start > LINE_LIMIT:
+                line += buffer.count(b"\n", start, seen)
+                dropped, start = dropped + seen - start, seen
+            buffer, seen, start = buffer[start:], seen - start, 0
+        if self._stream.damage is None and not buffer.rstrip().lower().endswith(b"</html>"):
+            self._stream.damage = problem_of("cut_page")
+        yield line, kind, _content(buffer, dropped)
+
+    def _problem(self, content: bytes) -> Problem | None:
+        if isinstance(content, TooLong):
+            return content.problem("record")
+        if self._stream.damage is not None and not content.rstrip().endswith(b">"):
+            return self._stream.damage
+        return self._text.undecodable(content)
+
+    def _row(self, kind: str, content: str) -> dict[str, Cell]:
+        row = self._cells(self._parser(_BREAK.sub("\n", content)), kind, page=False)
+        return row | self._page[kind] | {FOLDER: PurePath(self.name).parent.name}
+
+    def _cells(self, tree: LexborHTMLParser, kind: str, *, page: bool) -> dict[str, Cell]:
+        picks = self._kinds[kind].picks.items()
+        return {column: self._cell(tree, pick) for column, pick in picks if pick.page == page}
+
+    def _cell(self, tree: LexborHTMLParser, pick: Pick) -> Cell:
+        nodes = tree.css(pick.select)
+        texts = [
+            (node.attributes.get(pick.attribute) or "") if pick.attribute else node.text()
+            for node in nodes
+        ]
+        texts = [text.strip() for text in texts if text.strip()]
+        if pick.file:
+            texts = [self._file(text) for text in texts]
+        return tuple(texts) if pick.all else next(iter(texts), "")
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        return {PurePath(name).stem: name for name in self._stream.beside.names()}
+
+    def _file(self, item: str) -> str:
+        """Find the file that a page names, with its ending where the page leaves it out."""
+        named = next(filter(self._stream.beside.find, (item, unquote(item))), None)
+        return named or self._files.get(item, item)
+
+
+def _content(piece: bytes, dropped: int) -> bytes:
+    return TooLong(dropped + len(piece)) if dropped else piece
+
+
+def log_mapping_of(head: bytes, options: SourceOptions, path: str) -> str | None:
+    """Name the mapping of text or pages that a file begins as: the given one, or a known one."""
+    given = options.mapping_file
+    names = [] if head.lstrip().startswith(b"{") else names_in(options.mappings)
+    if given is not None and load_mapping(given).text is not None:
+        return given
+    lines = head.decode(errors="replace").split("\n")[:_LOOKED_AT]
+    known = [(name, load_mapping(name)) for name in names]
+    ready = [
+        (name, [*map(re.compile, one.text.begins)])
+        for name, one in known
+        if one.text and (not one.within or any(word in path for word in one.within))
+    ]
+    for two in pairwise([*lines, ""]):  # what follows may be pasted from another's
+        for name, begins in ready:
+            if _begin(begins, *two):
+                return name
+    if given is not None and load_mapping(given).is_html:
+        return given
+    is_page = head.lstrip().startswith(b"<")
+    pages = (name for name in names if is_page and load_mapping(name).is_html)
+    return next((name for name in pages if _beginnings(load_mapping(name)).search(head)), None)

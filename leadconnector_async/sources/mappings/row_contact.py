@@ -1,0 +1,137 @@
+"""Whom a row is with: what its columns say of the contact, and of the two sides."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.sources.fields import WrongValueError, expression, notice
+from leadconnector_async.sources.mappings.mapped_rules import Row, word_of
+from leadconnector_async.sources.mappings.mapping import ColumnNames, FieldRule, as_list
+from leadconnector_async.sources.values.contact_values import ADDRESS, Contacts
+from leadconnector_async.sources.values.phone_numbers import digits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Values = dict[str, object]
+
+_NAME_AND_NUMBER: Final = re.compile(r"([^<(\d+]*[^\W\d][^<(\d+]*)[<(](\+?[\d .()-]{7,})[>)]")
+
+
+class RowContact:
+    """Settles what together names the contact of a row: its number, address and name."""
+
+    def __init__(self, contacts: Contacts, rules: Mapping[str, FieldRule]) -> None:
+        self._contacts = contacts
+        parts = ("phone", "email", "name")
+        self._number, self._address, self._name = (
+            rules.get(f"contact.{part}", FieldRule()) for part in parts
+        )
+
+    def settle(self, values: Values, row: Row) -> list[str]:
+        """Settle it; return what has to be told.
+
+        An address in a column of neither side, beside the numbers of both, is taken away, and a
+        name with it: nobody knows whose it is.
+        """
+        self._part(values, row)
+        self._see_to_mail(values, row)
+        if "contact.phone" not in values:
+            return []
+        self._see_to_number(values, row)
+        number, address = self._number, self._address
+        sides = _first_of(row, number.inbound) and _first_of(row, number.outbound)
+        mail, name = values.get("contact.email"), values.get("contact.name")
+        is_own = isinstance(mail, str) and self._contacts.is_own(mail)
+        of_neither = not isinstance(address.column, str) and _first_of(row, address.column)
+        if is_own or (mail and sides and of_neither and not _first_of(row, number.column)):
+            del values["contact.email"]
+            named = _of_either(self._name, row) if is_own else _first_of(row, self._name.column)
+            is_lost = "contact.name" in values and named
+            if is_lost:  # of the same person
+                del values["contact.name"]
+            return [notice("nobodys")] if is_lost or not is_own else []
+        phone = values["contact.phone"]
+        is_told = sides and isinstance(phone, str) and isinstance(name, str)
+        if is_told and _of_either(self._name, row):
+            is_many = self._contacts.has_many(str(name), self._contacts.same(str(phone)))
+            return [notice("many_with_name")] if is_many else []
+        return []
+
+    def _part(self, values: Values, row: Row) -> None:
+        """Take the name and the address out of the place of the number."""
+        phone = values.get("contact.phone")
+        if not isinstance(phone, str):
+            return
+        if phone.endswith((">", ")")) and (both := _NAME_AND_NUMBER.fullmatch(phone)):
+            phone = values["contact.phone"] = both[2]
+            values.setdefault("contact.name", both[1].strip("\"' "))
+        if "@" not in phone or ("contact.email" in values and _first_of(row, self._number.column)):
+            return
+        is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # as is sip:…
+        if not is_number and not expression("messenger_id").search(phone):
+            values.setdefault("contact.email", values.pop("contact.phone"))
+
+    def _see_to_number(self, values: Values, row: Row) -> None:
+        """Read it by its country, and compare one that may be the owner's with the others."""
+        rule, phone, name = self._number, values["contact.phone"], values.get("contact.name")
+        if rule.code and isinstance(phone, str):
+            phone = self._of_country(phone, row)
+        if isinstance(name, str) and not any(map(str.isalpha, name)):
+            del values["contact.name"]
+            phone = self._contacts.meant(phone, name, "that in place of the name")
+        direction = values.get("direction")
+        if not rule.code and isinstance(direction, str) and _of_either(rule, row):
+            end = _first_of(row, rule.inbound if direction == "inbound" else rule.outbound)
+            phone = self._contacts.meant(phone, end and word_of(row, end), f"that in {end}")
+        values["contact.phone"] = phone
+
+    def _see_to_mail(self, values: Values, row: Row) -> None:
+        """Compare an address that may be the owner's with those of the other side."""
+        mail, direction = values.get("contact.email"), values.get("direction")
+        rule, number = self._address, self._number
+        is_told = isinstance(mail, str) and isinstance(direction, str)
+        if not is_told or not _of_either(rule, row):
+            return
+        both = "contact.phone" in values  # then the sides' columns are of that
+        others = _addresses(row, rule.inbound, [] if both else number.inbound)
+        owners = _addresses(row, rule.outbound, [] if both else number.outbound)
+        if direction == "outbound":
+            others, owners = owners, others
+        said = ADDRESS.findall(str(mail).casefold())
+        if not others or not others.keys().isdisjoint(said):
+            return
+        if self._contacts.is_own(str(mail)) or not owners.keys().isdisjoint(said):
+            values["contact.email"] = " ".join(others)
+            return
+        fix = "give --mine with your own address, or --map contact.email=COLUMN with the other's"
+        wrong = f"is another address than that in {next(iter(others.values()))}"
+        values["contact.email"] = WrongValueError(wrong, fix)
+
+    def _of_country(self, phone: str, row: Row) -> object:
+        """Read a number by the code of its country, which has a column of its own."""
+        rule = self._number
+        is_of_a_side = _first_of(row, rule.inbound) or _first_of(row, rule.outbound)
+        words = (word_of(row, column).partition(".")[0] for column in rule.code)  # as in 44.0
+        code = next(filter(None, (digits(word).lstrip("0") for word in words)), "")
+        is_of_it = _first_of(row, rule.column) or not is_of_a_side
+        return self._contacts.of_country(phone, code) if code and is_of_it else phone
+
+
+def _addresses(row: Row, *columns: ColumnNames) -> dict[str, str]:
+    """Find the addresses in some columns, each with its column."""
+    names = (name for some in columns for name in as_list(some))
+    found = ((one, name) for name in names for one in ADDRESS.findall(word_of(row, name)))
+    return {address.casefold(): name for address, name in found}
+
+
+def _first_of(row: Row, columns: ColumnNames) -> str:
+    """Name the first column that is filled."""
+    return next((name for name in as_list(columns) if word_of(row, name)), "")
+
+
+def _of_either(rule: FieldRule, row: Row) -> str:
+    """Name the column of a value that may be of either side."""
+    whose = "" if isinstance(rule.column, str) else _first_of(row, rule.column)
+    return "" if expression("others_column").search(whose.casefold()) else whose
