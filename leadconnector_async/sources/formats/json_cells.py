@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from leadconnector_async.models import Problem
-    from leadconnector_async.sources.mappings.mapped_rules import Cell
     from leadconnector_async.sources.mappings.mapping import Definition
+    from leadconnector_async.sources.mappings.rules import Cell
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 

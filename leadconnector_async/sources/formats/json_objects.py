@@ -23,8 +23,8 @@ from leadconnector_async.sources.formats.json_cells import (
 from leadconnector_async.sources.mappings.chat_sides import LookUps
 from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import RowMapper
-from leadconnector_async.sources.mappings.mapped_rules import Cell, Spelling
 from leadconnector_async.sources.mappings.mapping import Definition, columns_read
+from leadconnector_async.sources.mappings.rules import Cell, Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,8 @@ import msgspec
 from leadconnector_async.sources.files.byte_stream import ByteStream, LineSplitter
 from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import RowMapper
-from leadconnector_async.sources.mappings.mapped_rules import Cell, Spelling
 from leadconnector_async.sources.mappings.mapping import Definition, RecordKind
+from leadconnector_async.sources.mappings.rules import Cell, Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,6 @@ from leadconnector_async.sources.formats.table_doubts import Doubts
 from leadconnector_async.sources.mappings.coerce import RowCoercer, identity_of, in_api_names
 from leadconnector_async.sources.mappings.columns import Columns, NamedColumns, refuse_doubles
 from leadconnector_async.sources.mappings.mapped import PHONE, RowMapper
-from leadconnector_async.sources.mappings.mapped_rules import Spelling
 from leadconnector_async.sources.mappings.mapping import (
     FieldRule,
     as_list,
@@ -28,6 +27,7 @@ from leadconnector_async.sources.mappings.mapping import (
     columns_told_of,
 )
 from leadconnector_async.sources.mappings.mapping_files import choice_of
+from leadconnector_async.sources.mappings.rules import Spelling
 from leadconnector_async.sources.values.date_patterns import zone_and_rest, zone_named
 from leadconnector_async.sources.values.dates import TIMELESS
 

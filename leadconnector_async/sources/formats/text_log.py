@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser
 
     from leadconnector_async.sources.files.encoding import Utf8Text
-    from leadconnector_async.sources.mappings.mapped_rules import Cell
     from leadconnector_async.sources.mappings.mapping import Definition, Pick
+    from leadconnector_async.sources.mappings.rules import Cell
 
 TEXT: Final = "text"
 

@@ -27,8 +27,8 @@ from leadconnector_async.sources.files.json_values import JsonValues, loaded_val
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from leadconnector_async.sources.mappings.mapped_rules import Cell, Row
     from leadconnector_async.sources.mappings.mapping import ChatForm
+    from leadconnector_async.sources.mappings.rules import Cell, Row
     from leadconnector_async.sources.values.contact_values import Contacts
 
     Values = dict[str, object]

@@ -15,9 +15,9 @@ from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import Identity, SourceOptions
 from leadconnector_async.sources.fields import OUTBOX_KEY, REASON_NAMES, folded, shown, stripped
 from leadconnector_async.sources.mappings.coerce import identity_of
-from leadconnector_async.sources.mappings.mapped_rules import ColumnValues, Row, parts_of, word_of
 from leadconnector_async.sources.mappings.mapping import FieldRule, as_list, columns_of
 from leadconnector_async.sources.mappings.mapping_files import NAMES, load_mapping, names_in
+from leadconnector_async.sources.mappings.rules import ColumnValues, Row, parts_of, word_of
 from leadconnector_async.sources.values.date_patterns import LocalText, ZoneName, zone_named
 
 if TYPE_CHECKING:

@@ -7,18 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.fields import FINDERS, NotedText, WrongValueError, stripped
-from leadconnector_async.sources.mappings import mapped_rules as rules
+from leadconnector_async.sources.mappings import rules
 from leadconnector_async.sources.mappings.columns import FieldPlan
-from leadconnector_async.sources.mappings.mapped_rules import (
-    Cell,
-    Row,
-    first_met,
-    settled,
-    unique,
-    word_of,
-)
 from leadconnector_async.sources.mappings.mapping import FieldRule, NotCarried, as_list
 from leadconnector_async.sources.mappings.row_contact import RowContact
+from leadconnector_async.sources.mappings.rules import Cell, Row, first_met, word_of
 from leadconnector_async.sources.values.date_patterns import LocalText
 
 if TYPE_CHECKING:
@@ -243,7 +236,7 @@ class RowMapper:
 
     def _value(self, plan: FieldPlan, row: Row, direction: object) -> object:
         rule = plan.rule
-        if (fixed := rule.constant if not rule.cases else settled(rule, row)) is not None:
+        if (fixed := rule.constant if not rule.cases else rules.settled(rule, row)) is not None:
             return fixed or None
         columns = self._columns(plan, row, direction)
         if plan.is_list:
@@ -251,7 +244,7 @@ class RowMapper:
             by = rule.separator or ";"
             lists = (rules.parts_of(cell, by) if isinstance(cell, str) else cell for cell in cells)
             named = (rules.named_file(rule, item) for items in lists for item in items)
-            return unique(named) or rule.default
+            return rules.unique(named) or rule.default
         parts = [self._cell(as_list(names), row, plan) for names in rule.join]
         whole = rules.joined(parts, is_date=plan.field == "date") if parts else None
         found = whole or self._cell(columns, row, plan)

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources.fields import WrongValueError, expression, notice
-from leadconnector_async.sources.mappings.mapped_rules import Row, word_of
 from leadconnector_async.sources.mappings.mapping import ColumnNames, FieldRule, as_list
+from leadconnector_async.sources.mappings.rules import Row, word_of
 from leadconnector_async.sources.values.contact_values import ADDRESS, Contacts
 from leadconnector_async.sources.values.phone_numbers import digits
 

@@ -9,8 +9,8 @@ from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mappings.chat_sides import ChatSides
 from leadconnector_async.sources.mappings.coerce import as_given
 from leadconnector_async.sources.mappings.mapped import RowMapper
-from leadconnector_async.sources.mappings.mapped_rules import ColumnValues
 from leadconnector_async.sources.mappings.mapping import Definition, FieldRule, RecordKind
+from leadconnector_async.sources.mappings.rules import ColumnValues
 from leadconnector_async.sources.values.contact_values import Contacts
 
 

@@ -16,12 +16,8 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import CHOICES
 from leadconnector_async.sources.fields import WrongValueError, folded, notice, quoted
 from leadconnector_async.sources.mappings.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
-from leadconnector_async.sources.values.date_patterns import (
-    NUMBERS,
-    LocalText,
-    by_format,
-    joined_date,
-)
+from leadconnector_async.sources.values import date_patterns
+from leadconnector_async.sources.values.date_patterns import NUMBERS, LocalText, by_format
 
 if TYPE_CHECKING:
     from leadconnector_async.sources.mappings.mapping import ColumnNames, RecordKind
@@ -287,7 +283,7 @@ def joined(cells: list[Cell | None], *, is_date: bool) -> str | None:
     texts = [cell for cell in cells if isinstance(cell, str)]
     if len(texts) < len(cells):
         return None
-    text = joined_date(texts) if is_date else " ".join(texts)
+    text = date_patterns.joined_date(texts) if is_date else " ".join(texts)
     zone = next((one.zone for one in texts if isinstance(one, LocalText)), None)
     return text if text is None or zone is None else LocalText.of(text, zone)
 
