@@ -75,7 +75,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         around = (one for one in samples if one and any(name.startswith(one) for name in named))
         path = next((name for name in named if name in samples), next(around, ""))
     else:
-        path = _chosen(source, samples, options)
+        path = _chosen(source, samples, options) if len(samples) > 1 else next(iter(samples))
     names = tuple(samples.get(path, ()))
     choice = choice_of(source, names, options) if names else _unseen(options)
     if choice.recognised is not None:
