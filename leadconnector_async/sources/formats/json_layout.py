@@ -13,12 +13,7 @@ from leadconnector_async.sources.formats.json_cells import cells_of, key_of
 from leadconnector_async.sources.formats.json_objects import empty_list
 from leadconnector_async.sources.mappings import mapping_files
 from leadconnector_async.sources.mappings.mapping import as_list, columns_of
-from leadconnector_async.sources.mappings.mapping_files import (
-    Choice,
-    choice_of,
-    load_mapping,
-    recognised,
-)
+from leadconnector_async.sources.mappings.mapping_files import Choice, load_mapping, recognised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -77,7 +72,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
     else:
         path = _chosen(source, samples, options) if len(samples) > 1 else next(iter(samples))
     names = tuple(samples.get(path, ()))
-    choice = choice_of(source, names, options) if names else _unseen(options)
+    choice = mapping_files.choice_of(source, names, options) if names else _unseen(options)
     if choice.recognised is not None:
         # The record by which it is known may be around those of the mapping.
         within = _records_of(choice.recognised)
@@ -92,7 +87,7 @@ def _by_keys(
 ) -> JsonLayout | None:
     """Tell a file by what its first object is, if that is no record, or one that failed."""
     if OUTBOX_KEY in value:
-        return JsonLayout(None, choice_of(source, list(value), options), tuple(value))
+        return JsonLayout(None, mapping_files.choice_of(source, list(value), options), tuple(value))
     if options.mapping_file is None and not is_plainly_ours(value):
         held = mapping_files.choice_of_holder(source, value, options.mappings)
         if held is not None and held.definition is not None:
@@ -233,7 +228,7 @@ def layout_of_singer(source: str, head: bytes, options: SourceOptions) -> JsonLa
         message: Any = loaded_value(line)
         record = message.get("record") if isinstance(message, dict) else None
         if isinstance(record, dict):
-            choice = choice_of(source, names_of(record), options)
+            choice = mapping_files.choice_of(source, names_of(record), options)
             if choice.definition is not None or is_plainly_ours(record):
                 return JsonLayout(None, choice)
             met[str(message.get("stream"))] = None

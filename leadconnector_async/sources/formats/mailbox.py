@@ -17,14 +17,8 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed, SourceOptions
 from leadconnector_async.sources.fields import WrongValueError, notice, problem_of
 from leadconnector_async.sources.files.byte_stream import ByteStream, LineSplitter, SourceFile
-from leadconnector_async.sources.formats import mail_headers
-from leadconnector_async.sources.formats.mbox import (
-    MailContent,
-    MailPiece,
-    postmark_of,
-    split,
-    whole,
-)
+from leadconnector_async.sources.formats import mail_headers, mbox
+from leadconnector_async.sources.formats.mbox import MailContent, MailPiece, split, whole
 from leadconnector_async.sources.formats.phone_mail import of_phone
 from leadconnector_async.sources.formats.stream_source import OpenSource, SourceFormat
 from leadconnector_async.sources.mappings.coerce import RowCoercer, as_given, identity_of
@@ -171,7 +165,7 @@ class MailReader:
                 raise mail_headers.LeftOutError(why, head.id)
         for told in mail_headers.notices_of(states, head):
             self._warn(told)
-        postmark = postmark_of(piece.postmark)
+        postmark = mbox.postmark_of(piece.postmark)
         # What programs write that know no sender: the date with it is that of their writing.
         if postmark and postmark[0].upper() == "MAILER-DAEMON" and "bounces" not in states:
             postmark = None

@@ -13,13 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources import fields
-from leadconnector_async.sources.fields import (
-    FINDERS,
-    WrongValueError,
-    expression,
-    scalar_text,
-    stripped,
-)
+from leadconnector_async.sources.fields import WrongValueError, scalar_text, stripped
 from leadconnector_async.sources.files.byte_stream import ByteStream, SourceFile
 from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.files.json_values import JsonValues, loaded_value, opening_value
@@ -137,10 +131,10 @@ class ChatSides:
             typed = [values for one in chat.others.values() if (values := _typed(form.types, one))]
             return told | ({"type": typed[0]["type"]} if typed else {})
         session = _first(form.session, row)
-        is_id = expression("chat_id").search(session)  # of one, or of a group
-        if FINDERS.isdisjoint(values) and is_id:
+        is_id = fields.expression("chat_id").search(session)  # of one, or of a group
+        if fields.FINDERS.isdisjoint(values) and is_id:
             told["contact.phone"] = session
-        elif FINDERS.isdisjoint(values):
+        elif fields.FINDERS.isdisjoint(values):
             told |= chat.person(is_owner_known=not author or chat.is_owner_known)
             name = _first(form.name, row)
             if told.get("direction") == "inbound" and len(chat.others) == 1 and _is_name(name):
@@ -215,7 +209,7 @@ def _typed(types: Mapping[str, str], phone: object) -> Values:
 def _named(text: str) -> Values:
     """Name somebody by a number or an address, if the text is one; else it is a name."""
     if "@" in text and " " not in text:
-        is_id = expression("messenger_id").search(text)
+        is_id = fields.expression("messenger_id").search(text)
         return {"contact.phone" if is_id else "contact.email": text}
     number = text.partition(":")[2] or text  # whatsapp:+1…
     is_name = _is_name(number) or not any(char.isdigit() for char in number)

@@ -19,20 +19,14 @@ from zoneinfo import ZoneInfo, available_timezones
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.fields import WrongValueError, expression, quoted, shown
 from leadconnector_async.sources.values import date_forms
-from leadconnector_async.sources.values.date_forms import (
-    ORDERED,
-    DateReading,
-    Order,
-    hours_of,
-    words_of,
-)
+from leadconnector_async.sources.values.date_forms import DateReading, Order, hours_of, words_of
 
 
 class Survey:
     """What all dates of a file say of the order in which they have day and month."""
 
     def __init__(self) -> None:
-        self.orders: set[Order] = set(ORDERED)
+        self.orders: set[Order] = set(date_forms.ORDERED)
         self.either: list[DateReading] = []
         """The first date that can be two."""
         self.sample: str = ""

@@ -17,13 +17,7 @@ from leadconnector_async.sources.fields import WrongValueError, kind_of, strippe
 from leadconnector_async.sources.files.encoding import with_usual_digits
 from leadconnector_async.sources.values import date_patterns
 from leadconnector_async.sources.values.date_forms import ORDERED, DateReading, readings
-from leadconnector_async.sources.values.date_patterns import (
-    EARLIEST,
-    EPOCH,
-    LocalText,
-    Survey,
-    ZoneName,
-)
+from leadconnector_async.sources.values.date_patterns import EARLIEST, EPOCH, Survey, ZoneName
 
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
@@ -116,7 +110,7 @@ class Dates:
             return self.utc(value)
         if not isinstance(value, str):
             raise WrongValueError(kind_of(value), f"write ISO 8601 as text, as in {EXAMPLE}")
-        zone = value.zone if isinstance(value, LocalText) else self._zone
+        zone = value.zone if isinstance(value, date_patterns.LocalText) else self._zone
         return self._read_text(stripped(value), zone)
 
     def utc(self, date: datetime, zone: tzinfo | ZoneName | None = None) -> datetime:
