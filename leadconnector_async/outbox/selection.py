@@ -103,14 +103,14 @@ def _number(name: str, region: str | None) -> str:
 def _moment(value: Day, timezone: tzinfo | None, *, ends: bool = False) -> int:
     try:
         found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
-    except ValueError:
+        is_day = len(str(value).strip()) <= len("2024-01-31")  # with any time of day it is longer
+        if not isinstance(found, datetime):
+            found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - see below
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=timezone or UTC)
+        return milliseconds(found + timedelta(days=1) if is_day and ends else found)
+    except (ValueError, OverflowError):  # the latter where no day follows
         raise ValueError(f"{value!r} is no day such as 2024-01-31, and no moment") from None
-    is_day = not isinstance(found, datetime) or (isinstance(value, str) and ":" not in value)
-    if not isinstance(found, datetime):
-        found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - see below
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=timezone or UTC)
-    return milliseconds(found + timedelta(days=1) if is_day and ends else found)
 
 
 class SelectionPass:

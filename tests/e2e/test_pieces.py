@@ -73,6 +73,16 @@ def test_only_some(sandbox: SandboxThread, tmp_path: Path) -> None:
     assert (found["sent"], found["later"], found["account"]["read"]) == (1, 2, 6)
 
 
+@pytest.mark.parametrize(
+    ("until", "sent"), [("20240101T000010", 10), ("2024-01-01T00", 0), ("20240101", 60)]
+)
+def test_what_has_a_time_of_day_is_a_moment(
+    sandbox: SandboxThread, history: Path, until: str, sent: int
+) -> None:
+    """In each form of ISO 8601: only a day is taken to its end."""
+    assert run(sandbox, history, "--until", until)["sent"] == sent
+
+
 def test_the_report_and_status_name_what_is_left(sandbox: SandboxThread, history: Path) -> None:
     """As a figure, and with the way to go on."""
     outbox = history.parent / "o.db"
@@ -95,6 +105,7 @@ def test_the_report_and_status_name_what_is_left(sandbox: SandboxThread, history
         (("--limit", "ten"), "--limit"),
         (("--limit-conversations", "0"), "needs a limit"),
         (("--since", "yesterday"), "'yesterday' is no day such as 2024-"),
+        (("--until", "9999-12-31"), "'9999-12-31' is no day such as 2024-"),
         (("--since", "2024-02-01", "--until", "2024-01-01"), "until must be after since"),
         (("--only", ""), "only needs"),
         (("--for", "soon"), "--for"),
