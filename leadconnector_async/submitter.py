@@ -127,6 +127,7 @@ class Submitter:
     async def open(self) -> None:
         """Open the outbox, and begin to send. Raises what ``open_outbox`` does."""
         await self.outbox.open()
+        self._began = asyncio.get_running_loop().time()
         self._watching = asyncio.create_task(self._watch())
         await self._send()
 
@@ -338,7 +339,8 @@ class Submitter:
         self._since = {location: self._since.get(location, now) for location in waiting}
         for location, stop in (await self.outbox.durably(lambda outbox: outbox.stopped())).items():
             waited = now - self._since.get(location, now)
-            if waited > TICK_S and is_final(stop, waited):
+            is_tried = self._worker is not None and self._worker.tries(location)
+            if waited > TICK_S and not is_tried and is_final(stop, waited, now - self._began):
                 self.location_stopped(location, stop.error)
 
 

@@ -131,7 +131,12 @@ class Worker:
     @property
     def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations cannot go on: here; or anywhere, where this worker waits for their end."""
-        return self._stopped.errors(everywhere=self.left is not None)
+        return self._stopped.errors(None if self.left is None else self.tries)
+
+    def tries(self, location: str) -> bool:
+        """Tell whether this worker sends for a location, which has not stopped here."""
+        state = self.locations.get(location)
+        return state is not None and state.error is None
 
     def error_of(self, location: str) -> LeadConnectorError | None:
         """Why a location of this tenure cannot go on."""
@@ -319,8 +324,8 @@ class Worker:
             await outbox.adopt()
             began = now()
             if self.left is not None:
-                left = await self.left(outbox)
-                if not any(n and name not in self.errors for name, n in left.items()):
+                left, errors = await self.left(outbox), self.errors
+                if not any(n and name not in errors for name, n in left.items()):
                     return
             await self._stopped_within(max(TICK_S, SPARED * (now() - began)))
 

@@ -15,7 +15,7 @@ from leadconnector_async.errors import AccessError, DailyQuotaSpentError, Refuse
 from leadconnector_async.outbox.base import Settlement, State, StoppedLocation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from leadconnector_async.delivery.dispatcher import Dispatcher
     from leadconnector_async.outbox.durable import Share
@@ -27,9 +27,15 @@ STANDS_S: Final = 15.0
 _ANSWERED: Final = frozenset({State.SENT, State.REJECTED})
 
 
-def is_final(stop: StoppedLocation, waited_s: float) -> bool:
-    """Tell whether to wait no longer for a location that has stopped elsewhere."""
-    return not isinstance(stop.error, AccessError) or min(stop.age_s, waited_s) >= STANDS_S
+def is_final(stop: StoppedLocation, waited_s: float, looked_s: float) -> bool:
+    """Tell whether to wait no longer for a location that has stopped elsewhere.
+
+    ``looked_s`` is how long this process has looked at such: what had stopped before, as for a day
+    that was spent yesterday, is tried anew first.
+    """
+    if isinstance(stop.error, AccessError):
+        return min(stop.age_s, waited_s) >= STANDS_S
+    return looked_s > min(stop.age_s, STANDS_S)
 
 
 class StoppedLocations:
@@ -49,13 +55,13 @@ class StoppedLocations:
         """Wait from now on."""
         self._began = self._now()
 
-    def errors(self, *, everywhere: bool) -> dict[str, RefusedError]:
-        """Why locations cannot go on here, or anywhere."""
+    def errors(self, tries: Callable[[str], bool] | None) -> dict[str, RefusedError]:
+        """Why locations cannot go on here; or anywhere, where ``tries`` tells which do here."""
         waited = self._now() - self._began
         others = {
             name: stop.error
             for name, stop in self._standing.items()
-            if everywhere and is_final(stop, waited)
+            if tries is not None and not tries(name) and is_final(stop, waited, waited)
         }
         return others | {name: error for name, (error, _) in self._tried.items()}
 

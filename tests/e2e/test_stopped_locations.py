@@ -10,7 +10,7 @@ import pytest
 from cli_harness import leadconnector, result_of, sms, started, wait_until, write_jsonl
 from worker_harness import PATIENCE_S, start
 
-from leadconnector_async.sandbox import Limits, SandboxConfig, SandboxThread
+from leadconnector_async.sandbox import Latency, Limits, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     import subprocess
@@ -92,6 +92,23 @@ def test_a_day_that_is_spent_ends_an_import_that_waits_for_another(
         assert (found["ended"], found["sent"] + found["pending"]) == ("day_spent", 30)
         assert "day's quota" in place(postgres_place)["error"]
         stopped(worker)
+
+
+@pytest.mark.full
+def test_who_begins_after_a_stop_tries_the_location_itself(
+    tmp_path: Path, postgres_place: str
+) -> None:
+    """A day that was spent yesterday, or for another share of it, ends nothing today."""
+    limits = Limits(max=1000, interval=1.0, daily=40)
+    config = SandboxConfig(trusting=True, limits=limits, latency=Latency(up=0.4, down=0.4))
+    with SandboxThread(config) as sandbox:
+        file = history(tmp_path / "h", 60)
+        command = words(sandbox, postgres_place, sandbox.token, file)
+        for share, sent in (("25%", 10), ("50%", 10)):
+            end = leadconnector(*command, "--share", share)
+            assert (end.exit_code, result_of(end.stdout)["sent"]) == (4, sent)
+        assert start(sandbox, postgres_place).wait(PATIENCE_S) == 1
+        assert len(sandbox.messages) == 40
 
 
 @pytest.mark.full
