@@ -14,7 +14,7 @@ from outbox_kit import ENVIRONMENT
 from worker_harness import drained, start
 
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
-from leadconnector_async.sandbox import SandboxConfig, SandboxThread
+from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +58,29 @@ def test_workers_send_what_is_staged_in_a_database(tmp_path: Path, postgres_plac
         status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
         assert (status["sent"], status["pending"]) == (80, 0)
         assert len(sandbox.messages) == 80
+
+
+@pytest.mark.slow
+def test_draining_ends_with_3_as_long_as_records_are_failed(
+    tmp_path: Path, postgres_place: str
+) -> None:
+    """Whoever they failed for: another worker, one that was killed, or the staging."""
+    records = [sms(n, contactId=f"c{n:019}", locationId="location00000001") for n in range(3)]
+    history = write_jsonl(tmp_path / "h.jsonl", records)
+    config = SandboxConfig(trusting=True, faults=(Fault("422", match={"altId": "m1"}),))
+    with SandboxThread(config) as sandbox:
+        words = ("--base-url", sandbox.url, "--outbox", postgres_place)
+        run = leadconnector("import", history, *words, "--stage-only")
+        assert run.exit_code == 0, run.output
+        command = ("worker", *words, "--drain", "--token", sandbox.token)
+        for sent in (2, 0):
+            run = leadconnector(*command, "--json")
+            found = result_of(run.stdout)
+            assert (run.exit_code, found["sent"], found["failed"]) == (3, sent, 1)
+        run = leadconnector(*command)
+        assert (run.exit_code, "1 record failed" in run.stdout) == (3, True)
+        leadconnector("failed", "--outbox", postgres_place, "--dismiss", "422")
+        assert leadconnector(*command).exit_code == 0
 
 
 @pytest.mark.full

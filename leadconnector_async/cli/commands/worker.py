@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import ExitStack, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from msgspec.structs import asdict
@@ -20,6 +20,11 @@ from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.open import open_shared
 from leadconnector_async.reports.statistics_meter import StatisticsMeter
 from leadconnector_async.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 
 COUNTED_S: Final = 2.0
 """Seconds between two counts for the metrics."""
@@ -38,8 +43,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
     SIGTERM or Ctrl-C: what is in flight is answered within 2 s, or looked for by the next owner.
 
-    Exit status: 0 stopped, or drained; 3 drained, some records failed or are unresolved; 1 a
-    location could not go on, or stopped by an error.
+    Exit status: 0 stopped, or drained; 3 drained, and some records are failed or unresolved,
+    whoever tried them; 1 a location could not go on, or stopped by an error.
     """
     options.obey_output_options(ctx, given)
     options.read_access(given)
@@ -53,6 +58,16 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
 async def _work(options: of.WorkerOptions, metrics: Metrics) -> Exit:
     base_url = options.base_url or BASE_URL
+    failed = 0
+
+    async def left(outbox: PostgresOutbox) -> Mapping[str, int]:
+        nonlocal failed
+        unsent = await outbox.unsent()
+        if not any(unsent.values()):
+            ends = (await outbox.unsettled(None)).values()
+            failed = sum(of.rejected + of.unresolved for of in ends)
+        return unsent
+
     async with options.sending_client(options.own_token(options.outbox), base_url) as api:
         meter = None if options.metrics is None else StatisticsMeter(api.session)
         worker = Worker(
@@ -60,7 +75,7 @@ async def _work(options: of.WorkerOptions, metrics: Metrics) -> Exit:
             lambda: open_shared(options.outbox, destination=base_url.rstrip("/")),
             lease_s=options.lease,
             concurrency=options.concurrency,
-            left=(lambda outbox: outbox.unsent()) if options.drain else None,
+            left=left if options.drain else None,
         )
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError):  # on Windows, where Ctrl-C cancels all
@@ -72,7 +87,7 @@ async def _work(options: of.WorkerOptions, metrics: Metrics) -> Exit:
                 metrics.read = meter.read
                 until_ended.callback(asyncio.create_task(_count(worker, meter)).cancel)
             await worker.run()
-    return _report(worker, options)
+    return _report(worker, options, failed)
 
 
 async def _count(worker: Worker, meter: StatisticsMeter) -> None:
@@ -86,15 +101,15 @@ async def _count(worker: Worker, meter: StatisticsMeter) -> None:
         await asyncio.sleep(COUNTED_S)
 
 
-def _report(worker: Worker, options: of.WorkerOptions) -> Exit:
+def _report(worker: Worker, options: of.WorkerOptions, failed: int) -> Exit:
     stats, errors = worker.stats, {name: str(why) for name, why in worker.errors.items()}
     for name, why in errors.items():
         say(f"leadconnector: location {name}: {why}", err=True)
     if options.as_json:
-        print_json(asdict(stats) | {"tenures": worker.tenures, "errors": errors})
+        print_json(asdict(stats) | {"tenures": worker.tenures, "errors": errors, "failed": failed})
     elif not options.quiet:
-        failed = stats.rejected + stats.unresolved
-        say(f"{counted(stats.sent, 'record')} sent by this worker, {failed:,} not.")
-    if errors:
-        return Exit.ERROR
-    return Exit.FAILED if options.drain and stats.rejected + stats.unresolved else Exit.DONE
+        not_sent = stats.rejected + stats.unresolved
+        say(f"{counted(stats.sent, 'record')} sent by this worker, {not_sent:,} not.")
+        if failed:
+            say(f"{counted(failed, 'record')} failed, or unresolved: see leadconnector status.")
+    return Exit.ERROR if errors else Exit.FAILED if failed else Exit.DONE
