@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import Probe, list_workflows, probes
 from leadconnector_async.api.listings import published_workflows, read_object
-from leadconnector_async.errors import LeadConnectorError, OutboxError
+from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError, OutboxError
 from leadconnector_async.outbox.database import read_toml
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
@@ -207,6 +207,8 @@ async def _asked(api: LeadConnector, location: str, needs: Needs | None) -> Asyn
         yield automations_finding(await api.exchange(location, list_workflows(location)))
         for one in provider_findings(needs, token):
             yield one
+    except DailyQuotaSpentError:
+        yield finding("day_spent", left=0)
     except LeadConnectorError as error:
         is_refused = getattr(error, "status", None) in (401, 403)
         yield finding("api_refused" if is_refused else "api_fault", error=error)

@@ -137,9 +137,12 @@ def test_an_api_that_is_not_there() -> None:
 
 @pytest.mark.slow
 def test_a_day_that_is_spent_or_too_short(tmp_path: Path) -> None:
-    """Seven requests are made; what is left of the day is told."""
+    """Seven requests are made; what is left of the day is told, also where nothing was."""
     with SandboxThread(SandboxConfig(limits=Limits(daily=6))) as sandbox:
-        assert examined(sandbox, status=3)["day"]["state"] == "fault"
+        for _ in range(2):
+            found = examined(sandbox, status=3)
+            assert (found["day"]["state"], "api" in found) == ("fault", False)
+            assert "wait for the next day" in found["day"]["fix"]
     source = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(50)])
     with SandboxThread(SandboxConfig(limits=Limits(daily=30))) as sandbox:
         day = examined(sandbox, source)["day"]
