@@ -8,9 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import click
+
+_DATABASE: Final = b"SQLite format 3\0"
+
+_BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
+"""The outbox and the files that belong to it."""
+
+
+def refuse_outbox(outbox: str, file: str, option: str, *, such_as: str) -> None:
+    """Neither this outbox nor another may be lost to a slip of the hand."""
+    begins = b""
+    with suppress(OSError), Path(file).open("rb") as found:
+        begins = found.read(len(_DATABASE))
+    own = {os.path.realpath(outbox) + suffix for suffix in _BESIDE}
+    if os.path.realpath(file) in own or begins == _DATABASE:
+        fix = f"give another file, such as {such_as}"
+        raise click.UsageError(f"{option} {file} is an outbox: {fix}")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Final
 import click
 import msgspec
 
-from leadconnector_async.cli.atomic_write import atomic_write
+from leadconnector_async.cli.atomic_write import atomic_write, refuse_outbox
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import waiting
@@ -49,6 +49,7 @@ def command(outbox: str, output: str, dismiss: str | None, give_up: str | None) 
     elif dismiss is not None:
         dismiss_records(outbox, dismiss)
     else:
+        refuse_outbox(outbox, output, "-o", such_as="failed.csv")
         write_failed_list(outbox, output)
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from leadconnector_async.cli.atomic_write import atomic_write
+from leadconnector_async.cli.atomic_write import atomic_write, refuse_outbox
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import options_of
 from leadconnector_async.cli.progress_display import run_waiting
@@ -39,7 +36,7 @@ def command(outbox: str, html: str | None, as_csv: str | None, title: str | None
         raise click.UsageError("--html and --csv are both -: give one of them a file")
     for given, what in ((html, "--html"), (as_csv, "--csv")):
         if given is not None and given != "-":
-            _refuse_outbox(outbox, given, what)
+            refuse_outbox(outbox, given, what, such_as=f"report.{what[2:]}")
     from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - not needed for help
     from leadconnector_async.sources.base import needs  # noqa: PLC0415 - the same
 
@@ -108,20 +105,3 @@ _FORMULA: Final = re.compile(r"[=@\t\r]|[+-](?![\d ]*$)")
 
 def _moment(ms: int | None) -> str:
     return "" if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-_DATABASE: Final = b"SQLite format 3\0"
-
-_BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
-"""The outbox and the files that belong to it."""
-
-
-def _refuse_outbox(outbox: str, file: str, option: str) -> None:
-    """Neither this outbox nor another may be lost to a slip of the hand."""
-    begins = b""
-    with suppress(OSError), Path(file).open("rb") as found:
-        begins = found.read(len(_DATABASE))
-    own = {os.path.realpath(outbox) + suffix for suffix in _BESIDE}
-    if os.path.realpath(file) in own or begins == _DATABASE:
-        fix = f"give another file, such as report.{option[2:]}"
-        raise click.UsageError(f"{option} {file} is an outbox: {fix}")

@@ -48,6 +48,18 @@ def test_failed_records_are_mended_and_imported_again(
     assert (once_more["staged"], once_more["sent"]) == (0, 0)
 
 
+def test_the_list_takes_the_place_of_no_outbox(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """What was sent would be known to nobody any more, and be sent again."""
+    outbox = tmp_path / "o.db"
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(2, direction="sideways")])
+    assert leadconnector("import", history, *at(sandbox, outbox)).exit_code == 3
+    run = leadconnector("failed", "--outbox", outbox, "-o", outbox)
+    assert run.exit_code == 2
+    assert "is an outbox: give another file, such as failed.csv" in run.stderr
+    assert "o.db is an outbox" in leadconnector("failed", "--outbox", "x.db", "-o", outbox).stderr
+    assert leadconnector("status", "--outbox", outbox).exit_code == 0
+
+
 def test_the_list_goes_to_standard_output_by_default(
     sandbox: SandboxThread, tmp_path: Path
 ) -> None:
