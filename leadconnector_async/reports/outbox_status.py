@@ -125,7 +125,7 @@ class WorkerStatus(Struct, kw_only=True):
     joined: bool
     """Whether locations are shared with it: it is a worker."""
     locations: int
-    """Those that it owns, and those of them that have records left."""
+    """Those that it owns, and those of them that have records left, but for later."""
     locations_left: int
     pending: int
     rate: float
@@ -134,13 +134,18 @@ class WorkerStatus(Struct, kw_only=True):
     """How long its locations take by the documented quota."""
 
 
+def _left_now(found: OutboxSummary, location: str) -> int:
+    """How many records a location has left, but for those of a later run."""
+    return found.locations[location].left - found.later.get(location, 0)
+
+
 async def _workers_of(found: OutboxSummary, reader: OutboxReader) -> list[WorkerStatus]:
     if not found.owners:
         return []
     quotas, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
 
     def described(owner: Owner) -> WorkerStatus:
-        left = {name: n for name in owner.locations if (n := found.locations[name].left)}
+        left = {name: n for name in owner.locations if (n := _left_now(found, name))}
         budgets = {name: budget_after(RateLimit(), quotas.get(name), now_ms) for name in left}
         return WorkerStatus(
             worker=owner.label,

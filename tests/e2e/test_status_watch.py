@@ -21,7 +21,7 @@ from cli_harness import (
     wait_until,
     write_jsonl,
 )
-from outbox_kit import drafts, published
+from outbox_kit import drafts, fate, published
 
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 
@@ -72,6 +72,29 @@ def test_status_names_who_sends_from_a_database(postgres_place: str) -> None:
 
     asyncio.run(main())
     assert "Nobody sends what is pending in 40 locations" in asyncio.run(status(postgres_place))
+
+
+@pytest.mark.slow
+def test_what_is_left_for_later_is_not_what_a_worker_sends(
+    tmp_path: Path, postgres_place: str
+) -> None:
+    """Neither is it pending for whoever sends a piece, nor is somebody to be started for it."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(9)])
+    words = ("--outbox", postgres_place, "--sandbox", "--stage-only", "--limit", "2")
+    assert leadconnector("import", history, *words).exit_code == 0
+
+    async def main() -> None:
+        async with await PostgresOutbox.open(postgres_place) as one:
+            lease, *_ = await one.acquire((await one.locations())[0])
+            (only,) = (await status(postgres_place, "--json"))["workers"]
+            assert only["pending"] == 2
+            (claims,) = await one.claim([(lease, 9)])
+            await one.settle([fate(claim) for claim in claims], ())
+
+    assert "Nobody sends" in asyncio.run(status(postgres_place))
+    asyncio.run(main())
+    text = asyncio.run(status(postgres_place))
+    assert ("7 of them left for later" in text, "Nobody sends" in text) == (True, False)
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ def _worker_lines(status: OutboxStatus) -> Iterator[str]:
         row = f"  {of.worker:<{width}}  {of.id:<12}{of.locations:>11,}{of.pending:>11,}"
         yield f"{row}{rate(of.rate):>11}  {left}".rstrip()
     owned = sum(of.locations_left for of in status.workers)
-    if (free := sum(of.pending > 0 for of in status.locations) - owned) > 0:
+    if (free := sum(of.pending > of.later for of in status.locations) - owned) > 0:
         yield ""
         where = counted(free, "location")
         yield f"Nobody sends what is pending in {where}: start leadconnector worker."
