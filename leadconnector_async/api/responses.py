@@ -128,9 +128,9 @@ def expired_token(response: Response) -> Refusal | None:
     if response.status != 401:
         return None
     refusal = read_refusal(response.status, response.body)
-    code, words = refusal.canonical_code or "", refusal.message.lower()
+    code = refusal.canonical_code or ""
+    words = f"{code} {refusal.message}".lower().replace("_", " ")
     renewable = any(sign in words for sign in ("invalid token", "expired", "invalid jwt"))
-    renewable = renewable or "expired" in code.lower()
     return refusal if renewable and code != _PROVIDER_CODE else None
 
 

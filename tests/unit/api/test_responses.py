@@ -130,6 +130,8 @@ def test_an_answer_means_what_the_table_says(
         (401, b'{"error":"invalid token"}', "invalid token"),
         (401, b'{"error":{"code":"UNAUTHORIZED","message":"Token expired"}}', "Token expired"),
         (401, b'{"error":{"code":"TOKEN_EXPIRED","message":"No"}}', "No"),
+        (401, b'{"error":{"code":"INVALID_TOKEN","message":"No"}}', "No"),
+        (401, b'{"error":"invalid_token"}', "invalid_token"),
         (401, b"", None),
         (401, HTML, None),
         (401, said("The token is not authorized for this scope."), None),
