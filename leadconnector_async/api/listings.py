@@ -74,7 +74,8 @@ class MessagePage(msgspec.Struct, rename="camel"):
     next_cursor: str | None = None
     total: int | None = None
     last_message_id: str | None = None
-    next_page: bool = False
+    next_page: bool | None = None
+    """Whether there is another one; None where it does not say."""
     nameless: bool = False
     """Whether an entry has no id."""
     problems: list[str] = []
@@ -125,7 +126,8 @@ def _read_odd_page(body: bytes) -> MessagePage:
         raise ValueError("JSON without a list of messages")  # noqa: TRY004 - no type of ours
     cursor, last = text_of(page.get("nextCursor")), text_of(page.get("lastMessageId"))
     count = total if type(total) is int else None
-    read = MessagePage([], cursor, count, last, page.get("nextPage") is True)
+    more = page.get("nextPage")
+    read = MessagePage([], cursor, count, last, more if isinstance(more, bool) else None)
     for entry in entries:
         _read_entry(entry, read)
     return read
@@ -222,17 +224,19 @@ def read_conversations(body: bytes) -> Iterator[ConversationSummary]:
     """Read the body of a successful search for conversations.
 
     Raises:
-        ValueError: it is no list of conversations, or the next of them has no id.
+        ValueError: it is no list of conversations, or, once the others are read, one has no id.
     """
     found = _json(body)
     entries = found.get("conversations", []) if isinstance(found, dict) else None
     if not isinstance(entries, list):
         raise ValueError("JSON without a list of conversations")  # noqa: TRY004 - no type of ours
+    nameless = False
     for entry in entries:
         fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
         id_, unread = text_of(fields.get("id")), fields.get("unreadCount")
         if not id_:
-            raise ValueError("a conversation without an id")
+            nameless = True
+            continue
         yield ConversationSummary(
             id=id_,
             contact_id=text_of(fields.get("contactId")),
@@ -240,6 +244,8 @@ def read_conversations(body: bytes) -> Iterator[ConversationSummary]:
             last_message_at=_date(fields.get("lastMessageDate") or None),
             last_message_type=text_of(fields.get("lastMessageType")),
         )
+    if nameless:
+        raise ValueError("a conversation without an id")
 
 
 def conversation_of(body: bytes, contact: str) -> str | None:

@@ -182,7 +182,7 @@ class Search:
         self._nameless |= page.nameless
         for message in page.messages:
             self._compare(message)
-        if len(self._found) == len(self._targets) or not page.next_page or not page.messages:
+        if len(self._found) == len(self._targets) or page.next_page is False or not page.messages:
             return self._conclude()
         last = page.messages[-1]
         if last.date_added is not None and date_ms(last.date_added) < self._oldest:
@@ -191,6 +191,8 @@ class Search:
             return self._all(Inconclusive(f"the conversation is longer than {MAX_PAGES} pages"))
         before = page.last_message_id or last.id
         if before == self._before:
+            if page.next_page is None:  # it has no pages
+                return self._conclude()
             return self.lookup_failed("the API's listing does not move on")
         self._before = before
         return None

@@ -93,6 +93,15 @@ def test_an_unknown_conversation_is_found_first() -> None:
     assert search.feed(listing(shown(conversationId=None))) == {1: Found("m1", "v1")}
 
 
+def test_a_conversation_without_an_id_costs_itself_alone() -> None:
+    """Only where no other is the contact's, it may be the one."""
+    search = Search("l1", [target(conversation_id=None)], set())
+    assert search.feed(conversations({"contactId": "c1"}, {"id": "v9", "contactId": "c1"})) is None
+    assert "/conversations/v9/messages" in search.request().path
+    search = Search("l1", [target(conversation_id=None)], set())
+    assert search.feed(conversations({"contactId": "c1"})) == {1: LookupFailed(UNREADABLE)}
+
+
 def test_a_listing_may_keep_the_contact_to_itself() -> None:
     """It was asked for one contact's conversations."""
     search = Search("l1", [target(conversation_id=None)], set())
@@ -322,10 +331,19 @@ def test_the_last_page_ends_the_search() -> None:
     assert search.feed(listing(more=True)) == {1: NotFound()}
 
 
-def test_a_page_that_promises_nothing_is_the_last() -> None:
-    """The field may be missing."""
-    body = msgspec.json.encode({"messages": {"messages": [shown(body="ho")]}})
-    assert Search("l1", [target()], set()).feed(Response(200, {}, body)) == {1: NotFound()}
+@pytest.mark.parametrize("more", [msgspec.UNSET, None, "true", 1])
+def test_a_page_that_does_not_say_whether_it_is_the_last_proves_no_absence(more: object) -> None:
+    """It may have 20 of 500: the next is asked for, until one is empty or comes again."""
+    page = {"messages": [shown(body="ho")]}
+    said = page if more is msgspec.UNSET else page | {"nextPage": more}
+    answer = Response(200, {}, msgspec.json.encode({"messages": said}))
+    search = Search("l1", [target()], set())
+    assert search.feed(answer) is None
+    assert "lastMessageId=m1" in search.request().path
+    assert search.feed(answer) == {1: NotFound()}
+    search = Search("l1", [target()], set())
+    assert search.feed(answer) is None
+    assert search.feed(listing(shown("m2"))) == {1: Found("m2", "v1")}
     empty = Response(200, {}, b'{"messages":{}}')
     assert Search("l1", [target()], set()).feed(empty) == {1: NotFound()}
 
