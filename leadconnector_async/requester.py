@@ -10,7 +10,7 @@ import asyncio
 from contextlib import aclosing
 from hashlib import blake2b
 from random import Random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async import errors
 from leadconnector_async.api import effects, responses
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     Reading = Callable[[Response], "_T"]
 
 _T = TypeVar("_T")
+
+_MAX_EMPTY: Final = 8
+"""Pages in a row that hold nothing and name another one, as of e-mails that are left out."""
 
 
 class Requester:
@@ -230,7 +233,7 @@ async def exported(
     """Every page of both channels, each once, and its body.
 
     Cursors or pages that come back would go on without end. They end the export where it has
-    given as many messages as it says that there are.
+    given as many messages as it says that there are. So do empty ones, once there are many.
 
     Raises:
         AccessError, RefusedError, TransportError: as of `Requester.ask`.
@@ -238,7 +241,7 @@ async def exported(
     for channel in (None, "Email"):  # without one it leaves e-mails out
         cursor: str | None = None
         met: set[str | bytes] = set()
-        given = 0
+        given = empty = 0
         while True:
             request = export_messages(location, channel=channel, cursor=cursor, **asked)
             page, body = await api.ask(location, request, lambda body: (read_messages(body), body))
@@ -248,13 +251,15 @@ async def exported(
                 yield page, body
                 given += len(page.messages)
             cursor = page.next_cursor
-            if not cursor or not page.messages:
+            empty = 0 if page.messages else empty + 1
+            if not cursor or empty > _MAX_EMPTY or (empty and cursor in met):
                 break
-            if met & {mark, cursor}:
+            here = {cursor, cursor if empty else mark}
+            if met & here:
                 if page.total is None or given < page.total:
                     raise errors.TransportError(f"the export goes round after {given:,} messages")
                 break
-            met |= {mark, cursor}
+            met |= here
 
 
 name_public_place(globals())

@@ -107,6 +107,21 @@ def test_a_round_after_all_messages_is_the_end() -> None:
     assert requests == 4
 
 
+def test_an_empty_page_with_a_cursor_is_not_the_last() -> None:
+    """What it had was left out, as mails are. But pages that are all empty end."""
+
+    def answer(number: int, path: str) -> bytes:
+        if "Email" in path:
+            return page(nextCursor=f"e{number}")
+        at = int(path.rpartition("cursor=")[2]) if "cursor=" in path else 0
+        ids = [f"m{at}"] if at % 3 == 0 else []
+        return page(*ids, nextCursor=str(at + 1) if at < 9 else None)
+
+    result, requests = compare(answer, [("k", "m9")])
+    assert (result.missing_count, result.exported) == (0, 4)
+    assert requests == 10 + 9
+
+
 def test_a_numeric_id_is_the_one_that_the_receipt_had() -> None:
     """The outbox keeps ids as texts."""
     result, _ = compare(lambda _, path: page(*[] if "Email" in path else [5]), [("k", "5")])
