@@ -175,8 +175,8 @@ def is_server_error(response: Response) -> bool:
 
 
 def is_from_gateway(response: Response) -> bool:
-    """Whether it is what a proxy answers for an API that is down."""
-    return response.status in (502, 503, 504)
+    """Whether it is what a proxy answers for an API that is down, Cloudflare's 520 to 530 too."""
+    return response.status in (502, 503, 504, 511) or 520 <= response.status <= 530
 
 
 def is_foreign(response: Response) -> bool:

@@ -122,7 +122,7 @@ def _problems(
     message: MessageFields, rule: TypeRule, *, named: bool = False, files: bool = False
 ) -> Iterator[Problem]:
     if not (named or message.contact_id or message.conversation_id):
-        fix = "give contactId or conversationId, or else the contact's phone or email, "
+        fix = "give contactId or conversationId, or else contact.phone or contact.email, "
         yield Problem("contactId", "is missing", f"{fix}to be looked up")
     for attribute in _IDS:
         value, name = getattr(message, attribute), _API_NAMES[attribute]

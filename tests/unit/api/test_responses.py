@@ -472,7 +472,7 @@ STATUSES: dict[Callable[[Response], bool], set[int]] = {
     responses.is_grant_denied: {400, 401, 403, 404, 422},
     responses.is_refusal: {*range(400, 500)} - {408, 429},
     responses.is_server_error: {500},
-    responses.is_from_gateway: {502, 503, 504},
+    responses.is_from_gateway: {502, 503, 504, 511, *range(520, 531)},
     responses.is_unthrottled: {*range(100, 500)} - {429},
     responses.is_absent: {404},
 }
