@@ -78,7 +78,8 @@ def config_from_options(**options: Unpack[Options]) -> SandboxConfig:
     oauth = _oauth(tokens.values()) if options.get("oauth") else None
     known = options.get("known")
     if known:
-        contacts = tuple(read_contacts(known, located=bool(tokens or oauth)))
+        places = sorted({*tokens.values()}) or [settings.ANY_LOCATION] * bool(oauth)
+        contacts = tuple(read_contacts(known, places))
         plain |= {"closed": True, "trusting": False, "apart": False, "contacts": contacts}
     one_way, jitter = options.get("latency_ms", 0.0) / 2000, options.get("jitter_ms", 0.0) / 1000
     lag, search_lag = options.get("read_lag", 0.0), options.get("search_lag", 0.0)
@@ -110,12 +111,12 @@ def _oauth(locations: Iterable[str]) -> OAuthApp:
     )
 
 
-def read_contacts(path: str, *, located: bool = True) -> Iterator[settings.SandboxContact]:
+def read_contacts(path: str, places: Sequence[str] = ()) -> Iterator[settings.SandboxContact]:
     """Read a CSV file of contacts.
 
     Its columns are ``id``, ``phone``, ``email``, ``name``, ``additionalEmails`` (separated by
-    ``;``) and ``locationId``; all but ``id`` may be absent. Unless ``located``, the last is passed
-    over, as where there is one location under any name.
+    ``;``) and ``locationId``; all but ``id`` may be absent. Who has no ``locationId`` is in each of
+    ``places``. Without any, it is passed over, as where there is one location under any name.
 
     Raises:
         ValueError: a row has no id.
@@ -130,7 +131,12 @@ def read_contacts(path: str, *, located: bool = True) -> Iterator[settings.Sandb
             others = cells.get("additionalEmails", "").split(";")
             cells["additionalEmails"] = [one.strip() for one in others if one.strip()]
             contact = convert(cells, settings.SandboxContact)  # passes over further columns
-            yield contact if located else replace(contact, location_id=None)
+            if not places:
+                yield replace(contact, location_id=None)
+            elif contact.location_id:
+                yield contact
+            else:
+                yield from (replace(contact, location_id=place) for place in places)
 
 
 def _limits(options: Options) -> settings.Limits:

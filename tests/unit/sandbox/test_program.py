@@ -150,11 +150,20 @@ def test_contacts_are_read_from_a_table(tmp_path: Path) -> None:
     assert config.contacts == (
         SandboxContact(id="c1", phone="+13125550101", location_id="loc-a"),
         SandboxContact(
-            id="c2", email="ann@x.example", additional_emails=("a@x.example", "b@x.example")
+            id="c2",
+            email="ann@x.example",
+            additional_emails=("a@x.example", "b@x.example"),
+            location_id="loc-a",
         ),
     )
     assert (config.closed, config.trusting, config.apart) == (True, False, False)
     assert config_from_options(known=str(path)).contacts[0].location_id is None
+    several = config_from_options(known=str(path), tokens=tokens | {"u": "loc-b"}).contacts
+    assert [(of.id, of.location_id) for of in several] == [
+        ("c1", "loc-a"),
+        ("c2", "loc-a"),
+        ("c2", "loc-b"),
+    ]
 
 
 def test_a_contact_without_an_id_is_refused(tmp_path: Path) -> None:
