@@ -198,7 +198,8 @@ class OutboxBatcher:
     async def _claim_loop(self) -> None:
         while not self._finishing:
             await self._claims_due.wait()
-            await self.room.wait()
+            if not self._finishing:  # else the consumer may be gone, and let nobody go on
+                await self.room.wait()
             self._claims_due.clear()
             if self._plan.wanting and not self._finishing:
                 await self._see_through(self._claim())

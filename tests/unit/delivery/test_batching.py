@@ -175,6 +175,17 @@ async def test_work_ends_though_nobody_takes_outcomes() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_work_ends_though_outcomes_fill_the_queue_in_the_step_in_which_it_does() -> None:
+    """As those of a run that is left early: nobody takes one, and closing waited for ever."""
+    batcher = batcher_of(Noting())
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        batcher.start(tasks)
+        await asyncio.sleep(1.0)
+        batcher.finish()
+        batcher.room.clear()
+
+
+@pytest.mark.virtual_time
 async def test_what_comes_while_claims_are_on_their_way_is_claimed_after_them() -> None:
     """They found nothing more, and may have been made before it came."""
     async with working() as (batcher, store):
