@@ -75,6 +75,16 @@ def test_a_figure_older_than_the_newest_is_no_news() -> None:
     assert site.left == 10 - 2 - (10 - 2 - 2) - LIMIT.spare
 
 
+def test_a_promise_older_than_the_newest_figure_is_none() -> None:
+    """What it promised was used by those whose answers came before it."""
+    site = SimulatedLocation()
+    site.answer(site.send(8), 2)
+    late, newest = site.send(2)
+    site.answer([newest], 0)
+    site.answer([late], 9)
+    assert site.left == 0
+
+
 def test_a_promise_ends_with_the_interval() -> None:
     """After that the slots say as much."""
     site = SimulatedLocation()
@@ -120,6 +130,30 @@ def test_beside_others_the_last_figure_bounds() -> None:
     assert site.left < 1
 
 
+def test_beside_others_slots_that_come_free_are_no_more_than_what_remains() -> None:
+    """What is under way since comes off it too."""
+    site = SimulatedLocation()
+    site.answer(site.send(5), 3)
+    site.now = 9.5
+    site.answer(site.send(1), 2)
+    site.now = 10.0
+    assert site.left == 2
+    assert site.capacity.may_grow(site.capacity.share(site.now))
+    site.send(1)
+    assert site.left == 1
+
+
+def test_what_others_took_is_left_to_them_for_an_interval() -> None:
+    """Those who take less get less: six at first, then one in each."""
+    site = SimulatedLocation()
+    shares = []
+    for site.now, remaining in ((0.0, 3), (11.0, 8), (22.0, 8)):
+        site.window.expire(site.now)
+        site.answer(site.send(1), remaining)
+        shares.append(site.capacity.share(site.now) - LIMIT.spare)
+    assert shares == [6, 6, 1]
+
+
 def test_beside_others_an_old_figure_is_ground_for_one_request() -> None:
     """Who knows what they have taken since."""
     site = SimulatedLocation()
@@ -136,6 +170,9 @@ def test_after_a_restart_a_margin_of_what_remains_is_kept() -> None:
     site.answer(site.send(2), 8)
     assert site.left == 8 - LIMIT.spare
     assert site.capacity.may_grow(0)
+    site.capacity.unanswered(site.now)  # and so no promise counts
+    site.send(3)
+    assert site.left == 8 - 2 * 3 - LIMIT.spare
 
 
 def test_marks_begin_with_the_first_figure() -> None:

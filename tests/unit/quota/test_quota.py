@@ -53,10 +53,11 @@ async def consistent(quota: Quota, number: int, most: int = 100) -> None:
         await exchange(quota, RateLimitHeaders(max=most, remaining=most - sent, interval_ms=10_000))
 
 
+@pytest.mark.parametrize("assumed", [100, 10**9])
 @pytest.mark.virtual_time
-async def test_the_first_request_goes_alone() -> None:
-    """Its answer tells the limit; until then nothing is ready."""
-    quota = make()
+async def test_the_first_request_goes_alone(assumed: int) -> None:
+    """Its answer tells the limit; until then nothing is ready, however much is assumed."""
+    quota = make(RateLimit(assumed))
     slot = await one(quota)
     assert quota.ready_at(time()) == inf
     quota.give_back(slot, time(), FULL)
@@ -137,13 +138,39 @@ async def test_announced_limits_are_in_force_at_once() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_an_announced_limit_is_used_and_kept_to() -> None:
+    """Its pace, its slots, and for how long those are held."""
+    quota, began = make(), time()
+    await exchange(quota, RateLimitHeaders(max=1_000, interval_ms=60_000), 1_000)
+    assert 40 < time() - began < 60
+    assert quota.ready_at(time()) == pytest.approx(began + 60.0, abs=0.2)
+
+
+@pytest.mark.parametrize("most", [10, 20])
+@pytest.mark.virtual_time
+async def test_what_the_server_promises_is_used_beyond_the_slots(most: int) -> None:
+    """It has begun a new window; unless what was given up may arrive in that. Assumed or told."""
+    quota, began = make(RateLimit(10, 10.0)), time()
+    await consistent(quota, most - 1, most=most)
+    await exchange(quota, RateLimitHeaders(max=most, remaining=most - 1))
+    assert quota.ready_at(time()) < time() + 1.0
+    await exchange(quota, None)
+    assert quota.ready_at(time()) == began + 10.0
+
+
+@pytest.mark.virtual_time
 async def test_a_limit_that_flaps_is_the_lower_one() -> None:
     """It is raised only when an interval has passed without the lower figure."""
     quota = make()
     for most in (25, 250, 25, 250):
         await exchange(quota, RateLimitHeaders(max=most, remaining=most - 1, interval_ms=10_000))
         assert quota.limit.requests == 25
-    await asyncio.sleep(10.1)
+    await asyncio.sleep(6.0)
+    await exchange(quota, RateLimitHeaders(max=25, remaining=24, interval_ms=10_000))
+    await asyncio.sleep(6.0)
+    await exchange(quota, RateLimitHeaders(max=250, remaining=249, interval_ms=10_000))
+    assert quota.limit.requests == 25
+    await asyncio.sleep(4.1)
     await exchange(quota, RateLimitHeaders(max=250, remaining=249, interval_ms=10_000))
     assert quota.limit.requests == 250
 
@@ -226,6 +253,33 @@ async def test_a_429_yields_to_others() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_a_row_of_429s_begins_with_its_first() -> None:
+    """It is what a location is given up for; a day that is spent is another matter."""
+    quota = make()
+    await exchange(quota, FULL)
+    began = time()
+    for _ in range(3):
+        quota.throttled(time(), 1.0)
+        await asyncio.sleep(5.0)
+    assert quota.throttled_since == began
+    await exchange(quota, RateLimitHeaders(daily_limit=1000, daily_remaining=0))
+    quota.throttled(time())
+    assert quota.throttled_since == inf
+
+
+@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.virtual_time
+async def test_who_waits_for_a_slot_is_told_once_when_one_is_given_back(*, sent: bool) -> None:
+    """Also one whose request never left: of a quota that waits for its first answer all do."""
+    quota, told = make(), list[str]()
+    slot = await one(quota)
+    quota.when_freed("another", lambda: told.append("free"))
+    quota.give_back(slot, time(), FULL) if sent else quota.unused(slot)
+    await exchange(quota, FULL)
+    assert told == ["free"]
+
+
+@pytest.mark.virtual_time
 async def test_a_spent_day_ends_when_the_server_says() -> None:
     """Nothing is ready before; then all of it is."""
     quota = make(RateLimit(100, 10.0, daily=1000))
@@ -275,6 +329,15 @@ async def test_after_a_restart_a_released_slot_is_waited_for() -> None:
     await consistent(quota, 25, most=25)
     heir = make(snapshot=quota.state(time(), WALL))
     assert time() < heir.ready_at(time()) <= time() + 1.0
+
+
+@pytest.mark.virtual_time
+async def test_after_a_restart_a_full_window_is_kept_to() -> None:
+    """No more was used than the limit in force allows: it may be the server's."""
+    heir = make(snapshot=QuotaSnapshot(100, WALL + 10_000, 100, WALL + 20_000))
+    for later in (1.0, 8.9):
+        await asyncio.sleep(later)
+        assert heir.ready_at(time()) > time()
 
 
 @pytest.mark.virtual_time
@@ -375,12 +438,13 @@ async def test_a_share_is_a_share_of_what_is_announced() -> None:
     assert quota.state(time(), WALL).day_limit == 10_000
 
 
+@pytest.mark.parametrize(("told", "part"), [(100, 50), (60, 30), (None, 50)])
 @pytest.mark.virtual_time
-async def test_a_share_is_not_exceeded_where_nobody_else_is() -> None:
+async def test_a_share_is_not_exceeded_where_nobody_else_is(told: int | None, part: int) -> None:
     """Whatever the server has left: people at work may come at any time."""
     quota, began = shared(0.5), time()
-    for sent in range(150):
-        await exchange(quota, RateLimitHeaders(max=100, remaining=99 - sent % 50))
+    for sent in range(3 * part):
+        await exchange(quota, RateLimitHeaders(max=told, remaining=2 * part - 1 - sent % part))
     assert time() - began > 19.5
 
 
@@ -405,6 +469,17 @@ async def test_a_day_keeps_its_share_over_restarts() -> None:
     await exchange(quota, plenty, 10)
     assert quota.ready_at(time()) == inf
     assert quota.day.spent
+
+
+@pytest.mark.virtual_time
+async def test_a_share_of_a_day_counts_what_is_under_way_once() -> None:
+    """Answers of the first of several at once say nothing of the last."""
+    quota = shared(0.5)
+    plenty = RateLimitHeaders(daily_limit=200_000, daily_remaining=199_000)
+    await exchange(quota, plenty)
+    for slot in [await one(quota) for _ in range(5)]:
+        quota.give_back(slot, time(), plenty)
+    assert quota.day.used == 6
 
 
 @pytest.mark.virtual_time
@@ -440,6 +515,9 @@ async def test_figures_of_a_large_limit_are_heard_less_often_while_much_remains(
         )
         assert not quota.listens(time() + 0.9 * 10.0 / times)
         assert quota.listens(time() + 1.1 * 10.0 / times)
+    quota = make()
+    await exchange(quota, FULL)
+    assert quota.listens(time())
 
 
 class Looking(Quota):

@@ -58,6 +58,15 @@ def test_a_longer_interval_holds_what_is_held_for_longer() -> None:
     assert window.used == 1
 
 
+def test_what_is_given_back_at_nearly_the_same_moment_is_free_with_the_last() -> None:
+    """Kept as one, and no request of it is forgotten by us before the server forgets it."""
+    window = Window(10.0)
+    for number in range(5):
+        window.give_back(take(window, 0.0), number / 1_000)
+    assert len(window._held) == 2
+    assert window.next_release() == 10.0 + 0.004
+
+
 @pytest.mark.slow
 def test_memory_is_flat_however_large_the_limit() -> None:
     """A million slots in ten seconds are kept in some hundred pairs, and released in time."""
