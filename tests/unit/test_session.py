@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
@@ -15,6 +18,7 @@ from virtual_time import Clock
 
 from leadconnector_async import (
     AccessError,
+    FateUnknownError,
     InboundMessage,
     Ingestor,
     LeadConnector,
@@ -25,13 +29,15 @@ from leadconnector_async import (
     Sent,
 )
 from leadconnector_async.auth.provider import StaticToken
-from leadconnector_async.auth.session_tokens import SessionTokens
+from leadconnector_async.auth.session_tokens import NoTokenYetError, SessionTokens
 from leadconnector_async.breaker import FAILURES_TO_OPEN, Breaker
 from leadconnector_async.models import Refusal
+from leadconnector_async.observer import Exchange, Observer
+from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.quota.window import Day
 from leadconnector_async.sandbox import Sandbox, SandboxConfig
 from leadconnector_async.session import ApiSession
-from leadconnector_async.transport.base import Request, Response
+from leadconnector_async.transport.base import FileUnreadableError, Request, Response, WithheldError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,7 +153,7 @@ def test_a_renewal_out_of_reach_is_asked_for_again() -> None:
 
 
 async def test_a_renewal_that_brings_nothing_is_asked_for_once() -> None:
-    """By whoever's token was refused, also where an earlier one could not be made."""
+    """However many wait, also where an earlier one could not be made; the old one is kept."""
     asked = []
 
     class Spent(StaticToken):
@@ -160,8 +166,24 @@ async def test_a_renewal_that_brings_nothing_is_asked_for_once() -> None:
     tokens = SessionTokens(Spent("old"), Breaker(), lambda: True)
     with pytest.raises(NotSentError):
         await tokens.renewed("L", "old", 60.0)
-    assert await tokens.renewed("L", "old", 60.0) is None
+    assert await tokens.token("M", 60.0) == "old"
+    assert len(asked) == 1
+    calls = [tokens.renewed("L", "old", 60.0) for _ in range(3)]
+    assert await asyncio.gather(*calls, tokens.token("L", 60.0)) == [None, None, None, "old"]
     assert len(asked) == 2
+
+
+async def test_of_the_one_location_a_source_out_of_reach_is_as_the_api() -> None:
+    """Whose circuit breaker counts it: sending pauses, and ends after the patience."""
+    tokens, breaker = Moody(), Breaker()
+    tokens.on_token, tokens.on_renew = [TimeoutError()], [ConnectionResetError()]
+    alone = SessionTokens(tokens, breaker, lambda: True)
+    with pytest.raises(NoTokenYetError, match="provider raised TimeoutError"):
+        await alone.token("L", 0.0)
+    with pytest.raises(NoTokenYetError, match="provider raised ConnectionResetError"):
+        await alone.renewed("L", "old", 0.0)
+    assert repr(breaker) == "<Breaker closed, 2 failures>"
+    assert alone.due_at("L") < 0
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -396,6 +418,111 @@ async def test_a_log_that_raises_keeps_no_slot_and_no_probe(
     assert (await exchanged(session, request)).status == 201
 
 
+class Stub:
+    """A transport that answers, or fails, as it is told; and notes what it saw."""
+
+    def __init__(self, *ends: Response | BaseException) -> None:
+        self.ends = [*ends]
+        self.session = ApiSession(
+            cast("Transport", self), StaticToken("t"), policy=QUICK, limit=None
+        )
+        self.probing: list[bool] = []
+
+    async def send(self, *_: object) -> Response:
+        """Give the next end."""
+        breaker = self.session.breaker
+        self.probing.append(breaker.is_open and breaker.open_until == inf)
+        end = self.ends.pop(0)
+        if isinstance(end, BaseException):
+            raise end
+        return end
+
+
+@pytest.mark.parametrize(
+    ("end", "failures"),
+    [
+        (Response(201, {}, b"{}"), 0),
+        (Response(422, {}, b'{"message":"no"}'), 0),
+        (Response(429, {}, b"{}"), 0),
+        (Response(503, {}, b"upstream"), 2),
+        (Response(200, {}, b"<html>sign in"), 2),
+        (FateUnknownError("reset"), 2),
+        (NotSentError("refused"), 2),
+        (FileUnreadableError("gone"), 1),
+        (WithheldError("taken over"), 1),
+        (asyncio.CancelledError(), 1),
+    ],
+)
+async def test_what_tells_that_the_api_is_within_reach_or_out_of_it(
+    end: Response | BaseException, failures: int
+) -> None:
+    """Its own answers do; a proxy's page is none; what was never tried tells nothing."""
+    stub = Stub(NotSentError("down"), end)
+    for _ in range(2):
+        with suppress(NotSentError, FateUnknownError, asyncio.CancelledError):
+            await exchanged(stub.session, Request("POST", "/", "v"))
+    assert repr(stub.session.breaker) == f"<Breaker closed, {failures} failures>"
+
+
+async def test_a_probe_that_is_cut_off_lets_the_next_one_leave() -> None:
+    """One leaves at a time; were it thought to be out for good, nothing was ever sent again."""
+    ends = [NotSentError("down")] * FAILURES_TO_OPEN + [asyncio.CancelledError()]
+    stub = Stub(*ends)
+    for _ in ends:
+        with suppress(NotSentError, asyncio.CancelledError):
+            await exchanged(stub.session, Request("POST", "/", "v"))
+    assert stub.probing == [False] * FAILURES_TO_OPEN + [True]
+    assert stub.session.breaker.is_open
+    assert stub.session.breaker.open_until < inf
+
+
+@pytest.mark.parametrize(("status", "ends"), [(201, True), (422, True), (429, False), (500, False)])
+async def test_a_row_of_429s_ends_with_an_answer_within_the_quota(
+    status: int,
+    ends: bool,  # noqa: FBT001
+) -> None:
+    """A location whose row lasts for longer than the patience is given up."""
+    stub = Stub(Response(status, {}, b"{}"))
+    quota = stub.session.quota("L")
+    quota.throttled_since = 5.0
+    await exchanged(stub.session, Request("POST", "/", "v"))
+    assert quota.throttled_since == (inf if ends else 5.0)
+
+
+async def test_a_location_that_comes_back_goes_on_from_what_others_used_meanwhile() -> None:
+    """And from what was used before this process, on the day that it is."""
+    session = ApiSession(direct(), Moody(), policy=QUICK, limit=None)
+    later = time.time_ns() // 1_000_000 + 3_600_000
+    for used in (7, 9):
+        assert session.quota("L", QuotaSnapshot(used, later, 0, 0)).day.used == used
+        session.forget("L")
+
+
+async def test_who_watches_is_told_of_requests_that_left_and_how_often_they_had_before() -> None:
+    """Not of one for which there was no token, nor of one whose right to be sent had ended."""
+    told: list[tuple[int, int]] = []
+
+    class Watching(Observer):
+        def requested(self, exchange: Exchange) -> None:
+            told.append((exchange.response.status if exchange.response else 0, exchange.resends))
+
+    class Server:
+        async def send(self, _: Request, token: str, *__: object) -> Response:
+            return Response(201 if token == "good" else 401, {}, b'{"message":"Invalid token"}')
+
+    tokens = Moody()
+    tokens.on_token = [refusal("none")]
+    session = ApiSession(
+        cast("Transport", Server()), tokens, policy=QUICK, limit=None, observer=Watching()
+    )
+    quota = session.quota("L")
+    with pytest.raises(AccessError):
+        await exchanged(session, Request("POST", "/", "v"))
+    slot = await session.acquire_slot("L", quota)
+    await session.exchange("L", quota, slot, Request("POST", "/", "v"), resends=1)
+    assert told == [(401, 1), (201, 2)]
+
+
 @pytest.mark.virtual_time
 async def test_how_long_a_source_was_out_of_reach_is_forgotten_with_its_location() -> None:
     """Another process may have sent for it meanwhile: it would stop at the next failure."""
@@ -512,13 +639,16 @@ async def test_whoever_comes_later_does_not_overtake_those_who_wait_for_a_slot()
     async def ask(number: int) -> None:
         await session.acquire_slot("L", cast("Quota", quota))
         served.append(number)
+        if number == 0:
+            calls.append(asyncio.create_task(ask(3)))
 
     calls = [asyncio.create_task(ask(number)) for number in range(2)]
     await asyncio.sleep(0)
     quota.free = True
     calls.append(asyncio.create_task(ask(2)))
-    await asyncio.gather(*calls)
-    assert served == [0, 1, 2]
+    while len(served) < 4:
+        await asyncio.gather(*calls)
+    assert served == [0, 1, 2, 3]
     assert not session._in_line
 
 
