@@ -257,15 +257,16 @@ class Ingestor:
             source_pass = SourcePass()
             async for draft in self._stage(messages, source_pass):
                 yield outcome_of_refused(draft)
-            if self._stopping:
-                return
-            if self._durable is not None:  # an import may have left some for later
-                await self._durable.publish()
-                await self._durable.select(None)
-                await self._count()
-            sending = sender.outcomes()
-        elif isinstance(sender, ExclusiveSender):
+        if self._stopping:
+            return
+        if self._durable is not None:  # an import may have left some for later
+            await self._durable.publish()
+            await self._durable.select(None)
+            await self._count()
+        if isinstance(sender, ExclusiveSender) and self._durable is None:
             sending = sender.stream(messages, self._builder)
+        else:
+            sending = sender.outcomes()
         async with aclosing(sending) as outcomes:
             async for outcome in outcomes:
                 yield outcome

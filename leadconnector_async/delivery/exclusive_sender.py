@@ -92,7 +92,7 @@ class ExclusiveSender:
         """End when what is in flight has been answered."""
         self._is_closed = True
         try:
-            await self._finish_work()
+            await self._finish_work(self.stop)
         finally:
             await self._outbox.close()
 
@@ -174,9 +174,9 @@ class ExclusiveSender:
             RuntimeError: some do.
         """
         while self._work is not None and not self._work.done():
-            if self._waiters:
+            if self._calls or self._waiters or self._waiters.submitting:
                 raise RuntimeError("run() cannot be used while submit() calls are waiting")
-            await self._finish_work()
+            await self._finish_work(self._dispatcher.stop)  # a call that comes meanwhile goes on
         self._dispatcher.stopping = self._is_stopped = False
         self._dispatcher.try_again()
 
@@ -256,7 +256,7 @@ class ExclusiveSender:
                 yield outcome
         except GeneratorExit:
             if self._work is work:  # else it is that of others, and the run's has ended
-                await self._finish_work()
+                await self._finish_work(self.stop)
             raise
         except asyncio.CancelledError:
             await _cut_off(work)
@@ -330,9 +330,9 @@ class ExclusiveSender:
         self._work = asyncio.create_task(self._dispatcher.work(forever=True), context=Context())
         self._work.add_done_callback(self._work_ended)
 
-    async def _finish_work(self) -> None:
+    async def _finish_work(self, stop: Callable[[], None]) -> None:
         if self._work is not None and not self._work.done():
-            self.stop()
+            stop()
             try:
                 await asyncio.wait([self._work])
             except asyncio.CancelledError:

@@ -85,6 +85,19 @@ async def test_a_run_that_is_stopped_while_it_reads_sends_nothing(
         assert len(sandbox.messages) == len(outcomes) == len(asked)
 
 
+async def test_a_run_in_memory_that_is_stopped_as_it_begins_sends_nothing() -> None:
+    """While it ends what calls of `submit` have begun, and leave behind idle."""
+    first, *asked = records(20)
+    async with Sandbox(SLOW) as sandbox, client(sandbox) as api, Ingestor(api) as ingestor:
+        await ingestor.submit(first)
+        run = asyncio.create_task(anext(ingestor.run(asked), None))
+        await asyncio.sleep(0)
+        ingestor.stop()
+        assert await run is None
+        assert len(sandbox.messages) == 1
+        assert len([outcome async for outcome in ingestor.run(asked)]) == 19
+
+
 @pytest.mark.slow
 async def test_a_run_waits_for_what_an_earlier_one_has_to_hand_over(postgres_place: str) -> None:
     """Stopped while it read, that one ended at once: the next ended with it, and sent nothing."""

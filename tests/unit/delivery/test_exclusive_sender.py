@@ -162,6 +162,32 @@ async def test_a_run_does_not_take_the_sending_from_calls_that_wait() -> None:
     assert [*map(type, outcomes)] == [Sent]
 
 
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("turns", range(14))
+async def test_a_run_leaves_a_call_that_has_just_begun_its_outcome(
+    turns: int,
+    begun: bool,  # noqa: FBT001 - a case
+) -> None:
+    """It was told that it is not sent, and the run sent it and yielded what became of it."""
+    sending = Sending()
+    first, second, third, fourth = records(4)
+    if begun:
+        await sending.submit(first)
+    calls = [sending.submit(second)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    freeing = asyncio.create_task(sending.sender.free())
+    await asyncio.sleep(0)
+    calls.append(sending.submit(third))
+    keys = [fourth.id]
+    await asyncio.wait([freeing])
+    if freeing.exception() is None:
+        keys = [outcome.key async for outcome in sending.sender.stream([fourth], BUILDER)]
+    assert keys == [fourth.id]
+    assert [type(outcome) for outcome in await asyncio.gather(*calls)] == [Sent] * 2
+    await sending.sender.close()
+
+
 async def test_a_run_yields_no_outcome_of_a_call_beside_it() -> None:
     """It is told to its caller, and counted once."""
     sending = Sending()
