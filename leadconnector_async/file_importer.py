@@ -75,7 +75,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     Args:
         api: the client. Records that name no location belong to its ``location_id``.
         sources: paths of files, folders or zip archives; ``-`` is standard input, and
-            ``leadconnector:ID`` another location. None: only what is pending in the outbox is sent.
+            ``leadconnector:ID`` another location. Of an empty list, what is pending in the outbox
+            is sent alone.
         outbox: path of the file that keeps what became of each record, or the URL of a database:
             ``postgresql://USER@HOST/DATABASE?schema=NAME``.
         mapping: field to column; or the name or path of a mapping of another system's export.

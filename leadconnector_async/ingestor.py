@@ -221,11 +221,12 @@ class Ingestor:
         whoever has sent them.
 
         ``messages`` may be what `leadconnector_async.sources.open_source` gives: its rows are
-        checked and known again as the command does it, and what is left out is `Rejected`.
+        checked and known again as the command does it, and what is left out is `Rejected`; it
+        is closed at the end.
 
         Raises:
             AccessError, DailyQuotaSpentError, ThrottledError: a location could not go on, after the
-                others were done.
+                others were done; without an outbox at once.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
             RuntimeError: another `run`, or a `submit`, is under way; in a database, a `run`. One

@@ -123,8 +123,12 @@ async def _each(items: Messages) -> AsyncGenerator[InboundMessage | Record | Par
         async for item in items:
             yield item
     else:
-        for item in items:
-            yield item
+        try:
+            for item in items:
+                yield item
+        finally:
+            if (source := source_of(items)) is not None:
+                source.__exit__(None, None, None)
 
 
 Providers = Callable[[str], Mapping[str, str]]

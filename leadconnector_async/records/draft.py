@@ -192,7 +192,7 @@ def verified(
 def _disguised(message: object) -> Iterator[Problem]:
     """What JSON has no form for, or another one's: bytes as Base64, a NaN as nothing."""
     if not isinstance(message, MessageFields):
-        fix = "give an InboundMessage, or a Record that holds one"
+        fix = "give an InboundMessage, or to an Ingestor a Record that holds one"
         yield Problem("record", "has a wrong type", fix)
         return
     for field in fields(message):

@@ -243,7 +243,7 @@ class StatisticsMeter(Observer):
             commit_latency=self._commits.latency(now),
             **{
                 "read": self.received + stats.read,
-                "staged": self.submitted + stats.staged,
+                "staged": self.submitted + self.refused + stats.staged,
                 "failed": self.refused + stats.refused + total.pop("rejected"),
                 "rate": self._pace.total if known else None,
                 "request_rate": self._request_pace.total if known else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from mimetypes import guess_type
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -25,7 +26,7 @@ _DEFAULTS: Final = SourceOptions()
 _MAX_NAMED: Final = 10
 
 
-def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
+def open_source(path: str | PathLike[str], options: SourceOptions = _DEFAULTS) -> Source:
     """Open a file of records; ``-`` is standard input. A folder or an archive may hold it.
 
     The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
@@ -53,7 +54,7 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
     raise SourceError(f"{path}: holds {len(others) + 1} sources, {such}: name one of them")
 
 
-def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
+def open_sources(path: str | PathLike[str], options: SourceOptions = _DEFAULTS) -> Sources:
     """Find the sources of a path.
 
     Raises:
@@ -65,6 +66,7 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
         ...         print(source.name)
         history.csv
     """
+    path = fspath(path)
     if not path:  # of a variable that is not set, and would be this folder
         raise SourceError("the name of a source is empty: name a file, or . for this folder")
     for field, column in options.mapping.items():

@@ -79,7 +79,9 @@ def _opened(point: EntryPoint, path: str, options: SourceOptions) -> Source | st
             return None
         if hasattr(found, "form"):
             return cast("Source", _GuardedSource(found, point))
-        lines = _guarded((orjson.dumps(record, default=str) + b"\n" for record in found), point)
+        lines = _guarded(
+            (orjson.dumps(record, default=_as_text) + b"\n" for record in found), point
+        )
     except SourceError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever another's code raises
@@ -88,6 +90,13 @@ def _opened(point: EntryPoint, path: str, options: SourceOptions) -> Source | st
     stream.beside = SourceFile.at(path).beside
     text = Utf8Text(stream, "utf-8")
     return JsonSource(text, options, layout_of_json(path, text.head, options))
+
+
+def _as_text(value: object) -> str:
+    """What JSON has no form for, such as a decimal; but not what would be code, such as bytes."""
+    if isinstance(value, bytes | bytearray) or type(value).__str__ is object.__str__:
+        raise TypeError
+    return str(value)
 
 
 def _called(point: EntryPoint) -> str:

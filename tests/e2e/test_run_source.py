@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
 from fault_harness import UNPACED
 
 from leadconnector_async import Ingestor, LeadConnector, Rejected, Sent
-from leadconnector_async.sandbox import SandboxThread
+from leadconnector_async.sandbox import Sandbox, SandboxConfig, SandboxThread
 from leadconnector_async.sources import SourceOptions, open_source
 
 if TYPE_CHECKING:
@@ -55,6 +57,27 @@ def test_rows_are_checked_and_sent(tmp_path: Path, durable: bool) -> None:  # no
     refused, left_out = (one for one in outcomes if isinstance(one, Rejected))
     assert refused.reason.startswith("direction is ")
     assert (left_out.key, left_out.reason.split(":")[0]) == ("c", "left out")
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_source_is_closed_by_the_run_that_reads_it(
+    tmp_path: Path,
+    recwarn: pytest.WarningsRecorder,
+    durable: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Nobody else may have a name for it; and a path may be one of any kind."""
+    (tmp_path / "h.csv").write_text(TABLE)
+    warnings.simplefilter("always", ResourceWarning)
+    async with (
+        Sandbox(SandboxConfig(closed=False)) as sandbox,
+        LeadConnector("any", location_id="here", base_url=sandbox.url) as api,
+        Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+    ):
+        run = ingestor.run(open_source(tmp_path / "h.csv"))
+        assert len([outcome async for outcome in run]) == 4
+        del run
+        gc.collect()
+    assert not [*map(str, recwarn)]
 
 
 def test_the_same_source_again_is_known(tmp_path: Path) -> None:

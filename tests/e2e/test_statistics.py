@@ -64,14 +64,14 @@ async def test_the_figures_are_those_of_the_outcomes(tmp_path: Path, *, durable:
             async for outcome in ingestor.run([*history, Record(message=bad, id="bad")]):
                 outcomes.append(outcome)  # noqa: PERF401 - it is a generator
             message = replace(history[0].message, message="alone")
-            outcomes.append(await ingestor.submit(message))
+            outcomes += [await ingestor.submit(one) for one in (message, bad)]
             seen = ingestor.snapshot()
         told = Counter(type(outcome).__name__ for outcome in outcomes)
         place = seen.locations[sandbox.location_id]
         assert (place.sent, place.unresolved) == (told["Sent"], told["Unresolved"])
         assert (seen.sent, seen.failed) == (told["Sent"], told["Rejected"])
-        assert place.rejected == seen.failed - 1
-        assert (seen.read, seen.staged, seen.pending, place.pending) == (202, 202, 0, 0)
+        assert place.rejected == seen.failed - 2
+        assert (seen.read, seen.staged, seen.pending, place.pending) == (203, 203, 0, 0)
         assert (seen.requests, seen.throttled) == (place.requests, place.throttled)
         assert place.throttled == sandbox.faults_fired["429"] == place.pauses["throttled"] > 0
         assert seen.requests == ingestor.stats.requests

@@ -198,7 +198,8 @@ def test_a_value_of_the_wrong_type_is_a_problem(fields: dict[str, Any], problem:
 def test_what_is_no_message_is_told_what_to_be(given: Any) -> None:  # noqa: ANN401 - as of a program
     """Such as a row of a database, or a dict, of which keys that are misspelled would be lost."""
     told = RecordBuilder(lambda _: "l1").draft_of(Record(message=given)).problem or ""
-    assert told == "record has a wrong type: give an InboundMessage, or a Record that holds one"
+    fix = "give an InboundMessage, or to an Ingestor a Record that holds one"
+    assert told == f"record has a wrong type: {fix}"
     if isinstance(given, tuple):
         assert RecordBuilder(lambda _: "l1").draft_of(given).problem == told  # type: ignore[arg-type]
 

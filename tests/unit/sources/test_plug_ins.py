@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PACKAGE = '''
 """Reads the notes of a till: a line each, NUMBER TEXT."""
 
+from decimal import Decimal
 from pathlib import Path
 
 from leadconnector_async import SourceError
@@ -68,6 +69,11 @@ class Whole:
 
 def whole(path, options):
     return Whole(path) if Path(path).suffix == ".whole" else None
+
+
+def raw(path, options):
+    row = next(records(["+13035550142 Hi"])) | {"message": Decimal("5.10")}
+    return [row] if path.endswith(".good") else [row, row | {"message": b"secret"}]
 
 
 def broken(path, options):
@@ -193,6 +199,18 @@ def test_records_that_break_off_end_with_an_error(
     notes.write_text("TILL\nLOCKED\n")
     with pytest.raises(SourceError, match="is locked: unlock it"):
         read(notes)
+
+
+def test_values_that_no_text_stands_for_are_not_made_one(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
+    """Such as bytes of a database: the contact would get them as Python writes them."""
+    install(raw="till_notes:raw")
+    (first,) = read(tmp_path / "any.good")[0]
+    assert first.row is not None
+    assert first.row.message == "5.10"
+    with pytest.raises(SourceError, match=r"raw .*after 1 records"):
+        read(tmp_path / "any.bad")
 
 
 def test_a_format_that_is_none_is_refused(install: Callable[..., None], tmp_path: Path) -> None:
