@@ -181,8 +181,11 @@ class SandboxState:
         self.refresh_tokens: dict[str, OAuthInstallation] = {}
         self._providers: set[str] = set()
         self._rate_limiters: dict[tuple[str, str], RateLimiter] = {}
+        own, homes = config.location_id, [*config.tokens.values()]
+        if homes and own not in homes:  # as `SandboxBase.location_id` has it
+            own = homes[0]
         for contact in config.contacts:
-            location = contact.location_id or config.location_id
+            location = contact.location_id or own
             self.contacts.put(to_builtins(contact) | {"locationId": location})
         for installation in config.oauth.installations if config.oauth is not None else ():
             self.refresh_tokens[installation.refresh_token] = installation

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from leadconnector_async.sandbox import (
     Fault,
@@ -49,6 +50,17 @@ def send(
 def messages(state: SandboxState) -> StoredMessages:
     """What `SandboxThread.messages` gives."""
     return StoredMessages(state.store.messages(), state.calls, state.contacts)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_contact_without_a_location_is_of_the_sandboxs(
+    named: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Which is that of the first token, unless the settings name another token's."""
+    config = SandboxConfig(tokens={TOKEN: "here", OTHER: "there"}, contacts=(ANN,))
+    if named:
+        config = replace(config, tokens={OTHER: "there", TOKEN: "here"}, location_id="here")
+    assert send(SandboxState(config), "hi") == 200
 
 
 @pytest.mark.parametrize(
