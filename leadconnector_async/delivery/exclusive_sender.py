@@ -173,10 +173,11 @@ class ExclusiveSender:
         Raises:
             RuntimeError: some do.
         """
-        while self._work is not None and not self._work.done():
-            if self._calls or self._waiters or self._waiters.submitting:
-                raise RuntimeError("run() cannot be used while submit() calls are waiting")
-            await self._finish_work(self._dispatcher.stop)  # a call that comes meanwhile goes on
+        async with self._turn:  # calls that come meanwhile are taken in once the run has begun
+            while self._work is not None and not self._work.done():
+                if self._waiters:
+                    raise RuntimeError("run() cannot be used while submit() calls are waiting")
+                await self._finish_work(self._dispatcher.stop)
         self._dispatcher.stopping = self._is_stopped = False
         self._dispatcher.try_again()
 
