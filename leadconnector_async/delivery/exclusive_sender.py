@@ -178,7 +178,7 @@ class ExclusiveSender:
                 if self._waiters:
                     raise RuntimeError("run() cannot be used while submit() calls are waiting")
                 await self._finish_work(self._dispatcher.stop)
-        self._dispatcher.stopping = self._is_stopped = False
+        self._dispatcher.stopping = self._is_stopped = self._is_closed
         self._dispatcher.try_again()
 
     def outcomes(self) -> AsyncGenerator[Outcome, None]:

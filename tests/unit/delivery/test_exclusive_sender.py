@@ -192,6 +192,23 @@ async def test_a_run_leaves_a_call_that_has_just_begun_its_outcome(
     await sending.sender.close()
 
 
+async def test_a_run_that_begins_as_all_is_closed_sends_nothing() -> None:
+    """It ended what was idle, as the closing did, and went on when that had returned."""
+    sending = Sending()
+    first, *others = records(9)
+    await sending.submit(first)
+
+    async def run() -> list[Outcome]:
+        await sending.sender.free()
+        return [outcome async for outcome in sending.sender.stream(others, BUILDER)]
+
+    running = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    await sending.sender.close()
+    assert await running == []
+    assert sending.stored == 1
+
+
 async def test_a_run_yields_no_outcome_of_a_call_beside_it() -> None:
     """It is told to its caller, and counted once."""
     sending = Sending()
