@@ -6,7 +6,8 @@ Run::
     python polars_frame.py texts.parquet outcomes.parquet
 
 The frame has the columns ``id``, ``sender`` (a number in E.164), ``text`` and ``received_at`` (a
-moment with a time zone). CSV works too, by the name's ending.
+moment with a time zone). CSV works too, by the name's ending, with moments such as
+``2024-03-29T15:06:41-05:00``.
 
 Environment:
     LEADCONNECTOR_TOKEN, LEADCONNECTOR_LOCATION: where messages go.
@@ -18,7 +19,8 @@ Guarantees:
     The same again goes on where this ended, however it ended, and stores nothing twice: ``id`` is
     the key. What earlier runs have settled is not among the outcomes: ``leadconnector report
     --csv`` lists all.
-    The exit status is 0 if each row is stored, else 1.
+    The exit status is 0 if each of the outcomes is stored, else 1; ``leadconnector status`` tells
+    of all runs.
 """
 
 from __future__ import annotations
@@ -75,7 +77,8 @@ def read(path: Path) -> pl.DataFrame:
     if path.suffix != ".csv":
         return pl.read_parquet(path, columns=columns)
     texts = pl.read_csv(path, columns=columns, infer_schema=False)
-    return texts.with_columns(pl.col("received_at").str.to_datetime(time_zone="UTC"))
+    with_offset = "%+"  # without one it would be taken for UTC
+    return texts.with_columns(pl.col("received_at").str.to_datetime(with_offset, time_zone="UTC"))
 
 
 def main(source: str, target: str) -> int:

@@ -162,6 +162,11 @@ def test_polars(sandbox: SandboxThread, environment: dict[str, str], tmp_path: P
     for number in {*range(COUNT)} - {2}:
         when = WHEN + timedelta(minutes=number)
         sandbox.messages.assert_stored(contact=NUMBER, message=f"text {number}", date=when)
+    naive = pl.read_csv(tmp_path / "texts.csv").with_columns(id="naive" + pl.col("id"))
+    naive.with_columns(pl.col("received_at").str.head(19)).write_csv(tmp_path / "naive.csv")
+    words = [sys.executable, str(RECIPES / "polars_frame.py"), "naive.csv", "outcomes.parquet"]
+    assert subprocess.run(words, cwd=tmp_path, env=environment, check=False).returncode == 1
+    assert len(sandbox.messages) == COUNT - 1  # a moment without an offset is not taken for UTC
 
 
 @pytest.mark.slow
