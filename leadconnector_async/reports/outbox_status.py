@@ -13,7 +13,9 @@ from msgspec import Struct
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.reader import MAX_PLACES, MAX_REASONS, OTHERS, gist
 from leadconnector_async.quota.limits import RateLimit
+from leadconnector_async.records.deferred import is_outbound_call
 from leadconnector_async.reports.progress import budget_after, slowest
+from leadconnector_async.sources.fields import notice
 from leadconnector_async.sources.formats.failed_list import failed_suffix
 
 if TYPE_CHECKING:
@@ -78,6 +80,14 @@ _MAX_NAMED: Final = 20
 a file may have ten thousand."""
 
 
+def told_of(parsed: Parsed) -> tuple[str, ...]:
+    """Give what the owner of a record should know of it."""
+    row = parsed.row
+    if row is not None and row.message and is_outbound_call(row):
+        return (*parsed.notices, notice("texts_of_sent_calls"))
+    return parsed.notices
+
+
 class Notes:
     """Counts, over all sources of a run, the records left out and the notices, by their words.
 
@@ -95,15 +105,16 @@ class Notes:
         for parsed in batch:
             row, here = parsed.row, self._location
             is_elsewhere = here and row is not None and (row.location_id or here) != here
-            if is_elsewhere or parsed.notices or parsed.left_out is not None:
+            is_call = row is not None and row.type == "Call"
+            if is_elsewhere or is_call or parsed.notices or parsed.left_out is not None:
                 self.add(parsed, source)
 
     def add(self, parsed: Parsed, source: str) -> None:
         """Note what a record says of itself."""
         if parsed.left_out is not None:
             self.left_out.add(parsed.left_out, parsed.place(source))
-        for notice in parsed.notices:
-            self.notices.add(notice, parsed.place(source))
+        for words in told_of(parsed):
+            self.notices.add(words, parsed.place(source))
         own = None if parsed.row is None else parsed.row.location_id
         if own and self._location and own != self._location:
             known = self._elsewhere

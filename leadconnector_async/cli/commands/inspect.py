@@ -16,6 +16,7 @@ from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import options_of, source_options_of
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
+from leadconnector_async.reports.outbox_status import told_of
 from leadconnector_async.sources import Parsed, SourceRow, open_sources
 from leadconnector_async.sources.base import SettledContact, Source, SourceOptions
 from leadconnector_async.sources.exports import Export, open_source
@@ -146,7 +147,7 @@ def _record(parsed: Parsed, source: str, checker: RowChecker) -> Iterator[str]:
     # A contact that has no id yet is found or made before its records are sent.
     for problem in checker.check(parsed, source).problems:
         yield f"    {problem}"
-    for notice in parsed.notices:
+    for notice in told_of(parsed):
         yield f"    Note: {notice}"
     if parsed.left_out is not None:
         yield f"    left out: {parsed.left_out}"

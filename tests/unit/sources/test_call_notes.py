@@ -120,3 +120,23 @@ def test_a_column_of_states_is_of_calls_and_of_messages() -> None:
     parsed, _ = parse(table.encode(), ".csv", options)
     calls = [one.row.call for one in parsed if one.row]
     assert [call and call.status for call in calls] == [None, "no-answer"]
+
+
+def test_what_the_api_does_not_take_of_outbound_calls_is_told(tmp_path: Path) -> None:
+    """It has no field for their text. It was lost without a word, of tables and of JSON alike."""
+    ends = '"call": {"to": "+12125550142", "status": "completed"}'
+    (tmp_path / "calls.jsonl").write_text(
+        f'{{"type": "Call", "direction": "outbound", "date": "2024-03-01T10:00:00Z", "message":'
+        f' "hi", "contact": {{"phone": "+12125550142"}}, {ends}}}\n'
+    )
+    table = TABLE.replace(b"T11:00Z,,0", b"T11:00Z,,9")
+    (tmp_path / "calls.csv").write_bytes(table)
+    told = "texts of outbound calls, such as durations"
+    for name, mapping in {"calls.jsonl": [], "calls.csv": ["--mapping", "generic"]}.items():
+        words, provider = [tmp_path / name, *mapping], ["--provider", OWN_FORM]
+        with SandboxThread() as sandbox:
+            made = leadconnector("import", *words, *provider, *at(sandbox, tmp_path / f"{name}.db"))
+        assert made.exit_code == 0
+        assert f"Note: 1: {told}" in made.stderr
+        assert told in leadconnector("inspect", *words).stdout
+        assert told in leadconnector("validate", *words, *provider).output
