@@ -106,7 +106,8 @@ class Head:
             try:
                 return read_mail_date(_raw_text(given), zone)
             except WrongValueError as error:
-                wrong = WrongValueError(error.wrong, error.fix, sound(_raw_text(given)))
+                text = None if error.given == "" else sound(_raw_text(given))
+                wrong = WrongValueError(error.wrong, error.fix, text)
         for value in self._values.get("received", ()):
             with suppress(WrongValueError):
                 date = read_mail_date(value.rpartition(";")[2], zone)

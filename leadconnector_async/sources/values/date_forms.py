@@ -192,7 +192,8 @@ def read_mail_date(text: str, zone: tzinfo | None = None) -> datetime:
     no mail's.
 
     Raises:
-        WrongValueError: it is no date, or its zone cannot be told. ``given`` is not set.
+        WrongValueError: it is no date, or its zone cannot be told. ``given`` is not set, or empty
+            where the text is not to be given back: lists of failed records take that day.
     """
     bare = _MAIL_COMMENT.sub(" ", text)
     found = next(filter(None, (form.match(bare) for form in _forms("mail_date_forms"))), None)
@@ -212,7 +213,7 @@ def read_mail_date(text: str, zone: tzinfo | None = None) -> datetime:
             min(int(found["second"] or 0), 59),  # a leap second
         )
         if abs(date - _ZERO) <= timedelta(days=1):
-            raise _unreadable()
+            raise WrongValueError("is of 1970-01-01, which stands for none", FIX_DATE, "")
         return _placed(date, rest.strip() or (comment[1].strip() if comment else ""), zone)
     except (ValueError, OverflowError) as error:
         raise (error if isinstance(error, WrongValueError) else _unreadable()) from None

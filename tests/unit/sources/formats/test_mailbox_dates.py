@@ -144,6 +144,15 @@ def test_the_arrival_stands_in_for_the_zero_of_unix_time() -> None:
     assert parsed.notices == (said,)
 
 
+def test_the_zero_of_unix_time_is_not_given_back_as_a_date() -> None:
+    """A list of failed records takes any date: the mail went off as of 1970 once it was imported."""
+    parsed = _parsed(b"Date: Thu, 01 Jan 1970 00:00:00 +0000\n")
+    assert [str(problem).partition(":")[0] for problem in parsed.problems] == [
+        "date is of 1970-01-01, which stands for none"
+    ]
+    assert b"1970" not in parsed.raw
+
+
 def test_a_date_that_cannot_be_read_is_not_replaced_by_that_of_a_copy() -> None:
     """The From line can be of a copy made years later: here the mail does say something."""
     parsed = _parsed(b"Date: 1 Mar 2024 10:00 BST\n", b"From k@a.example Fri Mar 29 15:11:41 2024")
