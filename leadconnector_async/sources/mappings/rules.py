@@ -256,7 +256,7 @@ def word_of(row: Row, column: str) -> str:
 def settled(rule: FieldRule, row: Row) -> str | None:
     """Give the value that needs no column of its own."""
     for case in rule.cases:
-        if all(row.get(name) in as_list(given) for name, given in case.where.items()):
+        if all(row.get(name, "") in as_list(given) for name, given in case.where.items()):
             return case.value if case.column is None else str(row.get(case.column, ""))
     return rule.constant
 

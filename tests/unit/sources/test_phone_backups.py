@@ -382,3 +382,20 @@ def test_a_mapping_may_tell_a_text_by_any_attribute(tmp_path: Path) -> None:
     part = '<part ct="text/plain" name="Body; 1" text="hi"/>'
     parsed, _ = _read(_mms(part, address=ANN), tmp_path, mapping_file=str(tmp_path / "own.toml"))
     assert [row.message for row in _rows(parsed)] == ["hi"]
+
+
+@pytest.mark.parametrize("number", [{"number": ""}, {"number": None}, {}])
+def test_calls_of_withheld_numbers_in_json_are_left_out_by_their_kind(
+    number: dict[str, object], tmp_path: Path
+) -> None:
+    """As those in XML are. They were refused for want of a contact, whatever --leave-out said."""
+    call = {"presentation": "2", "date": "1711724801000", "duration": "0", "type": "3", "new": "1"}
+    (tmp_path / "calls.json").write_text(
+        json.dumps([call | {"number": "+12125550111"}, call | number])
+    )
+    for kinds, told in ([], None), (["withheld"], LEAVE_OUT["withheld"]):
+        options = SourceOptions(mapping_file="sms-ie-calls", leave_out=frozenset(kinds))
+        with open_source(str(tmp_path / "calls.json"), options) as source:
+            _, withheld = source
+        assert (withheld.row, withheld.left_out) == (None, told)
+        assert told or withheld.problems[0].wrong == "is withheld, or not known"

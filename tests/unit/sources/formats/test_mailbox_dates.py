@@ -145,7 +145,7 @@ def test_the_arrival_stands_in_for_the_zero_of_unix_time() -> None:
 
 
 def test_the_zero_of_unix_time_is_not_given_back_as_a_date() -> None:
-    """A list of failed records takes any date: the mail went off as of 1970 once it was imported."""
+    """A list of failed records takes any date: it made an import of 1970 of the mail."""
     parsed = _parsed(b"Date: Thu, 01 Jan 1970 00:00:00 +0000\n")
     assert [str(problem).partition(":")[0] for problem in parsed.problems] == [
         "date is of 1970-01-01, which stands for none"
