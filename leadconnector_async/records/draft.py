@@ -22,6 +22,7 @@ from msgspec.structs import astuple, fields
 
 from leadconnector_async.models import CHOICES, Call, InboundMessage, MessageFields, Problem
 from leadconnector_async.records.validation import HALF, as_builtin, validate
+from leadconnector_async.sources.base import SOURCE_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,8 +82,12 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 def line_key(raw: bytes) -> bytes:
     """The key of a record that is known by its line alone."""
+    if said := _SAID.search(raw):
+        return BY_LINE + bytes.fromhex(said[1].decode())
     return BY_LINE + blake2b(raw, digest_size=15).digest()
 
+
+_SAID: Final = re.compile(rb'"%b": "([0-9a-f]{30})"}$' % SOURCE_LINE.encode())
 
 BY_LINE: Final = b"r"
 """What the key of a refused record begins with that has no id."""

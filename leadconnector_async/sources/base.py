@@ -76,6 +76,10 @@ class SettledContact(Contact, frozen=True, kw_only=True):
     said: str
 
 
+SOURCE_LINE: Final = "sourceLine"
+"""The digest of what a source says of a record, where options tell what is made of it."""
+
+
 class Identity(NamedTuple):
     """Which record a refused one is, as far as it says so.
 

@@ -37,7 +37,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from leadconnector_async.sources import fields
-from leadconnector_async.sources.base import SourceOptions
+from leadconnector_async.sources.base import SOURCE_LINE, SourceOptions
 from leadconnector_async.sources.files.attachments import LOCAL, is_path
 from leadconnector_async.sources.files.members import member_at
 from leadconnector_async.sources.formats.json_objects import Objects, repeated_key
@@ -284,6 +284,7 @@ def _write_json(rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, fo
         added = {reason: _error(row, record, reason), fields.OUTBOX_KEY: row.key}
         if row.location:  # what the record names may be another system's
             added[location] = row.location
+        record.pop(SOURCE_LINE, None)
         kept = {key: value for key, value in record.items() if key not in added}
         if isinstance(kept.get("attachments"), list):
             kept["attachments"] = _anchored(kept["attachments"], row, folder)

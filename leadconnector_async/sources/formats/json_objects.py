@@ -106,7 +106,8 @@ class Objects:
             return self._coercer.parsed(line, raw, values, notices + told)
         values, reason, told = self._reader.read(self._row(record))
         if self.definition.needs_its_file and values:  # of one left out there are none
-            raw = in_api_names(values)
+            said = {key: value for key, value in record.items() if key != AROUND}
+            raw = in_api_names(values, said)
         values |= _listed(record)
         text = values.get("message")
         if isinstance(text, str) and "<" in text and fields.expression("markup").search(text):

@@ -13,11 +13,9 @@ from leadconnector_async.sources.files.byte_stream import ByteStream, LineSplitt
 from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import RowMapper
 from leadconnector_async.sources.mappings.mapping import Definition, RecordKind
-from leadconnector_async.sources.mappings.rules import Cell, Spelling
+from leadconnector_async.sources.mappings.rules import Row, Spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.files.encoding import Utf8Text
     from leadconnector_async.sources.mappings.chat_sides import ChatSides
@@ -119,8 +117,8 @@ class RowSource(StreamSource):
         kind = Spelling().kind(kind, self._options.mapping)
         return RowMapper(kind, definition, self._coercer.sides)
 
-    def made(self, reader: RowMapper, line: int, row: Mapping[str, Cell]) -> Parsed:
-        """Make a record of a row."""
+    def made(self, reader: RowMapper, line: int, row: Row, said: Row | None = None) -> Parsed:
+        """Make a record of a row, of which the source ``said`` that, or all."""
         values, reason, told = reader.read(row)
-        raw = in_api_names(values or row)  # one that is left out has no values
+        raw = in_api_names(values or row, said or row)  # one that is left out has no values
         return self._coercer.parsed(line, raw, values, told, reason)

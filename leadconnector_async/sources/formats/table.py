@@ -204,7 +204,7 @@ class Table:
         if self._is_list:
             self._coercer.of_list(cells[0])
         values, reason, told = self.columns.read(cells)
-        raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
+        raw = in_api_names(values, cells) if self._is_chat and values else orjson.dumps(cells)
         parsed = self._coercer.parsed(line, raw, values, told, reason)
         parsed = self._doubts.settled(parsed, cells, values)
         if parsed.row is not None and (TIMELESS in parsed.notices or self._halves):

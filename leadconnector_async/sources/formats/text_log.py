@@ -207,7 +207,7 @@ class HtmlLog(RowSource):
                 if problem is not self._stream.damage:  # which is told once, at the end
                     yield Parsed(line, b"{}", None, (problem,))
             else:
-                yield self.made(self._readers[kind], line, self._row(kind, content.decode()))
+                yield self._record(line, kind, content.decode())
         if self._stream.damage is not None:
             yield Parsed(line, b"{}", None, (self._stream.damage,))
         elif not found:
@@ -256,9 +256,12 @@ class HtmlLog(RowSource):
             return self._stream.damage
         return self._text.undecodable(content)
 
-    def _row(self, kind: str, content: str) -> dict[str, Cell]:
-        row = self._cells(self._parser(_BREAK.sub("\n", content)), kind, page=False)
-        return row | self._page[kind] | {FOLDER: PurePath(self.name).parent.name}
+    def _record(self, line: int, kind: str, content: str) -> Parsed:
+        own = self._cells(self._parser(_BREAK.sub("\n", content)), kind, page=False)
+        row = own | self._page[kind] | {FOLDER: PurePath(self.name).parent.name}
+        # Files that are not there now may be found the next time.
+        said = {name: cell for name, cell in own.items() if not self._kinds[kind].picks[name].file}
+        return self.made(self._readers[kind], line, row, said)
 
     def _cells(self, tree: LexborHTMLParser, kind: str, *, page: bool) -> dict[str, Cell]:
         picks = self._kinds[kind].picks.items()

@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from html import unescape
 from typing import Final
 
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import CHOICES, Problem
 from leadconnector_async.sources import fields
-from leadconnector_async.sources.base import Identity, Parsed, SourceOptions, SourceRow
+from leadconnector_async.sources.base import SOURCE_LINE, Identity, Parsed, SourceOptions, SourceRow
 from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError, read_text, stripped
 from leadconnector_async.sources.files import encoding
 from leadconnector_async.sources.files.attachments import Attachments, lost_files
@@ -69,9 +70,16 @@ def as_given(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in given if value is not None}
 
 
-def in_api_names(values: Mapping[str, object]) -> bytes:
-    """Write a record as a line of JSON that has the API's names."""
-    return json.dumps(as_given(values), ensure_ascii=False).encode("utf-8", "replace")
+def in_api_names(values: Mapping[str, object], said: object = None) -> bytes:
+    """Write a record as a line of JSON that has the API's names.
+
+    It is known by what its source ``said``, where options tell what is made of that.
+    """
+    given = as_given(values)
+    if said is not None:  # last, as it is looked for there
+        text = json.dumps(said, default=str).encode()
+        given[SOURCE_LINE] = blake2b(text, digest_size=15).hexdigest()
+    return json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _placed(values: Mapping[str, object]) -> dict[str, object]:

@@ -93,6 +93,45 @@ def test_a_location_that_is_given_later_takes_the_record_along(
     assert len(sandbox.messages) == 4
 
 
+CHAT = """3/14/24, 3:34 PM - Ann: Hello
+3/14/24, 3:34 PM - Shop: Hello
+3/14/24, 3:35 PM - Ann: a.jpg (file attached)
+"""
+META = """{"participants": [{"name": "Ann"}, {"name": "Shop"}], "messages": [
+{"sender_name": "Ann", "timestamp_ms": 1711724801000, "content": "Hello"},
+{"sender_name": "Shop", "timestamp_ms": 1711724801000, "content": "Hello"},
+{"sender_name": "Ann", "timestamp_ms": 1711724801000, "photos": [{"uri": "a.jpg"}]}]}
+"""
+TABLE = """Chat Session,Message Date,Type,Sender ID,Sender Name,Text,Attachment
+Ann,2024-03-14 15:34:00,Incoming,,Ann,Hello,
+Ann,2024-03-14 15:34:00,Outgoing,,,Hello,
+Ann,2024-03-14 15:35:00,Incoming,,Ann,,a.jpg
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("c.txt", CHAT), ("messenger.json", META), ("t.csv", TABLE)]
+)
+def test_a_line_of_a_chat_stays_the_same_whoever_is_said_to_write(
+    sandbox: SandboxThread, tmp_path: Path, name: str, text: str
+) -> None:
+    """Where options tell the sides. What had failed was another record, and failed for ever."""
+    chat, people, mended = tmp_path / name, tmp_path / "people.csv", tmp_path / "failed.jsonl"
+    chat.write_text(text)
+    people.write_text("Name,Phone\nAnn,+12125550101\n")
+    options = [*at(sandbox, tmp_path / "o.db"), "--timezone", "UTC"]
+    options += ["--mapping", "messenger"] if name == "messenger.json" else []
+    assert counts(chat, *options) == (3, 0, 3)
+    leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", mended)
+    assert "sourceLine" not in mended.read_text()
+    assert counts(chat, *options, "--mine", "Shop")[1:] == (0, 3)
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff")
+    assert counts(chat, *options, "--mine", "Shop", "--people", people) == (3, 3, 0)
+    options = options[: options.index("--mapping")] if name == "messenger.json" else options
+    assert counts(mended, *options) == (0, 0, 0)
+    assert len(sandbox.messages) == 3
+
+
 def test_an_equal_record_of_another_file_is_not_sent_again(
     sandbox: SandboxThread, tmp_path: Path
 ) -> None:
