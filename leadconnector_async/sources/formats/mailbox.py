@@ -21,7 +21,12 @@ from leadconnector_async.sources.formats import mail_headers, mbox
 from leadconnector_async.sources.formats.mbox import MailContent, MailPiece, split, whole
 from leadconnector_async.sources.formats.phone_mail import of_phone
 from leadconnector_async.sources.formats.stream_source import OpenSource, SourceFormat
-from leadconnector_async.sources.mappings.coerce import RowCoercer, as_given, identity_of
+from leadconnector_async.sources.mappings.coerce import (
+    RowCoercer,
+    as_given,
+    identity_of,
+    in_api_names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -37,6 +42,8 @@ NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header
 
 _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
+
+_DATE: Final = re.compile(rb"(?im)^date:.*$")
 
 OPEN_END: Final = "mails whose last part has no end: they may be cut short"
 
@@ -124,7 +131,10 @@ class MailReader:
         if piece.is_cut or (is_last and OPEN_END in self.notices):
             cut = cut or problem_of("cut_mail")
         given = as_given(values)
-        raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
+        # Options tell when it was, and whom it is with; an id is told by itself.
+        told = (given.get(name) for name in ("subject", "message", "html", "emailFrom"))
+        said = None if "id" in given else [_DATE.findall(piece.content), *told]
+        raw = in_api_names({"file": file, **values}, said)
         parsed = self._coercer.parsed(piece.line, raw, values, self.notices)
         if broken := cut or problem:
             problems = (broken, *parsed.problems)

@@ -132,6 +132,21 @@ def test_a_line_of_a_chat_stays_the_same_whoever_is_said_to_write(
     assert len(sandbox.messages) == 3
 
 
+def test_a_mail_without_an_id_stays_the_same_by_any_option(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """Its date and its contact are told by options, and were what it was known by."""
+    box = tmp_path / "a.mbox"
+    head = "From a@x.example Fri Jul  5 15:06:41 2024\nFrom: a@x.example\nTo: b@x.example\n"
+    box.write_text(f"{head}Date: Fri, 5 Jul 2024 15:06:41 BST\n\nhi\n\n" * 2)
+    options = at(sandbox, tmp_path / "o.db")
+    assert counts(box, *options, "--mine", "@x.example") == (2, 0, 2)
+    options += ["--timezone", "Europe/London"]
+    assert counts(box, *options, "--mine", "@x.example")[1:] == (0, 2)
+    assert counts(box, *options, "--mine", "b@x.example") == (2, 2, 0)
+    assert len(sandbox.messages) == 2
+
+
 def test_an_equal_record_of_another_file_is_not_sent_again(
     sandbox: SandboxThread, tmp_path: Path
 ) -> None:
