@@ -187,8 +187,8 @@ class HtmlLog(RowSource):
     def __init__(self, text: Utf8Text, options: SourceOptions, definition: Definition) -> None:
         super().__init__(text, options)
         with needs(self.name, "selectolax", "html"):
-            from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415 - an extra
-        self._parser = LexborHTMLParser
+            from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # noqa: PLC0415 - extra
+        self._parser, self._error = LexborHTMLParser, SelectolaxError
         self._begins = _beginnings(definition)
         self._kinds = kinds = definition.elements
         self._readers = {name: self.reader_of(kind, definition) for name, kind in kinds.items()}
@@ -268,7 +268,10 @@ class HtmlLog(RowSource):
         return {column: self._cell(tree, pick) for column, pick in picks if pick.page == page}
 
     def _cell(self, tree: LexborHTMLParser, pick: Pick) -> Cell:
-        nodes = tree.css(pick.select)
+        try:
+            nodes = tree.css(pick.select)
+        except self._error as error:
+            raise SourceError(f"{self.name}: the mapping's {pick.select!r}: {error}") from error
         texts = [
             (node.attributes.get(pick.attribute) or "") if pick.attribute else node.text()
             for node in nodes

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import fields
@@ -109,6 +110,7 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
         raise SourceError(f"--mapping {name}: {fields.notice('describes_nothing')}")
     for kind in (definition.table, *definition.elements.values()):
         _check(name, kind)
+    _check_expressions(name, definition)
     return definition
 
 
@@ -158,6 +160,18 @@ def _check(name: str, kind: RecordKind) -> None:
     has_type = "type" in kind.fields or (kind.chat is not None and kind.chat.types)
     if kind.fields and not has_type:
         raise SourceError(f"--mapping {name}: {fields.notice('makes_no_type')}")
+
+
+def _check_expressions(name: str, definition: Definition) -> None:
+    kinds = (definition.table, *definition.elements.values())
+    titles = [one for kind in kinds if kind.chat is not None for one in kind.chat.titles]
+    text = [] if definition.text is None else [*chain(*astuple(definition.text))]
+    for one in (*titles, *text, *(kind.begins for kind in kinds)):
+        try:
+            if "other" not in re.compile(one).groupindex and one in titles:
+                raise re.error("it has no group (?P<other>...)")  # noqa: TRY301 - as others are
+        except re.error as error:
+            raise SourceError(f"--mapping {name}: {one!r} is no expression: {error}") from error
 
 
 _COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)

@@ -240,6 +240,16 @@ def test_without_its_package_a_page_names_the_extra(
         _read(tmp_path / "a.html", _texts(_message()))
 
 
+def test_a_selector_that_is_none_is_named(tmp_path: Path) -> None:
+    """Of a mapping of one's own: the parser's error came instead."""
+    (tmp_path / "own.toml").write_text(
+        "[elements.m]\nbegins = '<p>'\npicks.a = { select = 'q[' }\n[elements.m.fields]\n"
+        "type = { constant = 'SMS' }\nmessage = 'a'\n"
+    )
+    with pytest.raises(SourceError, match=r"the mapping's 'q\['"):
+        _read(tmp_path / "a.html", _page("<p>hi"), mapping_file=str(tmp_path / "own.toml"))
+
+
 def test_pages_of_imessage_exporter(tmp_path: Path) -> None:
     """Files in its folder come along; the owner may have any name."""
     (tmp_path / "attachments" / "12").mkdir(parents=True)

@@ -221,6 +221,10 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         ({"elements": {"x": {"fields": {"message": "a"}}}}, "makes no type"),
         ({"elements": 5}, "Expected `object`"),
         ({"felds": {}}, "unknown field `felds`"),
+        ({"fields": {"type": "a"}, "text": {"begins": ["("]}}, "is no expression: missing"),
+        ({"fields": {"type": "a"}, "text": {"begins": ["a"], "within": ["*"]}}, "is no expression"),
+        ({"elements": {"x": {"begins": "<(", "fields": {"type": "a"}}}}, "is no expression"),
+        ({"fields": {"type": "a"}, "chat": {"author": [], "titles": ["."]}}, "no group .*other"),
     ],
 )
 def test_a_wrong_mapping_is_said_to_be_so(data: dict[str, Any], said: str) -> None:
