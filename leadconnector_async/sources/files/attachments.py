@@ -11,6 +11,7 @@ import re
 import stat
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
+from unicodedata import normalize
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -212,7 +213,10 @@ class Attachments:
             wrong = "is a file that is not in the archive of its source"
             raise WrongValueError(wrong, _GIVE_FOLDER)
         try:
-            named = [start / given for start in starts]
+            # A Mac takes the letters in names of files apart: é is e and an accent.
+            text = str(given)
+            texts = dict.fromkeys([text, normalize("NFC", text), normalize("NFD", text)])
+            named = [start / text for text in texts for start in starts]
             ends = ((start, below(given.as_posix(), start.name)) for start in self._starts)
             named += (start / end for start, end in ends if end)
             places = [Path(os.path.realpath(place)) for place in named]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from unicodedata import normalize
 from urllib.request import url2pathname
 from zipfile import ZipFile
 
@@ -232,6 +233,21 @@ def test_paths_that_windows_wrote_are_found(tmp_path: Path) -> None:
     assert second.row.attachments == [(tmp_path / "sub\\b.jpg").resolve().as_uri()]
     assert "outside the folder" in outside.problems[0].wrong
     assert anchored("sub\\a.jpg", tmp_path) == (tmp_path / "sub" / "a.jpg").resolve().as_uri()
+
+
+@pytest.mark.parametrize("is_apart", [True, False])
+def test_a_name_is_found_however_its_accents_are_composed(
+    tmp_path: Path, *, is_apart: bool
+) -> None:
+    """As in archives: a folder that a Mac has packed is unpacked with names taken apart."""
+    there, named = normalize("NFD", "Café 1.jpg"), normalize("NFC", "Café 1.jpg")
+    there, named = (there, named) if is_apart else (named, there)
+    (tmp_path / there).write_bytes(b"x")
+    (tmp_path / "history.jsonl").write_bytes(jsonl(record(attachments=[named])))
+    with open_source(str(tmp_path / "history.jsonl"), SourceOptions()) as source:
+        (found,) = source
+    assert found.row is not None
+    assert found.row.attachments == [(tmp_path / there).resolve().as_uri()]
 
 
 def test_a_file_is_anchored_where_it_lies(tmp_path: Path) -> None:
