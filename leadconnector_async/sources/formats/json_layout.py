@@ -61,7 +61,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         in_lines = bool(value) and not any(type(item) is dict for item in value)
         if in_lines:  # a line that is no record
             return JsonLayout(None, _unseen(options))
-    if isinstance(value, dict) and (layout := _by_keys(source, value, len(lines), options)):
+    if isinstance(value, dict) and (layout := _by_keys(source, value, lines, options)):
         return layout
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value, lines if in_lines else [])) or {default: []}
@@ -83,16 +83,17 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
 
 
 def _by_keys(
-    source: str, value: dict[str, Any], lines: int, options: SourceOptions
+    source: str, value: dict[str, Any], lines: list[bytes], options: SourceOptions
 ) -> JsonLayout | None:
     """Tell a file by what its first object is, if that is no record, or one that failed."""
     if OUTBOX_KEY in value:
-        return JsonLayout(None, mapping_files.choice_of(source, list(value), options), tuple(value))
+        names = (*value, *_names(map(loaded_value, lines)))
+        return JsonLayout(None, mapping_files.choice_of(source, names, options), names)
     if options.mapping_file is None and not is_plainly_ours(value):
         held = mapping_files.choice_of_holder(source, value, options.mappings)
         if held is not None and held.definition is not None:
             return JsonLayout(tuple(as_list(held.definition.records)), held)
-    name = empty_list(value) if lines == 1 else None
+    name = empty_list(value) if len(lines) == 1 else None
     return None if name is None else JsonLayout((f"{name}[*]",), _unseen(options))
 
 

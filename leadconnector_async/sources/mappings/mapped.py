@@ -336,11 +336,11 @@ class RowMapper:
             return partial(rules.date_of, rule)
         return self._phone if rule.phone else None
 
-    def _phone(self, text: str) -> str:
+    def _phone(self, text: str) -> str | None:
         try:
             return self._contacts.phone(text)
-        except WrongValueError:  # such as client:kim, or a number of the owner's own system
-            return text
+        except WrongValueError as error:  # such as client:kim, or a number of the own system
+            return None if error.kind == "withheld" else text
 
     def _is_filled(self, cell: Cell) -> bool:
         """Tell what holds something. A count or a duration of nothing is none."""

@@ -319,6 +319,8 @@ def test_calls_of_nobody_say_what_they_are(tmp_path: Path) -> None:
         *[LEAVE_OUT["withheld"]] * 4,
         *[LEAVE_OUT["service-numbers"]] * 2,
     ]
+    # Nor is it a number of the call's own, which would stay wrong when the contact's is put there.
+    assert all(b"call.from" not in one.raw for one in _read(content, tmp_path, "calls")[0][:4])
     (odd,), _ = _read(_call(type="42"), tmp_path, "calls", leave_out=kinds)
     assert {problem.field for problem in odd.problems} == {"direction", "call.status"}
 

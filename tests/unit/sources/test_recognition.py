@@ -67,6 +67,20 @@ def test_a_mapping_that_does_not_fit_is_told_by_file(tmp_path: Path) -> None:
         open_source(str(tmp_path / "odd.json"), SourceOptions(mapping_file="twilio-calls"))
 
 
+def test_a_list_of_failed_records_is_known_by_keys_within_its_records(tmp_path: Path) -> None:
+    """As the file was that they came from: read by the API's names, all of it failed again."""
+    call = {"hs_timestamp": WHEN, "hs_call_direction": "INBOUND", "hs_call_status": "COMPLETED"}
+    ends = {"hs_call_from_number": "+12125550100", "hs_call_to_number": None}
+    listed = {"error": "c.json:1: x", "outboxKey": "6", "id": "6", "properties": call | ends}
+    bare = listed | {"outboxKey": "5", "properties": call}
+    (tmp_path / "failed.jsonl").write_text(f"{json.dumps(bare)}\n{json.dumps(listed)}\n")
+    with open_source(str(tmp_path / "failed.jsonl"), SourceOptions()) as source:
+        first, second = source
+    assert [problem.field for problem in first.problems] == ["contact.phone"]
+    assert second.row is not None
+    assert second.row.outbox_key == "6"
+
+
 def test_json_that_generic_reads_is_guessed_and_not_read_so_by_itself(tmp_path: Path) -> None:
     """As with tables: `inspect` and `import` agree in what needs --mapping."""
     path = tmp_path / "a.json"
