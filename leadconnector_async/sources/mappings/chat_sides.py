@@ -171,7 +171,7 @@ class ChatSides:
         if chat.is_owner_known:
             return "inbound"
         names = fields.listed(list(chat.others), _MAX_NAMED)
-        fix = f"give --mine with the name that is yours: the file has {names}"
+        fix = "give --mine with the name that is yours" + f": the file has {names}" * bool(names)
         return WrongValueError("cannot be told", fix)
 
     def _file_title(self, titles: Iterable[str]) -> str:

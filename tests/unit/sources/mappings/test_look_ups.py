@@ -108,6 +108,9 @@ def test_an_id_that_nobody_has_is_told(tmp_path: Path) -> None:
     parsed, warnings = _read(path)
     assert [bool(one.row) for one in parsed] == [False, False]
     assert any("put users.json beside the file" in one for one in warnings)
+    path.write_text(json.dumps({"comments": TICKET["comments"]}))
+    fixes = [problem.fix for one in _read(path)[0] for problem in one.problems]
+    assert "give --mine with the name that is yours" in fixes  # of names there are none to show
 
 
 def test_a_pipe_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
