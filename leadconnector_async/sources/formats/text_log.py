@@ -151,7 +151,7 @@ class TextLog(RowSource):
     def _taken(self, line: str, row: dict[str, str]) -> str | None:
         """Take out of a line what is no text. None where nothing else is in it."""
         for pattern in self._within:
-            if found := pattern.search(line):
+            while (found := pattern.search(line)) and found[0]:
                 for name, value in found.groupdict("").items():
                     row[name] = "\n".join(filter(None, (row.get(name), stripped(value))))
                 line = line[: found.start()] + line[found.end() :]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -317,3 +319,22 @@ def test_two_that_are_left_out_are_no_copies(tmp_path: Path, name: str) -> None:
         assert one.left_out
         raws.add(one.raw)
     assert len(raws) == number
+
+
+def test_all_files_of_a_message_of_signal_are_attachments(tmp_path: Path) -> None:
+    """They stand in one line, whatever is in their names: all but the first one stayed text."""
+    names = ["map_(1).png", "b[2].jpg", "hours.pdf"]
+    (tmp_path / "Kim" / "media").mkdir(parents=True)
+    for name in names:
+        (tmp_path / "Kim" / "media" / name).write_bytes(name.encode())
+    files = "  ".join(f"![{name}](./media/{name})" for name in names)
+    path = tmp_path / "Kim" / "chat.md"
+    path.write_text(f"[2024-03-29 15:06:41] {NUMBER}: Here  {files}  \n\n")
+    with open_source(str(path), SourceOptions(region="US", timezone=ZoneInfo("UTC"))) as source:
+        (parsed,) = source
+    assert parsed.row is not None
+    assert (parsed.row.type, parsed.row.message) == ("Custom", "Here")
+    assert parsed.row.date == datetime(2024, 3, 29, 15, 6, 41, tzinfo=UTC)
+    assert parsed.row.attachments == [
+        (tmp_path / "Kim" / "media" / name).resolve().as_uri() for name in names
+    ]
