@@ -257,6 +257,8 @@ class LineSplitter:
         self._chunks = chunks
         self._stream = stream
         self.rest: bytes = b""
+        self.is_unended: bool = False
+        """Whether the line that was given last is the last one, and has no end."""
 
     def __iter__(self) -> Iterator[bytes]:
         return chain.from_iterable(self._pieces())
@@ -289,4 +291,5 @@ class LineSplitter:
         elif dropped:
             yield [TooLong(dropped)]
         elif carry:
+            self.is_unended = True
             yield [carry]

@@ -51,7 +51,7 @@ class CsvRecords:
         space = " *+" if is_spaced else ""
         self._cell = re.compile(f"{space}(?:{quoted}|{bare}|)(?:{end}|\\r?\\n)")
         self._text = text
-        self._again: deque[bytes] = deque()
+        self.again: deque[bytes] = deque()
         self._taken: list[bytes] = []
         self._number = 0
         self.line: int = 1
@@ -79,7 +79,7 @@ class CsvRecords:
                 cells = [] if others else self._unspaced(first)  # else its text would be cut off
                 if not cells:
                     self.broken, self.problem = first, self._why(error, first)
-                self._again.extendleft(reversed(others))
+                self.again.extendleft(reversed(others))
                 self._number = self.line
                 yield cells
                 self._next()
@@ -105,7 +105,7 @@ class CsvRecords:
         """Give lines to csv.reader, which takes no more of them than its record needs."""
         size = 0
         while True:
-            line = self._again.popleft() if self._again else next(self._lines, None)
+            line = self.again.popleft() if self.again else next(self._lines, None)
             if line is None:
                 return
             self._number += 1
@@ -245,7 +245,9 @@ class Delimited(StreamSource):
             problem = Problem("row", wrong, "quote cells that hold a delimiter, or add empty ones")
         identity = self._columns.identity(cells)
         # json escapes the stand-ins of bytes that could not be decoded; orjson refuses them.
-        return Parsed(line, json.dumps(raw).encode(), None, (problem,), identity)
+        parsed = Parsed(line, json.dumps(raw).encode(), None, (problem,), identity)
+        is_half = len(cells) < len(self._columns.names) and not self._records.again
+        return self._or_cut(parsed) if is_half else parsed
 
 
 def _is_escaped(head: bytes, read: Callable[..., CsvRecords], width: int) -> bool:

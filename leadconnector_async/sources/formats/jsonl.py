@@ -200,7 +200,9 @@ class JsonSource(StreamSource):
         if isinstance(record, Problem):
             said = as_it_stands(raw)
             identity = identity_of(self._objects.values(said)) if isinstance(said, dict) else None
-            return Parsed(number, raw, None, (record,), identity)
+            parsed = Parsed(number, raw, None, (record,), identity)
+            is_half = what == "line" and raw[:1] == b"{" and raw[-1:] != b"}"
+            return self._or_cut(parsed) if is_half else parsed
         if is_unreadable(record):  # until somebody mends it: its line had been no JSON
             mended, _ = objects.read_object(record["raw"].encode(), self._text, "raw", _FIX_RAW)
             if isinstance(mended, Problem):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
+from leadconnector_async.models import Problem
 from leadconnector_async.sources.files.byte_stream import ByteStream, LineSplitter
 from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import RowMapper
@@ -103,6 +104,15 @@ class StreamSource(OpenSource):
         self.dates: Dates = self._coercer.dates
         self.sides: ChatSides = self._coercer.sides
         self.sides.name = stream.name
+
+    def _or_cut(self, broken: Parsed) -> Parsed:
+        """Take a line that breaks off for a fault of the file, if the file breaks off in it."""
+        identity, (problem, *_) = broken.identity, broken.problems
+        if not self._lines.is_unended or (identity and (identity.id or identity.outbox_key)):
+            return broken
+        again = "copy or export it again, and import it once more; if it is whole"
+        wrong = f"ends within this {problem.field}, which {problem.wrong}"
+        return broken._replace(problems=(Problem("file", wrong, f"{again}, {problem.fix}"),))
 
 
 class RowSource(StreamSource):

@@ -267,22 +267,38 @@ def test_a_list_that_is_none_dismisses_nothing(tmp_path: Path, sandbox: SandboxT
     assert "outboxKey" in run.stderr
 
 
-def test_the_fault_of_a_file_is_over_when_it_is_read_whole(
-    sandbox: SandboxThread, tmp_path: Path
-) -> None:
-    """A file that was cut is on the list until then, at whichever place it was cut last."""
-    history = tmp_path / "h.xml"
-    whole = (
+WHOLE = {
+    "xml": (
         "<smses>"
         '<sms address="+12125550100" date="1704103200000" type="1" body="one" />'
         '<sms address="+12125550100" date="1704103260000" type="1" body="two" />'
         "</smses>"
-    )
-    options = [*at(sandbox, tmp_path / "o.db"), "--mapping", "sms-backup-restore"]
-    for end in (-60, -30):
-        history.write_text(whole[:end])
+    ),
+    "csv": (
+        "type,contactId,direction,date,message\n"
+        "SMS,c1,inbound,2024-01-01T10:00:00Z,one\n"
+        'SMS,c1,inbound,2024-01-01T10:01:00Z,"two, which is long enough to be cut in the middle"\n'
+    ),
+    "jsonl": "".join(
+        '{"type":"SMS","contactId":"c1","direction":"inbound","message":"one",'
+        f'"date":"2024-01-01T10:0{minute}:00Z"}}\n'
+        for minute in range(2)
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_the_fault_of_a_file_is_over_when_it_is_read_whole(
+    ending: str, sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """A file that was cut is on the list until then, at whichever place it was cut last."""
+    history, whole = tmp_path / f"h.{ending}", WHOLE[ending]
+    options = at(sandbox, tmp_path / "o.db")
+    for cut in (-60, -30):
+        history.write_text(whole[:cut])
         found = imported(history, *options)
         assert (found["sent"] + found["sent_before"], found["failed"]) == (1, 1)
+        assert "file " in found["by_reason"][0]["reason"]
     history.write_text(whole)
     found = imported(history, *options)
     assert (found["failed"], found["account"]["read"], found["account"]["sent"]) == (0, 2, 2)
