@@ -21,7 +21,7 @@ from leadconnector_async.sources.formats.json_cells import (
     repaired,
 )
 from leadconnector_async.sources.mappings.chat_sides import LookUps
-from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
+from leadconnector_async.sources.mappings.coerce import RowCoercer, alone, in_api_names
 from leadconnector_async.sources.mappings.mapped import RowMapper
 from leadconnector_async.sources.mappings.mapping import Definition, columns_read
 from leadconnector_async.sources.mappings.rules import Cell, Spelling
@@ -132,14 +132,14 @@ class Objects:
     def _as_named(self, record: Record) -> tuple[dict[str, object], list[str]]:
         values = fields.flat(fields.api_names(record, self._mapping))
         names = [*values]
-        if fields.is_plainly_ours(names) and not any(fields.is_foreign(name) for name in names):
+        are_ours = fields.is_plainly_ours(names) and not any(map(fields.is_foreign, names))
+        if are_ours or fields.FIELDS.keys() >= {*names}:  # which may have no type
             return values, []
         self._has_foreign = True
         kept = {*self._mapping, *([fields.LOCATION] if fields.OUTBOX_KEY in values else [])}
         foreign = [name for name in names if name in fields.GIVEN_IDS and name not in kept]
-        for name in foreign:
-            del values[name]
-        return values, [fields.foreign_id(name, name) for name in foreign]
+        taken = [(name, name, values.pop(name)) for name in foreign]
+        return values | alone(values, taken), [fields.foreign_id(name, name) for name in foreign]
 
     def _row(self, record: Record) -> dict[str, Cell]:
         row: dict[str, Cell] = {}

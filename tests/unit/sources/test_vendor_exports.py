@@ -424,14 +424,34 @@ def test_no_id_of_another_system_is_sent() -> None:
     assert (parsed[0].row.conversation_id, parsed[0].row.location_id) == (None, None)
     assert len([one for one in warnings if "--map conversationId=conversationId" in one]) == 1
     for content, suffix, notices in (
-        (FOREIGN + ROW, ".csv", 0),
-        (JSON, ".jsonl", 3),
+        (FOREIGN.replace(b"type", b"contact.phone,type") + b"+12125550100," + ROW, ".csv", 0),
+        (JSON.replace(b"{", b'{"contact":{"phone":"+12125550100"},'), ".jsonl", 3),
     ):
         (one,), warnings = parse(content, suffix, SourceOptions())
         assert one.row is not None
         assert {one.row.contact_id, one.row.conversation_id, one.row.location_id} == {None}
         assert len(one.notices) == notices
         assert len([said for said in warnings if "another system" in said]) == 3 - notices
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix", "options"),
+    [
+        (FOREIGN + ROW, ".csv", SourceOptions()),
+        (FOREIGN + ROW, ".csv", SourceOptions(mapping_file="generic")),
+        (JSON, ".jsonl", SourceOptions()),
+    ],
+)
+def test_a_record_known_by_another_systems_ids_alone_says_so(
+    content: bytes, suffix: str, options: SourceOptions
+) -> None:
+    """Not that it has none, which whoever looks at it sees: the reason names the way out."""
+    (one,), _ = parse(content.replace(b"+12125550100", b""), suffix, options)
+    named = {one.field: one.fix for one in one.problems}
+    assert list(named) == ["conversationId", "contactId"]
+    assert "--map contactId=contactId" in named["contactId"]
+    (one,), _ = parse(JSON.replace(b'"type":"SMS",', b"").replace(b"from", b"call.from"), ".jsonl")
+    assert ([one.field for one in one.problems], one.notices) == (["type"], ())
 
 
 def test_ids_are_ours_where_the_table_is_or_the_user_says_so() -> None:
