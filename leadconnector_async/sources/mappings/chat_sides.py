@@ -73,7 +73,8 @@ class _Chat:
         if not self.others:
             fix = "name the file as it was exported, after whom the chat is with"
             return {"contact.phone": WrongValueError("cannot be told: nobody else wrote", fix)}
-        kind, given = "groups" if is_owner_known else None, "; ".join(self.others)
+        # Whatever they are, this is read as several again: "Ann; +1303…" names a number's owner.
+        kind, given = "groups" if is_owner_known else None, " ~ ".join(self.others)
         fix = "give --leave-out groups: the API has no field for a group"
         if self.unlisted:
             who = fields.listed([self.unlisted])

@@ -7,6 +7,7 @@ from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
 import pytest
+from bad_inputs import parse
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
@@ -356,6 +357,16 @@ def test_a_group_is_refused_or_left_out(tmp_path: Path) -> None:
     assert {one.left_out for one in parsed} == {"messages of a group"}
     parsed = _read(tmp_path / "_chat.txt", *lines[:2], leave_out=left_out, mine=("Kim",))
     assert {one.left_out for one in parsed} == {None}
+
+
+def test_a_group_stays_one_on_the_list_of_failed_records(tmp_path: Path) -> None:
+    """Of a name and a number it was read as that person's, who got what all others wrote."""
+    names = ("Ann", "+1 303-555-0142", "Shop")
+    lines = [f"31/03/2024, 09:05 - {name}: hi" for name in names]
+    for one in _read(tmp_path / "_chat.txt", *lines):
+        (again,), _ = parse(one.raw, ".jsonl", SourceOptions(region="US"))
+        wrong = {problem.field: problem.wrong for problem in again.problems}
+        assert wrong["contact.phone"] == "names several people"
 
 
 @pytest.mark.parametrize("packed", [False, True])
