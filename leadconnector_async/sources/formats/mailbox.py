@@ -125,7 +125,7 @@ class MailReader:
             values, problem = self.values(piece, head_only=cut is not None)
         except mail_headers.LeftOutError as left_out:
             why, id_ = left_out.args
-            raw = json.dumps({"file": file or f"{self.name}:{piece.line}"}).encode()
+            raw = json.dumps({"file": file or self.name, "line": piece.line}).encode()
             return Parsed(piece.line, raw, None, (), Identity(id_, None, None), left_out=why)
         is_last = bool(piece.postmark) and not piece.ended
         if piece.is_cut or (is_last and OPEN_END in self.notices):

@@ -170,6 +170,22 @@ def test_mails_that_were_left_out_are_sent_once_their_label_is_named(
     assert (found["sent"], found["left_out"], found["account"]["read"]) == (2, 0, 2)
 
 
+def test_mails_of_one_file_of_a_folder_are_left_out_each_by_itself(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """Also where one has the Message-ID of another mail, and one has none."""
+    (tmp_path / "mails").mkdir()
+    spam = MAIL.format("a", "Win", "a prize").replace("Subject", "X-Gmail-Labels: Spam\nSubject")
+    anonymous = spam.replace("Message-ID", "X-Id")
+    box = MAIL.format("a", "One", "first") + spam + anonymous + anonymous
+    (tmp_path / "mails" / "in.mbox").write_text(box)
+    options = [*at(sandbox, tmp_path / "o.db"), "--mine", "me@shop.example"]
+    for _ in range(2):
+        found = imported(tmp_path / "mails", *options)
+        account = found["account"]
+        assert (account["read"], account["sent"], account["left_out"]) == (4, 1, 3)
+
+
 def test_a_mail_that_was_read_otherwise_before_is_not_sent_again(
     sandbox: SandboxThread, tmp_path: Path
 ) -> None:
