@@ -140,7 +140,8 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     async def rehearsing(self) -> SourceOptions:
         """How to read without writing anything. What earlier runs kept can be named."""
         reading = await reading_options(self.source, self.outbox or "")
-        kept = () if self.outbox is None or reading.spool is None else (reading.spool,)
+        spool = None if self.outbox is None else reading.spool
+        kept = (spool,) if spool is not None and spool.is_dir() else ()
         return replace(reading, files=(*reading.files, *kept), spool=None)
 
 

@@ -209,7 +209,7 @@ class Attachments:
         given = _path(item) if item.lower().startswith(LOCAL) else Path(item.strip())
         starts = self._homes[:1] if given.is_absolute() else self._starts
         is_piped = self._beside.members is None
-        if not (starts or is_piped):
+        if not (self._starts or is_piped):
             wrong = "is a file that is not in the archive of its source"
             raise WrongValueError(wrong, _GIVE_FOLDER)
         try:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
@@ -24,6 +26,22 @@ def test_a_dry_run_writes_and_sends_nothing(tmp_path: Path) -> None:
     text = leadconnector(*words).stdout
     assert "Sending takes 45 s at least, by the quota of 100 per 10 s and 200,000 a day." in text
     assert "automations" in text
+
+
+def test_a_dry_run_says_of_files_what_the_import_says(tmp_path: Path) -> None:
+    """Nobody can put a file into the folder of a source that is an archive."""
+    lost = "".join(
+        json.dumps(sms(n, attachments=[path])) + "\n" for n, path in enumerate(("a.png", "/a.png"))
+    )
+    with ZipFile(tmp_path / "h.zip", "w") as archive:
+        archive.writestr("h.jsonl", lost)
+    with SandboxThread() as sandbox:
+        words = ("import", tmp_path / "h.zip", *at(sandbox, tmp_path / "o.db"), "--json")
+        planned, done = (
+            result_of(leadconnector(*words, *more).stdout) for more in (["--dry-run"], [])
+        )
+    assert planned["by_reason"] == done["by_reason"]
+    assert ["not in the archive" in one["reason"] for one in done["by_reason"]] == [True]
 
 
 def test_all_requests_are_planned_by_location(tmp_path: Path) -> None:
