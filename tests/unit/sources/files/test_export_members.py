@@ -116,8 +116,7 @@ def test_what_an_archive_names_is_never_a_file_of_the_disk(tmp_path: Path) -> No
     found, _ = read(tmp_path / "a.zip", replace(ME, spool=tmp_path / "kept"))
     assert [one.row is None for one in found.values()] == [True] * 3
     wrong = [found[f"/../one.csv:{line}"].problems[0].wrong for line in (2, 3)]
-    assert "is not in the archive" in wrong[0]
-    assert "outside" in wrong[1]
+    assert all("is not in the archive" in one for one in wrong)
     assert not (tmp_path / "kept").exists()
 
 
