@@ -200,9 +200,11 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
     found = None if ours else recognised(names, options.mappings)
     notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
     if given is not None:
-        misfit = _misfit(load_mapping(given), names)
+        definition, misfit = chosen(given, options, names), _misfit(load_mapping(given), names)
+        if fields.OUTBOX_KEY in names and definition.needs_its_file:
+            misfit = misfit or "is a list of failed records, which --mapping is not for"
         if misfit is None:
-            return Choice(chosen(given, options, names))
+            return Choice(definition)
         if not (ours or found or fields.OUTBOX_KEY in names):  # in a list of failed records
             fix = "choose another, or look at the file with inspect"
             raise SourceError(f"{source}: {misfit}: {fix}")

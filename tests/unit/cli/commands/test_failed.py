@@ -158,3 +158,32 @@ def test_what_was_staged_for_a_wrong_location_is_given_up(
     account = result_of(leadconnector("import", *options, "--json").stdout)["account"]
     assert (account["sent"], account["dismissed"], account["pending"]) == (67, 60, 0)
     assert len(sandbox.messages) == 67
+
+
+CHATS = {
+    "whatsapp": "[2024-01-31, 10:00:00] Ann: hi\n[2024-01-31, 10:01:00] Shop: yo\n",
+    "messenger": (
+        '{"participants": [{"name": "Ann"}, {"name": "Shop"}], "messages": ['
+        '{"sender_name": "Ann", "timestamp_ms": 1704103200000, "content": "hi"},'
+        '{"sender_name": "Shop", "timestamp_ms": 1704103201000, "content": "yo"}]}'
+    ),
+}
+
+
+@pytest.mark.parametrize("mapping", CHATS)
+def test_the_list_of_a_source_that_only_a_whole_file_tells_is_imported_as_it_is_told(
+    mapping: str, sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """It has the API's names; the command that the report gives names the mapping all the same."""
+    outbox, listed = tmp_path / "o.db", tmp_path / "failed.jsonl"
+    chat = tmp_path / "chat"
+    chat.write_text(CHATS[mapping])
+    options = [*at(sandbox, outbox), "--mapping", mapping, "--timezone", "UTC", "--json"]
+    failed = result_of(leadconnector("import", chat, *options).stdout)["failed"]
+    assert failed
+    leadconnector("failed", "--outbox", outbox, "-o", listed)
+    records = [json.loads(line) for line in listed.read_text().splitlines()]
+    mended = [{**one, "direction": "inbound", "contact.phone": "+12125550100"} for one in records]
+    listed.write_text("".join(json.dumps(one) + "\n" for one in mended))
+    found = result_of(leadconnector("import", listed, *options).stdout)
+    assert (found["sent"], found["failed"], found["account"]["sent"]) == (failed, 0, failed)
