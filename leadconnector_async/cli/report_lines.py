@@ -197,6 +197,7 @@ def _steps(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
 def _import_again(name: str, options: ImportOptions) -> str:
     """The command that imports a mended list: it is read with the options of its source."""
     words = ["leadconnector", "import", name, *["--sandbox"] * options.sandbox]
+    words += ["--repair-text"] * options.source.repair_text
     for flag, value in _given(options, options.source):
         words += [f"--{flag.replace('_', '-')}", str(value)]
     return shlex.join(words)
@@ -224,11 +225,14 @@ def _given(options: ImportOptions, source: SourceOptions) -> Iterator[tuple[str,
     for name in _OF_VALUES:
         if (value := getattr(source, name)) != getattr(usual, name):
             yield name, value
+    yield from (("mine", one) for one in source.mine)
     yield from (("leave_out", kind) for kind in sorted(source.leave_out))
     yield from (("files", folder) for folder in source.files)
     yield from (("people", path) for path in (source.people.paths if source.people else ()))
     if options.provider is not None:
         yield "provider", options.provider
+    if options.policy.contacts != "create":
+        yield "contacts", options.policy.contacts
 
 
 def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:

@@ -127,6 +127,33 @@ def test_the_command_that_the_report_gives_reads_the_list(
     assert (result["sent"], result["failed"], result["account"]["left_out"]) == (1, 0, 1)
 
 
+def test_the_command_that_the_report_gives_knows_the_owner_and_makes_no_contact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxThread
+) -> None:
+    """What the import was not to do, the import of what failed in it does not do either."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.csv").write_text(
+        "From,To,Date,Text\n"
+        "+13035550142,+13035550100,2024-01-31T10:00:00Z,one\n"
+        "+13035550100,+13035550142,,cafÃ©\n"
+    )
+    options = [*at(sandbox, "o.db"), "--mapping", "generic", "--mine", "+13035550100"]
+    options += ["--contacts", "find", "--repair-text"]
+    run = leadconnector("import", "h.csv", *options)
+    leadconnector("failed", "--outbox", "o.db", "-o", "failed.csv")
+    mended = (tmp_path / "failed.csv").read_text().replace("0142,,", "0142,2024-01-31T10:00:00Z,")
+    (tmp_path / "failed.csv").write_text(mended)
+    (again,) = (line for line in run.stdout.splitlines() if "import failed.csv" in line)
+    words = [*shlex.split(again)[1:], "--token", sandbox.token]
+    assert result_of(leadconnector(*words, "--json").stdout)["failed"] == 2
+    assert (sandbox.messages, sandbox.contacts) == ([], [])
+    leadconnector("retry", "--outbox", "o.db")
+    words[words.index("--contacts") + 1] = "create"
+    assert result_of(leadconnector(*words, "--json").stdout)["sent"] == 2
+    kept = {(one.direction, one.fields["message"]) for one in sandbox.messages}
+    assert kept == {("inbound", "one"), ("outbound", "café")}
+
+
 @pytest.mark.parametrize("place", ["file", pytest.param("database", marks=pytest.mark.slow)])
 def test_what_was_staged_for_a_wrong_location_is_given_up(
     sandbox: SandboxThread, tmp_path: Path, place: str, request: pytest.FixtureRequest
