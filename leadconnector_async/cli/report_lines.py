@@ -216,6 +216,8 @@ def _given(options: ImportOptions, source: SourceOptions) -> Iterator[tuple[str,
         "base_url": None if options.sandbox else options.base_url,
         "locations": options.locations and options.locations.file,
         "location": options.location,
+        "provider": options.provider,
+        "contacts": options.policy.contacts.replace("create", ""),
     }
     yield from ((name, value) for name, value in where.items() if value)
     yield from (("map", f"{field}={column}") for field, column in source.mapping.items())
@@ -229,10 +231,6 @@ def _given(options: ImportOptions, source: SourceOptions) -> Iterator[tuple[str,
     yield from (("leave_out", kind) for kind in sorted(source.leave_out))
     yield from (("files", folder) for folder in source.files)
     yield from (("people", path) for path in (source.people.paths if source.people else ()))
-    if options.provider is not None:
-        yield "provider", options.provider
-    if options.policy.contacts != "create":
-        yield "contacts", options.policy.contacts
 
 
 def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:

@@ -129,10 +129,8 @@ def told_by(head: bytes, name: str | None, options: SourceOptions) -> str | None
 
 def _source(name: str | None, text: Utf8Text, options: SourceOptions) -> Source:
     _refuse_foreign(text)
-    found = _CERTAIN.match(text.head)
-    is_json = options.format is None and found is not None and found.lastgroup == "jsonl"
-    log = None if is_json else log_mapping_of(text.head, options, text.stream.name)
-    if name not in MAIL and log is not None:
+    log = None if name in MAIL else log_mapping_of(text.head, options, text.stream.name)
+    if log is not None:
         return _by(log, text, options)
     if options.format is None:
         name = told_by(text.head, name, options)

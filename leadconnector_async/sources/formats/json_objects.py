@@ -138,7 +138,7 @@ class Objects:
         self._has_foreign = True
         kept = {*self._mapping, *([fields.LOCATION] if fields.OUTBOX_KEY in values else [])}
         foreign = [name for name in names if name in fields.GIVEN_IDS and name not in kept]
-        taken = [(name, name, values.pop(name)) for name in foreign]
+        taken = {name: name for name in foreign if values.pop(name)}
         return values | alone(values, taken), [fields.foreign_id(name, name) for name in foreign]
 
     def _row(self, record: Record) -> dict[str, Cell]:

@@ -110,9 +110,9 @@ class StreamSource(OpenSource):
         identity, (problem, *_) = broken.identity, broken.problems
         if not self._lines.is_unended or (identity and (identity.id or identity.outbox_key)):
             return broken
-        again = "copy or export it again, and import it once more; if it is whole"
         wrong = f"ends within this {problem.field}, which {problem.wrong}"
-        return broken._replace(problems=(Problem("file", wrong, f"{again}, {problem.fix}"),))
+        fix = f"copy it again, and import it once more; if it is whole, {problem.fix}"
+        return broken._replace(problems=(Problem("file", wrong, fix),))
 
 
 class RowSource(StreamSource):

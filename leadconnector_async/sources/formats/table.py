@@ -206,8 +206,8 @@ class Table:
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values, cells) if self._is_chat and values else orjson.dumps(cells)
         if foreign := self.columns.foreign:
-            row = dict(zip(self.columns.names, cells, strict=True))
-            values |= alone(values, ((field, name, row[name]) for name, field in foreign.items()))
+            filled = dict(zip(self.columns.names, cells, strict=True))
+            values |= alone(values, {of: name for name, of in foreign.items() if filled[name]})
         parsed = self._coercer.parsed(line, raw, values, told, reason)
         parsed = self._doubts.settled(parsed, cells, values)
         if parsed.row is not None and (TIMELESS in parsed.notices or self._halves):

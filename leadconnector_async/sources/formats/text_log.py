@@ -297,8 +297,9 @@ def _content(piece: bytes, dropped: int) -> bytes:
 
 def log_mapping_of(head: bytes, options: SourceOptions, path: str) -> str | None:
     """Name the mapping of text or pages that a file begins as: the given one, or a known one."""
-    given = options.mapping_file
-    names = [] if head.lstrip().startswith(b"{") else names_in(options.mappings)
+    given, names = options.mapping_file, names_in(options.mappings)
+    if head.lstrip().startswith(b'{"') and options.format is None:  # as lists of failed records
+        return None
     if given is not None and load_mapping(given).text is not None:
         return given
     lines = head.decode(errors="replace").split("\n")[:_LOOKED_AT]

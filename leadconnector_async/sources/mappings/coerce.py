@@ -82,20 +82,10 @@ def in_api_names(values: Mapping[str, object], said: object = None) -> bytes:
     return json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def alone(
-    values: Mapping[str, object], foreign: Iterable[tuple[str, str, object]]
-) -> dict[str, WrongValueError]:
-    """Refuse another system's ids where nothing else says whom a record is with.
-
-    Each is the name of its field, its name in the source, and its value.
-    """
-    if _is_findable(values):
-        return {}
-    return {
-        field: fields.wrong_value("foreign_id", field=field, column=column)
-        for field, column, value in foreign
-        if field in fields.IDS and value
-    }
+def alone(values: Mapping[str, object], foreign: Mapping[str, str]) -> dict[str, object]:
+    """Refuse another system's ids, by their names there, where nothing else says who it is."""
+    ids = [] if _is_findable(values) else [one for one in foreign.items() if one[0] in fields.IDS]
+    return {of: fields.wrong_value("foreign_id", field=of, column=name) for of, name in ids}
 
 
 def _placed(values: Mapping[str, object]) -> dict[str, object]:
