@@ -14,12 +14,13 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import detect
 from leadconnector_async.sources.base import FORMATS, Source, SourceOptions, location_in
-from leadconnector_async.sources.fields import MAPPABLE, listed
+from leadconnector_async.sources.fields import MAPPABLE, listed, notice
 from leadconnector_async.sources.files.byte_stream import SourceFile
 from leadconnector_async.sources.files.members import FolderMembers, Members, ZipMembers, printable
 from leadconnector_async.sources.formats.spreadsheet import SwappedDatesError
 from leadconnector_async.sources.mappings.mapping_files import found_in, right_names
 from leadconnector_async.sources.plug_ins import from_plug_ins
+from leadconnector_async.sources.values.phone_numbers import is_national
 
 _DEFAULTS: Final = SourceOptions()
 
@@ -82,7 +83,9 @@ def open_sources(path: str | PathLike[str], options: SourceOptions = _DEFAULTS) 
     if options.format not in FORMATS:
         found, broken = from_plug_ins(path, options)
     sources = _shipped(path, options) if found is None else Sources(lambda: found)
-    sources.before += broken
+    own = [one for one in options.mine if options.region is None and is_national(one)]
+    told = [notice("national_mine", numbers=", ".join(own))] if own else []
+    sources.before += [*broken, *told]
     return sources
 
 

@@ -45,6 +45,9 @@ _BETWEEN: Final = re.compile(r"[;~,|&/\n]|\s(?:and|or)\s|\s(?=\+)", re.IGNORECAS
 _ENDS_TWICE: Final = re.compile(r"\d[\d\s().-]{5,}[/&]\s*\d{1,3}")
 """Two numbers that differ in their end, such as 030 1234567/68."""
 
+_MAX_SERVICE: Final = 6
+"""Digits of a short code."""
+
 LETTER: Final = re.compile(r"[^\W\d_]")
 
 _SENDER: Final = re.compile(r"[^\W\d_][^\s:+]*")
@@ -69,6 +72,12 @@ def people_in(text: str) -> list[str]:
     if sum(len(digits(part)) >= FEWEST_DIGITS for part in parts) > 1 or "~" in text:
         return list({digits(part) or part: part for part in parts}.values())
     return [text]
+
+
+def is_national(text: str) -> bool:
+    """Tell a number that does not say its country; those of services are short."""
+    is_whole = text.strip().startswith(("+", "00"))
+    return not is_whole and not LETTER.search(text) and len(digits(text)) > _MAX_SERVICE
 
 
 def only_number(text: str) -> str:

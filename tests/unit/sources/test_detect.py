@@ -216,3 +216,27 @@ def test_a_file_under_the_name_of_another_kind_is_read_as_what_it_is(
 
 KIN = ({"JSON", ".jsonl"}, {"a mail", ".mbox"}, {"mails", ".eml"})
 """What is of one kind."""
+
+
+@pytest.mark.parametrize(
+    ("mine", "region", "is_told"),
+    [
+        ("3035550100", None, True),
+        ("(303) 555-0100", None, True),
+        ("3035550100", "US", False),
+        ("+13035550100", None, False),
+        ("0013035550100", None, False),
+        ("22000", None, False),
+        ("me303555@example.com", None, False),
+    ],
+)
+def test_an_own_number_without_a_country_is_told_of(
+    tmp_path: Path, mine: str, region: str | None, *, is_told: bool
+) -> None:
+    """It is not met in numbers that say theirs, and no row tells why its direction is missing."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(CSV)
+    sources = open_sources(path, SourceOptions(mine=(mine,), region=region))
+    for source in sources:
+        source.__exit__(None, None, None)
+    assert any(f"--mine {mine}: " in one for one in sources.warnings) is is_told
