@@ -61,8 +61,9 @@ def looks_like(found: ListedMessage, target: SearchTarget) -> bool:
     """Tell whether type, direction and text agree."""
     ours = target.message
     read_as = RULES[ours.type].read_as
+    kind, own = (found.message_type or "").upper(), ours.type.upper()
     return (
-        (not read_as or found.message_type in (None, ours.type, *read_as))
+        (not read_as or kind in ("", own, f"TYPE_{own}", *read_as))
         and found.direction in (None, ours.direction)
         and _same_text(found.body, ours)
     )

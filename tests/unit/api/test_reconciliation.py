@@ -168,6 +168,7 @@ def test_a_likeness_agrees_in_everything(change: dict[str, Any]) -> None:
         {"direction": None},
         {"messageType": None},
         {"messageType": "SMS"},
+        {"messageType": "sms"},
         {"messageType": "TYPE_CUSTOM_SMS"},
         {"body": None},
         {"body": ""},
@@ -188,6 +189,13 @@ def test_a_likeness_may_say_less(change: dict[str, Any]) -> None:
 def test_every_type_can_be_looked_for(type_: Any) -> None:  # noqa: ANN401 - one of the literals
     """Under its own name, too, which the specification gives as an example."""
     assert look(shown(messageType=type_), for_=target(type=type_)) == Found("m1", "v1")
+
+
+def test_a_type_may_be_shown_by_its_own_name() -> None:
+    """The spec's example has ``SMS`` where its list has ``TYPE_SMS``."""
+    for type_ in MESSAGE_TYPES:
+        for name in (type_, f"TYPE_{type_.upper()}"):
+            assert look(shown(messageType=name), for_=target(type=type_)) == Found("m1", "v1")
 
 
 def test_a_text_of_ours_may_be_missing() -> None:
