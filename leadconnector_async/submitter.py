@@ -153,7 +153,7 @@ class Submitter:
     def stop(self) -> None:
         """Send nothing more, and wait for nothing more."""
         self._stops += 1
-        if self._worker is None:
+        if self._worker is None or self._work is None or self._work.done():
             self.end()
         else:
             self._is_stopping = True
@@ -198,6 +198,8 @@ class Submitter:
                 self.observer.staged(range(seq, seq + 1), draft.location)
             if self._closed:
                 self.end()
+            elif self._work is not None and self._work.done():  # meanwhile: it was stopped, say
+                self._work_ended(self._work)
             self._tell_worker(draft.location)
             return await waiter
         finally:

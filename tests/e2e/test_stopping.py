@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01, jitter=0.02))
 
 
-def tasks_of_ours() -> list[str]:
+OURS = ("Dispatcher", "OutboxBatcher", "Ingestor", "ExclusiveSender", "ApiSession")
+
+
+def tasks_of_ours(*ours: str) -> list[str]:
     """The tasks of the library that still run, by the names of their coroutines."""
-    ours = ("Dispatcher", "OutboxBatcher", "Ingestor", "ExclusiveSender", "ApiSession")
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
-    return [name for name in names if name.startswith(ours)]
+    return [name for name in names if name.startswith(ours or OURS)]
 
 
 @pytest.mark.slow
@@ -118,6 +120,43 @@ async def test_a_run_waits_for_what_an_earlier_one_has_to_hand_over(postgres_pla
         assert len([outcome async for outcome in ingestor.run(asked)]) == 5
         assert isinstance(await in_flight, Sent)
         assert len(sandbox.messages) == 6
+
+
+@pytest.mark.slow
+async def test_a_call_that_a_stop_overtakes_is_told_so(postgres_place: str) -> None:
+    """Whenever it comes: before its record has a number, it waited until the next call."""
+    async with (
+        Sandbox() as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=postgres_place) as ingestor,
+    ):
+        for turns, record in enumerate(records(12)):
+            call = asyncio.create_task(ingestor.submit(record))
+            for _ in range(3 * turns):
+                await asyncio.sleep(0)
+            ingestor.stop()
+            async with asyncio.timeout(30):
+                (told,) = await asyncio.gather(call, return_exceptions=True)
+            assert isinstance(told, Sent | NotSentError)
+
+
+@pytest.mark.slow
+async def test_what_is_stopped_again_begins_anew_all_the_same(postgres_place: str) -> None:
+    """The second stop found nothing to stop, and stopped what began after it."""
+    first, second, *asked = records(6)
+    async with (
+        Sandbox() as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=postgres_place) as ingestor,
+    ):
+        for record in (first, second):
+            async with asyncio.timeout(30):
+                assert isinstance(await ingestor.submit(record), Sent)
+                ingestor.stop()
+                while tasks_of_ours("Worker"):  # noqa: ASYNC110 - its end is told to nobody
+                    await asyncio.sleep(0.001)
+                ingestor.stop()
+        assert len([outcome async for outcome in ingestor.run(asked)]) == 4
 
 
 @pytest.mark.slow
