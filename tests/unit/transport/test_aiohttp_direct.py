@@ -24,6 +24,7 @@ from virtual_time import HeldClock
 from leadconnector_async.errors import AccessError, FateUnknownError, NotSentError, TransportError
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import Request
+from leadconnector_async.transport.connection_ends import KEEP_ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,31 @@ async def test_an_answer_without_a_body_is_whole(
             got = await transport.send(request_, TOKEN)
             assert (got.status, got.body) == (status, b"")
         assert server.connections == 1
+
+
+@either_way
+async def test_an_answer_may_end_with_its_connection() -> None:
+    """As of an older proxy: it is whole, and the next request goes over another connection."""
+
+    async def ending(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.0 200 OK\r\n\r\n{}")
+        peer.writer.close()
+
+    async with serving(ending) as server, transport_to(server.url) as transport:
+        for number in (1, 2):
+            response = await transport.send(POST, TOKEN)
+            assert (response.status, response.body) == (200, b"{}")
+            assert server.connections == number
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
+    """Its server may end it just then, and what became of the request would be unknown."""
+    async with serving(answer_all) as server, transport_to(server.url) as transport:
+        await transport.send(POST, TOKEN)
+        pool_of(transport)._idle[0].idle_since -= KEEP_ALIVE
+        assert (await transport.send(POST, TOKEN)).status == 200
+        assert (server.connections, len(pool_of(transport)._open)) == (2, 1)
 
 
 @either_way

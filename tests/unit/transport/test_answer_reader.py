@@ -17,6 +17,7 @@ ANSWERS = [
     (HEAD + b"Connection: close\r\nConnection: x\r\nContent-Length: 0\r\n\r\n", 201, b"", True),
     (HEAD + b"Content-Length: 2\r\nClosed-By: close\r\n\r\nok", 201, b"ok", False),
     (CHUNKED + b"2\r\n{'\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n", 201, b"{'0123456789", False),
+    (HEAD + b"Connection: close\r\n" + CHUNKED[len(HEAD) :] + b"0\r\n\r\n", 201, b"", True),
     (CHUNKED + b"1\r\na\r\n0\r\nX-Trailer: 1\r\n\r\n", 201, b"a", False),
     (b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"Content-Length: 1\r\n\r\nx", 201, b"x", False),
     (b"HTTP/1.1 204 None\r\n\r\n", 204, b"", False),
@@ -61,6 +62,7 @@ def test_an_answer_may_end_with_its_connection() -> None:
     for cut in (HEAD, HEAD + b"Content-Length: 5\r\n\r\n{", CHUNKED + b"5\r\n{"):
         reader = AnswerReader()
         assert reader.feed(cut) is None
+        assert reader.is_cut is (cut != HEAD)
         assert reader.end() is None
 
 
@@ -79,7 +81,10 @@ def test_more_than_an_answer_ends_its_connection() -> None:
         b"HTTP/2 200\r\n\r\n",
         b"HTTP/1.1 20\r\n\r\n",
         b"HTTP/1.1 200 OK\nContent-Length: 1\n\nx\r\n\r\n",
+        HEAD + b"X: 1\nContent-Length: 1\r\n\r\nx",
+        HEAD + b"X: 1\rContent-Length: 2\r\nContent-Length: 1\r\n\r\nx",
         HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        HEAD + b"Content-Length:\r\nContent-Length: 1\r\n\r\nx",
         HEAD + b"Content-Length: 1, 1\r\n\r\nx",
         HEAD + b"Content-Length: +1\r\n\r\nx",
         HEAD + b"X: 1\r\n Content-Length: 1\r\n\r\nx",

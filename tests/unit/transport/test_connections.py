@@ -10,7 +10,8 @@ import ssl
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import trustme
@@ -20,7 +21,7 @@ from virtual_time import HeldClock
 from leadconnector_async.errors import FateUnknownError, NotSentError
 from leadconnector_async.transport.aiohttp_session import Timeouts
 from leadconnector_async.transport.base import WithheldError
-from leadconnector_async.transport.connections import FEW
+from leadconnector_async.transport.connections import FEW, ConnectionPool, KeptConnection
 
 if TYPE_CHECKING:
     from http_peer import Peer
@@ -160,6 +161,51 @@ async def test_those_who_wait_are_served_where_no_more_can_be_opened() -> None:
         server.refuse()
         await send_at_once(transport, 50)
         assert (server.connections, len(server.requests)) == (1, 51)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+async def test_no_more_connections_are_opened_than_the_client_may_have(most: int) -> None:
+    """However many wait."""
+    async with (
+        serving(answer_all) as server,
+        transport_to(server.url, connections=most) as transport,
+    ):
+        await send_at_once(transport, 20)
+        assert server.connections <= most
+
+
+async def never() -> KeptConnection:
+    """Open a connection to what does not answer."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.mark.virtual_time
+async def test_a_connection_is_waited_for_until_it_is_due() -> None:
+    """Each by its own time, though one timer serves all."""
+    now = asyncio.get_running_loop().time
+    began, pool = now(), ConnectionPool(never, 1)
+
+    async def waited(seconds: float) -> float:
+        with pytest.raises(TimeoutError):
+            await pool.wait(began + seconds)
+        return now() - began
+
+    assert await asyncio.gather(waited(5), waited(8)) == pytest.approx([5, 8], abs=0.1)
+    pool.close()
+
+
+async def test_who_is_cancelled_as_a_connection_comes_leaves_it_to_others() -> None:
+    """It would be open, and nobody's: those who wait would have one less each time."""
+    pool = ConnectionPool(never, 1)
+    connection = cast("KeptConnection", object())
+    waiting = [asyncio.create_task(pool.wait(inf)) for _ in range(2)]
+    await asyncio.sleep(0)
+    pool._hand_on(connection)
+    waiting[0].cancel()
+    async with asyncio.timeout(30):
+        assert await waiting[1] is connection
+    pool.close()
 
 
 async def test_nobody_waits_for_a_server_that_is_not_there() -> None:

@@ -8,8 +8,10 @@ import tracemalloc
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock
 from urllib.parse import urlencode
 
+import aiohttp
 import pytest
 
 from leadconnector_async.errors import FateUnknownError, NotSentError
@@ -17,6 +19,7 @@ from leadconnector_async.sandbox import OAuthApp, OAuthInstallation, Sandbox, Sa
 from leadconnector_async.transport import aiohttp_session
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import FORM, FileUpload, Request
+from leadconnector_async.transport.http1 import read_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -199,3 +202,14 @@ async def test_a_form_goes_without_a_token() -> None:
     head = (await received(request, "")).partition(b"\r\n\r\n")[0]
     assert b"authorization" not in head.lower()
     assert b"\r\nContent-Type: application/x-www-form-urlencoded" in head
+
+
+async def test_a_body_of_any_size_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By way of aiohttp's own reader, which has no bound."""
+    monkeypatch.setattr("leadconnector_async.transport.http1.MAX_ANSWER", 8)
+    content = AsyncMock(aiohttp.StreamReader)
+    content.readany.side_effect = [b"1234", b"5678", b""]
+    assert await read_body(content) == b"12345678"
+    content.readany.side_effect = [b"1234", b"5678", b"9", b""]
+    with pytest.raises(FateUnknownError, match="larger than"):
+        await read_body(content)
