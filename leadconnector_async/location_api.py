@@ -89,7 +89,7 @@ class LocationApi(Requester):
             location_id: where, unless it is the client's.
 
         Raises:
-            ValueError: the limit is none, or the date has no offset.
+            ValueError: the limit is none, the contact is empty, or the date has no offset.
             RefusedError: the API said no.
             TransportError: there was no usable answer.
 
@@ -99,6 +99,7 @@ class LocationApi(Requester):
         """
         if not 0 < limit <= endpoints.PAGE:
             raise ValueError(f"limit must be from 1 to {endpoints.PAGE}")
+        _refuse_empty(contact_id)
         location, before = self.location_of(location_id), _in_utc(before)
         request = endpoints.search_conversations(
             location,
@@ -128,13 +129,14 @@ class LocationApi(Requester):
             location_id: where, unless it is the client's.
 
         Raises:
-            ValueError: no location is named, or a date has no offset. Iterating raises what
-                `MessageExport` says.
+            ValueError: no location is named, an id is empty, or a date has no offset. Iterating
+                raises what `MessageExport` says.
 
         Example:
             >>> async for message in api.export_messages(since=datetime(2024, 1, 1, tzinfo=UTC)):
             ...     print(message.date_added, message.message_type, message.direction)
         """
+        _refuse_empty(contact_id, conversation_id)
         since, until = _in_utc(since), _in_utc(until)
         asked = {
             "contactId": contact_id,
@@ -196,6 +198,11 @@ class LocationApi(Requester):
         """
         location = self.location_of(location_id)
         await self.ask(location, endpoints.mark_read(location, conversation_id), bytes)
+
+
+def _refuse_empty(*ids: str | None) -> None:
+    if "" in ids:  # of a contact that was not found, whose answer would be the whole location
+        raise ValueError("an id is empty: give that of one, or None for all")
 
 
 def _in_utc(date: datetime | None) -> datetime | None:

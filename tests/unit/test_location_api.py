@@ -189,6 +189,16 @@ async def test_a_call_that_was_made_elsewhere_is_logged(old: bool) -> None:  # n
             await api.add_outbound_call(call, contact_id="jane", conversation_provider_id="other")
 
 
+async def test_an_empty_id_is_not_all_of_the_location() -> None:
+    """It is that of a contact who was not found, and the answer would be everybody's."""
+    async with LeadConnector("token", location_id="L") as api:
+        with pytest.raises(ValueError, match="an id is empty"):
+            await api.search_conversations(contact_id="")
+        for ids in ({"contact_id": ""}, {"contact_id": "c", "conversation_id": ""}):
+            with pytest.raises(ValueError, match="an id is empty"):
+                api.export_messages(**ids)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["500", "garbage", "drop", "429"])
 async def test_a_read_is_asked_for_again(kind: Any) -> None:  # noqa: ANN401
