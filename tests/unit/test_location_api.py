@@ -194,9 +194,10 @@ async def test_an_empty_id_is_not_all_of_the_location() -> None:
     async with LeadConnector("token", location_id="L") as api:
         with pytest.raises(ValueError, match="an id is empty"):
             await api.search_conversations(contact_id="")
-        for ids in ({"contact_id": ""}, {"contact_id": "c", "conversation_id": ""}):
-            with pytest.raises(ValueError, match="an id is empty"):
-                api.export_messages(**ids)
+        with pytest.raises(ValueError, match="an id is empty"):
+            api.export_messages(contact_id="")
+        with pytest.raises(ValueError, match="an id is empty"):
+            api.export_messages(contact_id="c", conversation_id="")
 
 
 @pytest.mark.slow
