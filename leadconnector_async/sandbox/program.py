@@ -131,12 +131,10 @@ def read_contacts(path: str, places: Sequence[str] = ()) -> Iterator[settings.Sa
             others = cells.get("additionalEmails", "").split(";")
             cells["additionalEmails"] = [one.strip() for one in others if one.strip()]
             contact = convert(cells, settings.SandboxContact)  # passes over further columns
-            if not places:
-                yield replace(contact, location_id=None)
-            elif contact.location_id:
-                yield contact
-            else:
-                yield from (replace(contact, location_id=place) for place in places)
+            here: Sequence[str | None] = places or [None]
+            if places and contact.location_id:
+                here = [contact.location_id]
+            yield from (replace(contact, location_id=place) for place in here)
 
 
 def _limits(options: Options) -> settings.Limits:
