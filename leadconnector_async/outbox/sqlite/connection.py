@@ -311,6 +311,8 @@ def _copy(outbox: str, copy: str) -> None:
     try:
         with closing(open_to_read(outbox)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
+    except schema.NothingYetError:
+        return  # as one that is not there yet
     except sqlite3.Error as error:
         raise errors.OutboxWriteError(
             f"{outbox} cannot be copied to {copy} ({error}): make room there, or set TMPDIR"

@@ -61,6 +61,10 @@ def prepare(connection: Connection, path: str) -> None:
         _configure(connection, path)
 
 
+class NothingYetError(OutboxUnusableError):
+    """The file is empty, or was only begun: an import makes it an outbox."""
+
+
 def check_schema(connection: Connection, path: str) -> None:
     """See that the file is an outbox that this version can read.
 
@@ -68,7 +72,7 @@ def check_schema(connection: Connection, path: str) -> None:
         OutboxUnusableError: it is not.
     """
     if _is_new(connection, path):  # the disk was full, say, when it was made
-        raise OutboxUnusableError(f"{path} holds nothing yet: import into it")
+        raise NothingYetError(f"{path} holds nothing yet: import into it")
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise OutboxUnusableError(f"{path} is not an outbox: choose another file")
     found = _pragma(connection, "user_version")

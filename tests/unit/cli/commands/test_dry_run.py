@@ -44,6 +44,17 @@ def test_a_dry_run_says_of_files_what_the_import_says(tmp_path: Path) -> None:
     assert ["not in the archive" in one["reason"] for one in done["by_reason"]] == [True]
 
 
+def test_an_empty_file_is_as_good_as_none(tmp_path: Path) -> None:
+    """As for the import, which makes it an outbox; it stays as it was."""
+    history, outbox = write_jsonl(tmp_path / "h.jsonl", [sms(1)]), tmp_path / "o.db"
+    outbox.touch()
+    run = leadconnector("import", history, "--dry-run", "--sandbox", "--outbox", outbox, "--json")
+    assert (run.exit_code, result_of(run.stdout)["staged"]) == (0, 1), run.output
+    assert outbox.stat().st_size == 0
+    examined = leadconnector("doctor", history, "--sandbox", "--outbox", outbox)
+    assert examined.exit_code == 0, examined.output
+
+
 def test_all_requests_are_planned_by_location(tmp_path: Path) -> None:
     """Those that find contacts, upload files and open conversations are counted too."""
     (tmp_path / "a.png").write_bytes(b"picture")
