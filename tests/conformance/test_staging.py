@@ -131,7 +131,6 @@ async def test_one_id_given_to_two_records_refuses_the_second(outbox: Outbox) ->
     assert await sent_bodies(outbox) == [ONE]
 
 
-@pytest.mark.slow
 async def test_a_reused_id_is_kept_among_those_that_failed(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
@@ -250,7 +249,6 @@ async def test_what_the_api_rejected_is_mended_by_another_body_only(
     assert await sent_bodies(durable) == [TWO]
 
 
-@pytest.mark.slow
 async def test_what_is_given_up_stays_so(durable: DurableOutbox) -> None:
     """But for a record that could not be sent as it was, once it is mended."""
     await ended(durable, State.REJECTED)
@@ -289,7 +287,6 @@ async def test_a_mended_record_is_not_taken_for_one_in_flight(
         assert keys(await claimed(after, 9)) == ["a"]
 
 
-@pytest.mark.slow
 async def test_a_refused_line_that_is_sound_now_is_the_same_record(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
@@ -304,6 +301,54 @@ async def test_a_refused_line_that_is_sound_now_is_the_same_record(
     assert [of[:3] for of in results] == [(2, 0, 2), (2, 0, 0), (0, 2, 0)]
     assert (await reader.summary()).locations == {"l1": RecordCounts(pending=2)}
     assert len(await sent_bodies(durable)) == 2
+
+
+def refused_of(line: bytes) -> Draft:
+    """A line that was refused: it had no id, and so the key of its line."""
+    return replace(draft("", counted=True, problem="no"), key=line_key(line), raw=line)
+
+
+async def test_a_refused_line_that_another_source_has_brought_meanwhile_is_that_record(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """It is not sent a second time, and is no more among those that failed."""
+    line = b"line 1"
+    sound = replace(draft("c", counted=True, payload=ONE), raw=line)
+    await staged(durable, [refused_of(line)])
+    other = await durable.source("other.csv", b"{}")
+    await durable.stage([replace(sound, raw=b"another's")], SourcePass(other))
+    assert (await staged(durable, [sound]))[0][:4] == (0, 1, 0, 1)
+    assert (await reader.summary()).locations == {"l1": RecordCounts(pending=1)}
+    assert await sent_bodies(durable) == [ONE]
+
+
+async def test_a_mended_line_stays_what_it_is_though_another_source_brings_an_equal_record(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """What was sent of it is not forgotten."""
+    line = b"line 1"
+    sound = replace(draft("c", counted=True, payload=ONE), raw=line)
+    await staged(durable, [refused_of(line)], [sound])
+    other = await durable.source("other.csv", b"{}")
+    await durable.stage([replace(sound, raw=b"another's")], SourcePass(other))
+    assert len(await sent_bodies(durable)) == 2
+    assert (await staged(durable, [sound]))[0][:4] == (0, 1, 0, 0)
+    assert (await reader.summary()).counts == RecordCounts(sent=2)
+
+
+async def test_equal_lines_of_which_one_was_refused_are_as_many_records(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """The second of them is the refused one, in the same batch or in the next."""
+    lines = [b"line 1", b"line 2"]
+    one, two = (replace(draft("c", counted=True, payload=ONE), raw=line) for line in lines)
+    for batches in ([[one, two]], [[one], [two]]):
+        await staged(durable, [one, refused_of(lines[1])])
+        source = SourcePass(await durable.source("h.csv", b"{}"))
+        for batch in batches:
+            await durable.stage(batch, source)
+    assert (await reader.summary()).locations == {"l1": RecordCounts(pending=2)}
+    assert await sent_bodies(durable) == [ONE, ONE]
 
 
 async def test_faults_of_a_source_are_forgotten_at_its_end(
