@@ -218,7 +218,7 @@ class Search:
 
     def _conclude_for(self, target: SearchTarget) -> Finding:
         found = self._found.get(target.seq)
-        if found is None and not (target.alt_id and self._shows_alt_ids):
+        if not (target.alt_id and self._shows_alt_ids):
             found = self._lookalikes.get(target.seq)
             if found and target.message.date is None and not target.message.message:
                 return Inconclusive("the API shows no altId, and it has neither date nor text")

@@ -156,7 +156,7 @@ def _answered_first(answered: list[list[int]]) -> Iterator[int]:
             if state[place] == _UNSEEN:
                 state[place] = _OPEN
                 answered[place] = [other for other in answered[place] if state[other] != _OPEN]
-                path += [other for other in answered[place] if state[other] == _UNSEEN]
+                path += answered[place]
                 continue
             path.pop()
             if state[place] == _OPEN:

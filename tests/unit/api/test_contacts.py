@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from steps_kit import HTML, Played, answer
 
-from leadconnector_async.api.contacts import find_contact
+from leadconnector_async.api.contacts import find_contact, upsert_contact
 from leadconnector_async.api.effects import StepFailedError, StepRefusedError
-from leadconnector_async.models import Contact
+from leadconnector_async.models import Contact, UpsertedContact
 
 if TYPE_CHECKING:
     from leadconnector_async.policy import ContactMode
@@ -43,6 +44,27 @@ def test_what_is_known_of_a_contact_is_given_on() -> None:
     played = Played(find_contact("l", Contact(phone="+1", name="Kim"), "create"), [NONE, FOUND])
     body = json.loads(played.requests[1].body or b"")
     assert body == {"locationId": "l", "phone": "+1", "name": "Kim"}
+
+
+def test_what_a_record_says_itself_is_looked_for_before_what_else_is_known() -> None:
+    """Who it is may be told by others; then the contact is made with all of it."""
+    mine = Contact(email="kim@example.org")
+    played = Played(find_contact("l", mine, "create", KIM), [NONE, NONE, FOUND])
+    assert played.asked == [BY_ADDRESS, BY_NUMBER, "POST /contacts/"]
+    body = json.loads(played.requests[2].body or b"")
+    assert body == {"locationId": "l", **msgspec.to_builtins(KIM)}
+
+
+def test_an_upsert_tells_what_the_contact_has_not_got() -> None:
+    """Of what was given; an answer that names nobody tells nothing."""
+    by_number = Contact(phone="+12125550101")
+    shown = answer(200, b'{"new":true,"contact":{"id":"k","phone":"+12125550101","email":"x@y.z"}}')
+    for whom, dropped in ((by_number, ()), (KIM, ("email",))):
+        upserted = Played(upsert_contact("l", whom), [shown]).result
+        assert isinstance(upserted, UpsertedContact)
+        assert (upserted.new, upserted.dropped) == (True, dropped)
+    with pytest.raises(StepFailedError, match="names none"):
+        Played(upsert_contact("l", KIM), [answer(200, b'{"new":true,"contact":{}}')])
 
 
 def test_a_contact_that_is_not_there_is_not_made_where_that_is_not_wanted() -> None:

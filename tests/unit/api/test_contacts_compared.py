@@ -54,6 +54,7 @@ STRANGERS = [
     (BY_NUMBER, {"phone": "2125550142"}),
     (BY_NUMBER, {"phone": "+112125550142", "additionalPhones": ["+12125550199"]}),
     (BY_NUMBER, {"phone": None}),
+    (BY_NUMBER, {"additionalPhones": ["+12125550199"]}),
     (BY_NUMBER, {"phone": 12125550143}),
     (BY_ADDRESS, {"email": "joann@example.org"}),
     (BY_ADDRESS, {"email": None, "phone": NUMBER}),

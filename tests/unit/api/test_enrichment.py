@@ -20,11 +20,12 @@ from leadconnector_async.api.enrichment import (
     enrich,
     mail_lookups,
     note_unread,
+    person_lookups,
     place_lookups,
     unread_name,
 )
 from leadconnector_async.models import Contact
-from leadconnector_async.records.deferred import Deferred, LocalFile
+from leadconnector_async.records.deferred import Deferred, LocalFile, Trait
 from leadconnector_async.transport.base import Request, Response
 
 if TYPE_CHECKING:
@@ -87,6 +88,31 @@ def test_files_are_uploaded_in_their_order() -> None:
     upload = played.requests[1].upload
     assert upload is not None
     assert upload.fields == {"contactId": "c", "locationId": "l"}
+
+
+def test_an_upload_has_the_url_of_its_name() -> None:
+    """Or the only one that the answer tells."""
+    for urls in ({"other.png": "x", "one.png": "u"}, {"renamed.png": "u"}):
+        played = play(Deferred(attachments=[ONE]), uploaded(**urls), contactId="c")
+        assert body_of(played)["attachments"] == ["u"]
+
+
+@pytest.mark.parametrize(
+    ("contact", "known"),
+    [
+        (None, ()),
+        (KIM, ()),
+        (Contact(email="kim@example.org"), ()),
+        (Contact("+12125550101", "kim@example.org"), ("+12125550101", "kim@example.org")),
+    ],
+)
+def test_a_record_that_names_a_person_by_both_tells_who_has_either(
+    contact: Contact | None, known: tuple[str, ...]
+) -> None:
+    """One that names only one of them tells nothing more."""
+    told = person_lookups(Deferred(contact=contact).encoded())
+    assert [*told] == [f"person:{name}" for name in known]
+    assert Deferred(contact=contact).traits == (Trait.TWO_NAMES if known else Trait(0))
 
 
 def test_uploads_that_are_refused_without_a_conversation_get_one() -> None:
@@ -182,8 +208,9 @@ def test_an_outbound_call_has_the_fields_of_its_endpoint() -> None:
     needed = {"needs:call": "a conversation"}
     old = play(deferred, FOUND, OPENED, lookups=needed, message="x", **more)
     assert body_of(old) == {"type": "SMS", "conversationId": "v", **more}
-    known = play(Deferred(outbound_call=True), conversationId="w", **more)
-    assert (known.asked, body_of(known)["conversationId"]) == ([], "w")
+    for lookups in ({}, needed):
+        known = play(Deferred(outbound_call=True), lookups=lookups, conversationId="w", **more)
+        assert (known.asked, body_of(known)["conversationId"]) == ([], "w")
 
 
 def test_what_is_to_be_asked_again_is_named() -> None:
@@ -265,6 +292,7 @@ def test_what_is_known_is_not_asked_again() -> None:
     """By the lane, or by another lane with the same contact."""
     assert noted(500, b"", **{"mark:7:c1": LEAVE}) is None
     assert noted(500, b"", **{"unread:c1": ""}) == ""
+    assert noted(500, b"", conversation="v", **{"mark:7:c1": "", "unread:c1": ""}) == LEAVE
 
 
 def test_a_mark_names_what_is_forgotten_with_it() -> None:

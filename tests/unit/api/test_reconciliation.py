@@ -102,6 +102,12 @@ def test_a_conversation_without_an_id_costs_itself_alone() -> None:
     assert search.feed(conversations({"contactId": "c1"})) == {1: LookupFailed(UNREADABLE)}
 
 
+def test_a_search_tells_whom_its_records_are_with_as_they_say_it() -> None:
+    """By which name the thread of a mail that is found is remembered."""
+    assert Search("l1", [target()], set()).who == "c1"
+    assert Search("l1", [target(contact_id=None)], set()).who == "v1"
+
+
 def test_a_listing_may_keep_the_contact_to_itself() -> None:
     """It was asked for one contact's conversations."""
     search = Search("l1", [target(conversation_id=None)], set())

@@ -14,6 +14,8 @@ from leadconnector_async.records.deferred import (
     LocalFile,
     answers_last,
     are_local,
+    content_digest,
+    forgotten,
     located,
     read_deferred,
     with_contact,
@@ -167,3 +169,34 @@ def test_who_a_record_is_with_is_what_itself_says() -> None:
     """And not what a directory made of it: that may change, and the record stays the same."""
     assert Deferred(contact=Contact(phone="+1"), said="Kim").who == "Kim"
     assert Deferred(contact=Contact(phone="+1")).who == "+1"
+
+
+def test_what_a_record_says_includes_its_files_and_whom_it_is_with() -> None:
+    """One with another file is another record, and no copy that need not be sent."""
+    said = b'{"type":"SMS","message":"hi"}'
+    parts = [
+        Deferred(),
+        Deferred(attachments=[LocalFile("/a", "d1")]),
+        Deferred(attachments=[LocalFile("/a", "d2")]),
+        Deferred(attachments=["https://example.org/a"]),
+        Deferred(contact=Contact(phone="+12125550101")),
+        Deferred(contact=Contact(phone="+12125550102")),
+    ]
+    digests = [content_digest(said, part.encoded()) for part in parts]
+    assert len({*digests}) == len(parts)
+    files = [content_digest(said, part.encoded(), mail=True) for part in parts[:4]]
+    assert len({*files}) == 4
+    by_url = b'{"type":"SMS","message":"hi","attachments":["https://example.org/a"]}'
+    assert content_digest(by_url, None, mail=True) == files[3]
+
+
+def test_a_record_whose_texts_are_forgotten_is_still_told_from_others() -> None:
+    """Read again it is known; forgotten twice it is the same."""
+    said = b'{"type":"Email","message":"a  secret","subject":"s","date":"2024-05-01T09:30:00Z"}'
+    part = Deferred(attachments=[LocalFile("/a", "d1")]).encoded()
+    kept = forgotten(said, part)
+    assert b"secret" not in kept
+    assert forgotten(kept, part) == kept
+    digests = [content_digest(said, part, mail=mail) for mail in (False, True)]
+    assert [content_digest(kept, None, mail=mail) for mail in (False, True)] == digests
+    assert digests[0] != digests[1]
