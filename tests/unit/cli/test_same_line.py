@@ -64,6 +64,28 @@ def test_a_file_put_where_it_belongs_mends_its_line(sandbox: SandboxThread, tmp_
     assert len(sandbox.messages) == 1
 
 
+@pytest.mark.parametrize("again", [(), ("list",), ("file",)])
+def test_a_chat_whose_owner_is_named_later_leaves_nothing_failed(
+    sandbox: SandboxThread, tmp_path: Path, again: tuple[str, ...]
+) -> None:
+    """As the reason says. All its lines say something else then; equal ones are two."""
+    lines = ("Ann: hi", "Ann: hi", "Shop: yo", "Ann: bye", "Ann: <Media omitted>")
+    paths = {"file": tmp_path / "_chat.txt", "list": tmp_path / "failed.jsonl"}
+    paths["file"].write_text("".join(f"[2024-01-31, 10:00:00] {line}\n" for line in lines))
+    (tmp_path / "people.csv").write_text("Ann,+12125550100\n")
+    options = [*at(sandbox, tmp_path / "o.db"), "--timezone", "UTC"]
+    options += ["--people", str(tmp_path / "people.csv")]
+    assert counts(paths["file"], *options) == (5, 0, 4)
+    leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", paths["list"])
+    for one in again:
+        assert counts(paths[one], *options)[1:] == (0, 4)
+    assert counts(paths["file"], *options, "--mine", "Shop") == (4, 4, 0)
+    assert counts(paths["file"], *options, "--mine", "Shop") == (0, 0, 0)
+    assert len(sandbox.messages) == 4
+    status = leadconnector("status", "--outbox", tmp_path / "o.db").stdout
+    assert "read 5 = 4 sent + 1 left out" in status
+
+
 @pytest.mark.parametrize("listed", [False, True])
 def test_a_location_that_is_given_later_takes_the_record_along(
     sandbox: SandboxThread, tmp_path: Path, *, listed: bool
