@@ -140,8 +140,7 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     async def rehearsing(self) -> SourceOptions:
         """How to read without writing anything. What earlier runs kept can be named."""
         reading = await reading_options(self.source, self.outbox or "")
-        spool = None if self.outbox is None else reading.spool
-        kept = (spool,) if spool is not None and spool.is_dir() else ()
+        kept = [one for one in (reading.spool,) if self.outbox and one is not None and one.is_dir()]
         return replace(reading, files=(*reading.files, *kept), spool=None)
 
 

@@ -249,16 +249,14 @@ class TooLong(bytes):
 class LineSplitter:
     """Splits pieces at line feeds, which it takes away. Lines count from 1.
 
-    If the stream breaks off, its last, unfinished line is not given, but left in ``rest``: nobody
-    can tell whether a record is whole.
+    A last line without an end is left in ``rest``. If the stream breaks off, it is not given:
+    nobody can tell whether a record is whole.
     """
 
     def __init__(self, chunks: Iterable[bytes], stream: ByteStream) -> None:
         self._chunks = chunks
         self._stream = stream
         self.rest: bytes = b""
-        self.is_unended: bool = False
-        """Whether the line that was given last is the last one, and has no end."""
 
     def __iter__(self) -> Iterator[bytes]:
         return chain.from_iterable(self._pieces())
@@ -286,10 +284,6 @@ class LineSplitter:
             yield lines
             if len(carry) > LINE_LIMIT:
                 dropped, carry = len(carry), b""
-        if self._stream.damage is not None:
-            self.rest = carry
-        elif dropped:
-            yield [TooLong(dropped)]
-        elif carry:
-            self.is_unended = True
-            yield [carry]
+        self.rest = carry
+        if self._stream.damage is None and (dropped or carry):
+            yield [TooLong(dropped) if dropped else carry]

@@ -108,7 +108,7 @@ class StreamSource(OpenSource):
     def _or_cut(self, broken: Parsed) -> Parsed:
         """Take a line that breaks off for a fault of the file, if the file breaks off in it."""
         identity, (problem, *_) = broken.identity, broken.problems
-        if not self._lines.is_unended or (identity and (identity.id or identity.outbox_key)):
+        if not self._lines.rest or (identity and (identity.id or identity.outbox_key)):
             return broken
         wrong = f"ends within this {problem.field}, which {problem.wrong}"
         fix = f"copy it again, and import it once more; if it is whole, {problem.fix}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.fields import WrongValueError, notice, wrong_value
 from leadconnector_async.sources.files.attachments import Attached, named_for
+from leadconnector_async.sources.files.spool import safe_name
 from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import PHONE, RowMapper
 from leadconnector_async.sources.values.phone_numbers import is_one, people_in, withheld
@@ -113,13 +114,14 @@ class ElementReader:
             types = {one.get(rule.type or "", "") for one in without}
             if rule.lost is not None and not types.issubset(rule.besides):
                 passed.append(rule.lost)
-            files, broken = _within(rule, element, passed.append)
+            files, lost = _within(rule, element, passed.append)
             kept = self._coercer.files.keep(files, values.get("type"), passed.append)
-            if broken is not None:
-                given = kept.given if isinstance(kept, WrongValueError) else [*map(str, kept)]
-                broken.given = given
-            if broken is not None or kept:
-                values["attachments"] = broken or kept
+            if lost:  # whose names keep the list from being imported without them
+                there: Any = kept.given if isinstance(kept, WrongValueError) else kept
+                given = [*map(str, there), *lost]
+                kept = WrongValueError("has a file that is no base64", "export it again", given)
+            if kept:
+                values["attachments"] = kept
         return values, passed
 
     def _told(self, rule: Members, address: str, element: Element, direction: object) -> With:
@@ -165,10 +167,10 @@ class ElementReader:
 
 def _within(
     files: Files, element: Element, warn: Callable[[str], None]
-) -> tuple[list[Attached], WrongValueError | None]:
-    """The files of an element, and what is wrong with one of them."""
+) -> tuple[list[Attached], list[str]]:
+    """The files of an element, and the names of those that are broken."""
     found: list[Attached] = []
-    broken: WrongValueError | None = None
+    lost: list[str] = []
     for data, attributes in _parts(files, element):
         if data in _NOTHING:
             continue
@@ -178,11 +180,11 @@ def _within(
             coded = data.rpartition(",")[2]  # behind what a browser writes in front of it
             content = base64.b64decode("".join(coded.split()), validate=True)
         except (binascii.Error, ValueError):
-            broken = WrongValueError("has a file that is no base64", "export it again")
+            lost.append(safe_name(given))
             continue
         file = named_for(given, attributes.get(files.type or "", ""), content, warn)
         found += () if file is None else (file,)
-    return found, broken
+    return found, lost
 
 
 def _with_texts(kind: RecordKind, element: Element) -> tuple[Element, dict[str, str]]:

@@ -214,13 +214,17 @@ def test_records_of_standard_input_may_name_the_folders_given(tmp_path: Path) ->
 
 
 def test_a_broken_file_of_a_backup_keeps_the_others(tmp_path: Path) -> None:
-    """In the list of failed records."""
+    """In the list of failed records, which sends nothing until it is there, or taken out."""
     path = backup(tmp_path, ("a.png", b"a"))
     text = path.read_text().replace("</parts>", '<part cl="b.png" data="abc"/></parts>')
     path.write_text(text)
     (bad,) = parsed(path, options(tmp_path, mapping_file="sms-backup-restore"))
     assert str(bad.problems[0]).startswith("attachments has a file that is no base64")
     assert b"/a.png" in bad.raw
+    listed = tmp_path / "failed.jsonl"
+    listed.write_bytes(bad.raw)
+    (again,) = parsed(listed, options(tmp_path))
+    assert str(again.problems[0]).startswith("attachments item 2 is a file that is not there")
 
 
 def test_wrong_lists_are_told(tmp_path: Path) -> None:
