@@ -7,10 +7,8 @@ scope that has ended.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from inspect import get_annotations
-from typing import TYPE_CHECKING, Final, get_type_hints
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Final, get_type_hints
 
 _PACKAGE: Final = __name__.partition(".")[0]
 

@@ -9,9 +9,10 @@ wrong costs that entry.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import getaddresses
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -19,9 +20,6 @@ import orjson
 from leadconnector_async.api.responses import json_object
 from leadconnector_async.models import ConversationSummary
 from leadconnector_async.public_place import name_public_place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _MILLISECONDS: Final = 10**11
 """An epoch from here on is in milliseconds: in seconds it would be the year 5138."""

@@ -6,8 +6,9 @@ import asyncio
 import math
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,10 +17,6 @@ from leadconnector_async.errors import AccessError, TransportError
 from leadconnector_async.models import Refusal
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.transport.base import Transport, is_token
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-
 
 FIX_TOKEN: Final = "give a private integration token as text, or a TokenProvider"  # noqa: S105 - advice
 

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec import Struct
 
 from leadconnector_async.errors import OutboxBusyError, TokenStoreError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.database import statements
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
 
 _APPLICATION: Final = 0x4C43544B
 """Marks the file as ours ("LCTK")."""

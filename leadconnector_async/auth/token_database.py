@@ -7,8 +7,9 @@ advisory lock, so that nobody else refreshes them; the lock goes with the proces
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from leadconnector_async.auth import store
 from leadconnector_async.errors import NotSentError, OutboxError, TokenStoreError
@@ -16,10 +17,6 @@ from leadconnector_async.outbox.postgres.connection import WRITING, Connection, 
 from leadconnector_async.outbox.postgres.faults import FAULTS, explained
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_TOKENS, prepare
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
 
 T = TypeVar("T")
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -16,9 +17,6 @@ from leadconnector_async.errors import LocationsError
 from leadconnector_async.models import MESSAGE_TYPES
 from leadconnector_async.outbox.open import is_url
 from leadconnector_async.quota.limits import RateLimit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 _ENDLESS: Final = 10**9
 """Requests in an interval that no quota allows: stands for none, beside one of the day."""

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from collections.abc import Iterable
+from typing import Final
 
 _ZONES_MS: Final = 27 * 3_600_000
 """How far apart the dates of one line are at the most, read in two zones."""

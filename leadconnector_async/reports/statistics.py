@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutine
 from math import log2
 from threading import Thread
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.public_place import name_public_place
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 
 class Latency(Struct, frozen=True, kw_only=True):

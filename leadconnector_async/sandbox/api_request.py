@@ -6,8 +6,9 @@ Who may do what: tokens, versions and scopes.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
@@ -17,10 +18,6 @@ from msgspec.structs import replace
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.config import ANY_LOCATION, SandboxConfig
 from leadconnector_async.sandbox.message_store import derived_id, is_own_form
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 

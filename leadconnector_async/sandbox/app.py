@@ -6,8 +6,9 @@ At the end: which address leads to which endpoint, and which scope its token nee
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from msgspec import Struct
@@ -23,9 +24,6 @@ from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, inven
 from leadconnector_async.sandbox.message_store import normal_phone
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
 from leadconnector_async.sandbox.state import MessageCall, SandboxState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 
 def respond(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from msgspec import convert
 from msgspec.structs import replace
@@ -15,9 +16,6 @@ from leadconnector_async.sandbox.app import ROUTES
 from leadconnector_async.sandbox.config import OAuthApp, OAuthInstallation, SandboxConfig
 from leadconnector_async.sandbox.faults import Fault
 from leadconnector_async.sandbox.server import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _FAULT_FORM: Final = (
     "KIND[:before|after][:PROBABILITY][:NAME=VALUE…], as in drop:after:0.05, "

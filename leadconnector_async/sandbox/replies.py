@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 import orjson
 from msgspec import Struct, field
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 TRACE_ID: Final = "00000000-0000-4000-8000-000000000000"
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from leadconnector_async.errors import OutboxUnusableError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEFAULT_SCHEMA: Final = "leadconnector"
 

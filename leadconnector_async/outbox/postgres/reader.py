@@ -7,8 +7,9 @@ what is asked `at_one_moment`.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -24,10 +25,6 @@ from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD, check_schema
 from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, Owner, kind_of
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-
 
 _RECORDS_PAGE: Final = 1_000
 
