@@ -22,12 +22,7 @@ from leadconnector_async.sources import Identity, Parsed
 from leadconnector_async.sources.base import location_in
 from leadconnector_async.sources.batch_reader import BATCH, BATCH_BYTES, PIECE, SourceReader
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.files.attachments import (
-    Attachments,
-    are_remote,
-    largest,
-    named_for,
-)
+from leadconnector_async.sources.files import attachments as files
 from leadconnector_async.sources.files.members import Beside
 from leadconnector_async.sources.files.spool import Spool
 from leadconnector_async.transport.base import Network
@@ -53,7 +48,7 @@ class _AttachmentFetcher:
 
     def __init__(self, reader: SourceReader, network: Network, location: str) -> None:
         options = reader.options
-        self._files = Attachments(options, Beside())
+        self._files = files.Attachments(options, Beside())
         self._spool = Spool(options.spool)
         self._downloads = Downloads(private=options.fetch_private, network=network)
         self._reader = reader
@@ -87,11 +82,11 @@ class _AttachmentFetcher:
         found: list[str] = []
         told: list[str] = []
         for number, item in enumerate(row.attachments, 1):
-            if not are_remote([item]):
+            if not files.are_remote([item]):
                 found.append(item)
                 continue
             where = row.location_id or self._location
-            key = item, where, largest(row.type)
+            key = item, where, files.largest(row.type)
             if key not in self._tasks:
                 fetched = self._fetched(item, where, row.type, told.append)
                 self._tasks[key] = asyncio.create_task(fetched)
@@ -117,11 +112,11 @@ class _AttachmentFetcher:
         if self._reader.interrupted:
             return WrongValueError("was not fetched: the import was stopped", "import it again")
         try:
-            came = await self._downloads.fetch(url, largest(type_))
+            came = await self._downloads.fetch(url, files.largest(type_))
         except DownloadError as error:
             fix = "put the file beside the source and name it, or take it out of the list"
             return WrongValueError(f"could not be fetched ({error})", fix)
-        file = named_for(came.name, came.kind, came.content, warn)
+        file = files.named_for(came.name, came.kind, came.content, warn)
         kept = self._files.keep([file] if file else [], type_, warn)
         if not isinstance(kept, WrongValueError) and kept:
             self._spool.note_url(url, location, kept[0])

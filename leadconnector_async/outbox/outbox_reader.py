@@ -14,29 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import msgspec
 
+from leadconnector_async.outbox import reader as read
 from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
 from leadconnector_async.outbox.database import Database, T, statements
 from leadconnector_async.outbox.lookups import Lookups
-from leadconnector_async.outbox.reader import (
-    MAX_PLACES,
-    OutboxSummary,
-    QueuedRecord,
-    ReasonGroup,
-    RecordCounts,
-    RecordLife,
-    SentRecord,
-    SourcePosition,
-    grouped,
-    kind_of,
-)
+from leadconnector_async.outbox.reader import MAX_PLACES, OutboxSummary, SourcePosition
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import key_from_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
-
-    from leadconnector_async.outbox.reader import FailedRecord, Group, HistoryRecord, KindOf, Owner
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
 
@@ -85,15 +73,15 @@ class OutboxReader(ABC):
         rows = self._rows
         async with self.at_one_moment():
             totals = (await self._totals()).items()
-            counts = {name: RecordCounts(*numbers) for name, numbers in totals}
+            counts = {name: read.RecordCounts(*numbers) for name, numbers in totals}
             ((first_at, last_at),) = await rows(self._queries["moments"])
             ((spans, sent_lately),) = await rows(_SQL["pace"], since)
             ((records, copies),) = await rows(_SQL["kept"])
             return OutboxSummary(
                 counts,
                 [
-                    ReasonGroup(State(of.state), of.reason, of.count, await self._first(of))
-                    for of in grouped(await rows(_SQL["reasons"]))
+                    read.ReasonGroup(State(of.state), of.reason, of.count, await self._first(of))
+                    for of in read.grouped(await rows(_SQL["reasons"]))
                 ],
                 first_at,
                 last_at,
@@ -114,7 +102,7 @@ class OutboxReader(ABC):
             found.setdefault(name, [0] * len(State))[state] = n
         return found
 
-    async def _first(self, group: Group) -> list[SourcePosition]:
+    async def _first(self, group: read.Group) -> list[SourcePosition]:
         """Where the first records of a group stand: they are among the first of each reason."""
         found = [
             tuple(row)
@@ -123,7 +111,7 @@ class OutboxReader(ABC):
         ]
         return [SourcePosition(name, line) for _, name, line in sorted(found)[:MAX_PLACES]]
 
-    async def _owners(self, _locations: Iterable[str], _since: int) -> tuple[Owner, ...]:
+    async def _owners(self, _locations: Iterable[str], _since: int) -> tuple[read.Owner, ...]:
         return ()
 
     async def quotas(self) -> dict[str, QuotaSnapshot]:
@@ -159,28 +147,30 @@ class OutboxReader(ABC):
         return {form for (form,) in await self._rows(self._queries["forms"])}
 
     @abstractmethod
-    def failed(self) -> AsyncIterator[list[FailedRecord]]:
+    def failed(self) -> AsyncIterator[list[read.FailedRecord]]:
         """The records that failed, by source and line. Needs 8 bytes of memory for each."""
 
-    async def sent(self, location: str) -> AsyncIterator[list[SentRecord]]:
+    async def sent(self, location: str) -> AsyncIterator[list[read.SentRecord]]:
         """What was sent to a location, one lane after the other."""
         found = await self._rows(self._queries["location"], location)
         after = LOWEST, LOWEST
         while found and (page := await self._rows(_SQL["sent"], found[0][0], *after, _PAGE)):
-            yield [SentRecord(*record) for _, _, *record in page]
+            yield [read.SentRecord(*record) for _, _, *record in page]
             lane, seq, *_ = page[-1]
             after = lane, seq
 
-    async def queued(self, *, deferred_only: bool = False) -> AsyncIterator[list[QueuedRecord]]:
+    async def queued(
+        self, *, deferred_only: bool = False
+    ) -> AsyncIterator[list[read.QueuedRecord]]:
         """What is still to be sent; with ``deferred_only``, what lacks something."""
         after = 0, LOWEST, LOWEST, LOWEST  # what is left for later stands before
         while page := await self._rows(_SQL["queued"], *after, not deferred_only, _PAGE):
-            yield [QueuedRecord(*record) for _, _, _, _, *record in page]
+            yield [read.QueuedRecord(*record) for _, _, _, _, *record in page]
             location, lane, date, seq, *_ = page[-1]
             after = location, lane, date, seq
 
     @abstractmethod
-    def records(self, kind_of_refused: KindOf) -> AsyncIterator[list[HistoryRecord]]:
+    def records(self, kind_of_refused: read.KindOf) -> AsyncIterator[list[read.HistoryRecord]]:
         """Every record, in the order of staging. Needs one byte of memory for each.
 
         ``kind_of_refused`` tells what a record is that validation refused.
@@ -219,7 +209,7 @@ class OutboxReader(ABC):
             found = found or await self._rows(self._queries["by_text"], f"%{pattern}%")
         return [seq for (seq,) in found]
 
-    async def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
+    async def lives(self, seqs: Sequence[int]) -> AsyncIterator[read.RecordLife]:
         """All that is known of some records."""
         rows, queries = self._rows, self._queries
         for seq in seqs:
@@ -233,7 +223,7 @@ class OutboxReader(ABC):
                     worker=owners[0][0] if owners else None,
                 )
 
-    async def ends(self) -> AsyncIterator[list[RecordLife]]:
+    async def ends(self) -> AsyncIterator[list[read.RecordLife]]:
         """What became of every record, in the order of staging, without its trail."""
         last = 0
         while page := await self._ended(last, _ENDS_PAGE):
@@ -265,8 +255,8 @@ def _patterns(text: str) -> Iterator[str]:
     yield _WILD.sub(r"\\\g<0>", msgspec.json.encode(text).decode())
 
 
-def _life(row: Sequence[Any]) -> RecordLife:
+def _life(row: Sequence[Any]) -> read.RecordLife:
     _, key, location, _, date, payload, source, line, state, *rest = row
-    kind = (None, None, None) if payload is None else kind_of(payload, date)
+    kind = (None, None, None) if payload is None else read.kind_of(payload, date)
     places = [SourcePosition(source, line)] if source else []
-    return RecordLife(bytes(key), location, *kind, places, [], None, State(state), *rest)
+    return read.RecordLife(bytes(key), location, *kind, places, [], None, State(state), *rest)

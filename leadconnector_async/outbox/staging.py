@@ -16,16 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from leadconnector_async.outbox import deduplicator as deduplication
 from leadconnector_async.outbox.base import Staged, State, StoredOutcome, Submission
-from leadconnector_async.outbox.deduplicator import (
-    OTHERWISE,
-    Deduplicator,
-    as_refused,
-    is_same,
-    is_same_line,
-    mend,
-    why_refused,
-)
+from leadconnector_async.outbox.deduplicator import Deduplicator
 from leadconnector_async.records.draft import BY_LINE, Draft, line_key
 
 if TYPE_CHECKING:
@@ -174,13 +167,13 @@ async def refuse_other_readings(
             if seq in taken or source_pass.has_met(seq):
                 continue
             before = (await store.origin(seq)).raw or b""
-            if is_same_line(before, draft.raw or b"", is_near=is_near):
+            if deduplication.is_same_line(before, draft.raw or b"", is_near=is_near):
                 taken.add(seq)
-                told[at] = as_refused(draft, str(OTHERWISE))
+                told[at] = deduplication.as_refused(draft, str(deduplication.OTHERWISE))
                 break
         else:
             if await _was_refused_otherwise(store, draft, location, source_pass):
-                told[at] = as_refused(draft, str(OTHERWISE))
+                told[at] = deduplication.as_refused(draft, str(deduplication.OTHERWISE))
     return told
 
 
@@ -195,7 +188,7 @@ async def _was_refused_otherwise(
     if line is None or line.state != State.REJECTED:
         return False
     end = await store.end_of(line.seq)
-    return end is not None and end.reason == str(OTHERWISE)
+    return end is not None and end.reason == str(deduplication.OTHERWISE)
 
 
 _AT_A_TIME: Final = 512
@@ -270,11 +263,11 @@ async def submit(store: RecordStore, drafts: Sequence[Draft]) -> list[Submission
         draft = record.draft
         key = record.location, draft.key
         known = (await store.known([key]))[key]
-        is_known = await mend(store, record, known, source=0) or draft.counted
-        if is_known or draft.payload is None or await is_same(store, draft, known):
+        is_known = await deduplication.mend(store, record, known, source=0) or draft.counted
+        if is_known or draft.payload is None or await deduplication.is_same(store, draft, known):
             answers[record.seq] = await _known(store, known.seq)
         else:
-            reason = await why_refused(store, draft, known)
+            reason = await deduplication.why_refused(store, draft, known)
             refusal = StoredOutcome(draft.key, State.REJECTED, reason=reason)
             answers[record.seq] = Submission(known.seq, State.REJECTED, refusal)
     return [answers[slot] for slot in sorted(answers)]
