@@ -7,46 +7,38 @@ not be mistaken for another one's message.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
 
 from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.outbox import base
+from leadconnector_async.outbox.durable import check_settled
 from leadconnector_async.records.deferred import content_digest, numbered, reused_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from leadconnector_async.outbox.source_pass import SourcePass
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
 MAX_LOOKUPS: Final = 20_000
-"""The latest records whose number or message is remembered, and the latest lookups, at least."""
+"""The latest records whose number or message is remembered, and the latest lookups."""
 
 _K = TypeVar("_K")
 
 _V = TypeVar("_V")
 
 
-class _Recent(Generic[_K, _V]):
-    """A dict that forgets: of two halves, the older goes as the newer is full."""
-
-    def __init__(self) -> None:
-        self._new: dict[_K, _V] = {}
-        self._old: dict[_K, _V] = {}
-
-    def get(self, key: _K) -> _V | None:
-        found = self._new.get(key)
-        return self._old.get(key) if found is None else found
-
-    def put(self, key: _K, value: _V) -> None:
-        self._new[key] = value
-        if len(self._new) >= MAX_LOOKUPS:
-            self._old, self._new = self._new, {}
+def _remember(known: OrderedDict[_K, _V], key: _K, value: _V) -> None:
+    """Note the latest, and forget the oldest."""
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > MAX_LOOKUPS:
+        known.popitem(last=False)
 
 
 class _MemoryLocation:
@@ -111,9 +103,9 @@ class MemoryOutbox(base.Outbox):
     def __init__(self) -> None:
         self._locations: list[_MemoryLocation] = []
         self._by_name: dict[str, _MemoryLocation] = {}
-        self._numbers: _Recent[tuple[int, bytes], int] = _Recent()
+        self._numbers: OrderedDict[tuple[int, bytes], int] = OrderedDict()
         self._stored: deque[tuple[int, int, int, str]] = deque(maxlen=MAX_LOOKUPS)
-        self._lookups: _Recent[tuple[int, str], str] = _Recent()
+        self._lookups: OrderedDict[tuple[int, str], str] = OrderedDict()
         self._last = 0
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> base.Staged:
@@ -150,8 +142,8 @@ class MemoryOutbox(base.Outbox):
     def _numbered(self, memory_location: _MemoryLocation, key: bytes) -> bytes:
         place = memory_location.lease.number, key
         while True:
-            number = (self._numbers.get(place) or 0) + 1
-            self._numbers.put(place, number)
+            number = self._numbers.get(place, 0) + 1
+            _remember(self._numbers, place, number)
             free = numbered(key, number)
             if free not in memory_location.claims:
                 return free
@@ -217,15 +209,16 @@ class MemoryOutbox(base.Outbox):
 
     async def settle(self, settlements: Sequence[base.Settlement], quotas: base.Quotas) -> None:
         """See `Outbox.settle`."""
-        self._check(settlements)
+        leases = {fate.claim.lease for fate in settlements}
+        check_settled(settlements, {seq for of in leases for seq in self._held(of).claimed})
         spent = [(self._held(lease), snapshot) for lease, snapshot in quotas]
         for claim, state, _, attempts, message_id, *_, lookups in settlements:
             number = claim.lease.number
             place = self._locations[number]
             del place.claimed[claim.seq]
             for name, value in (lookups or {}).items():
-                if self._lookups.get((number, name)) is None:
-                    self._lookups.put((number, name), value)
+                if (number, name) not in self._lookups:
+                    _remember(self._lookups, (number, name), value)
             if state is base.State.PENDING:
                 claim.attempts = attempts
                 place.put(claim)
@@ -236,25 +229,16 @@ class MemoryOutbox(base.Outbox):
         for place, snapshot in spent:
             place.snapshot = snapshot
 
-    def _check(self, settlements: Iterable[base.Settlement]) -> None:
-        seqs = set()
-        for claim, state, *_ in settlements:
-            if claim.seq in seqs or state is base.State.CLAIMED:
-                raise ValueError("a record is settled twice, or is to stay claimed")
-            seqs.add(claim.seq)
-            if claim.seq not in self._held(claim.lease).claimed:
-                raise ValueError("a record is not claimed")
-
     async def get_lookups(self, lease: base.Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`. Knows the latest only: what is forgotten is asked for again."""
-        found = ((name, self._lookups.get((lease.number, name))) for name in names)
-        return {name: value for name, value in found if value is not None}
+        known, of = self._lookups, lease.number
+        return {name: known[of, name] for name in names if (of, name) in known}
 
     async def put_lookups(self, lease: base.Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`. Nothing is durable here."""
         self._held(lease)
         for name, value in lookups.items():
-            self._lookups.put((lease.number, name), value)
+            _remember(self._lookups, (lease.number, name), value)
 
     async def stored(self, claim: base.Claim) -> set[str]:
         """See `Outbox.stored`. Knows the latest only."""
