@@ -184,8 +184,7 @@ class _Flight:
         unread = responses.json_object(answer).get("unreadCount")
         if not isinstance(unread, int):
             return finding("canary_unread_unknown")
-        said = "canary_unread" if unread else "canary_all_read"
-        return finding(said, unread=unread, count=count)
+        return finding("canary_unread" if unread else "canary_all_read", unread=unread, count=count)
 
     async def remove(self) -> list[Finding]:
         """Remove the contact, and with it its conversation."""

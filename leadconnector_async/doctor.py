@@ -179,8 +179,7 @@ def _sources(needs: Mapping[str, Needs], locations: Sequence[str]) -> Iterator[F
     if not used:
         yield finding("no_sources")
         return
-    kinds = ", ".join(kind.text for kind in sorted(used))
-    yield finding("sources", records=records, kinds=kinds)
+    yield finding("sources", records=records, kinds=", ".join(kind.text for kind in sorted(used)))
     if wrong := sum(of.wrong for of in needs.values()):
         yield finding("wrong_records", wrong=wrong, records=records)
     for name in sorted({name for name, of in needs.items() if of.kinds} - {*locations}):
@@ -246,8 +245,7 @@ def app_finding(token: str) -> Finding:
         return finding("unknown_token")
     meta = claims.get("oauthMeta")
     client = (meta.get("client") if isinstance(meta, dict) else None) or claims.get("sourceId")
-    kind = claims.get("authClass") or "unknown"
-    return finding("app", app=client or "unknown", kind=kind)
+    return finding("app", app=client or "unknown", kind=claims.get("authClass") or "unknown")
 
 
 def clock_finding(date: str | None, now: float) -> Finding:
@@ -258,8 +256,7 @@ def clock_finding(date: str | None, now: float) -> Finding:
         return finding("no_date")
     skew = now - there
     way = "ahead of" if skew > 0 else "behind"
-    said = "clock" if abs(skew) <= SKEW_S else "clock_off"
-    seen = finding(said, skew=abs(skew), way=way)
+    seen = finding("clock" if abs(skew) <= SKEW_S else "clock_off", skew=abs(skew), way=way)
     return replace(seen, state="fault") if abs(skew) > MAX_SKEW_S else seen
 
 
@@ -318,5 +315,4 @@ def provider_findings(needs: Needs | None, token: str) -> Iterator[Finding]:
     """Whether what needs a conversation provider names one that this token may use."""
     for kind in sorted(needs.kinds if needs else ()):
         if kind.provider:
-            said = "other_app" if token.startswith("pit-") else "provider"
-            yield finding(said, kind=kind.text)
+            yield finding("other_app" if token.startswith("pit-") else "provider", kind=kind.text)

@@ -119,13 +119,12 @@ def _oauth(locations: Locations, environ: Mapping[str, str], outbox: str | None)
     variables = locations.companies | {
         id_: of.refresh_token_env for id_, of in listed if of.refresh_token_env is not None
     }
-    companies = {id_: of.company for id_, of in listed}
     return OAuth(
         app.client_id,
         _value(app.client_secret_env, f"{locations.file}: [oauth]: client_secret_env", environ),
         store=store,
         refresh_tokens={id_: environ[name] for id_, name in variables.items() if environ.get(name)},
-        company_of=companies.get,
+        company_of={id_: of.company for id_, of in listed}.get,
         remedies={
             id_: f"install the app there, set {name} to its new refresh token, and run again"
             for id_, name in variables.items()

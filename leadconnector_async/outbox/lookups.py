@@ -40,8 +40,7 @@ class Lookups:
 
     async def put(self, location: int, lookups: Mapping[str, str]) -> None:
         """Note lookups, over what was known."""
-        noted = {(location, name): value for name, value in lookups.items()}
-        await self._note(noted, _SQL["put"])
+        await self._note({(location, name): value for name, value in lookups.items()}, _SQL["put"])
 
     async def learn(self, settlements: Iterable[Settlement]) -> None:
         """Note what ends teach, unless it is known: of several values, the first."""

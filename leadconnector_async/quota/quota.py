@@ -242,12 +242,11 @@ class Quota:
         self.day.is_spent(now)
         self._window.expire(now)
         day_ends = self.day.ends if self.day.used else now
-        free_at = self._window.evenly_free_at(now)
         return QuotaSnapshot(
             day_used=self.day.used,
             day_ends=wall_ms + round((day_ends - now) * 1000),
             window_used=self._window.used,
-            window_ends=wall_ms + round((free_at - now) * 1000),
+            window_ends=wall_ms + round((self._window.evenly_free_at(now) - now) * 1000),
             day_limit=self._announced_day,
         )
 

@@ -193,8 +193,7 @@ class Pacer:
         """
         if weight <= self.drawn or self._limiter is None:
             return now
-        passes = self._limiter.has_capacity(self._amount(weight))
-        return now if passes else now + self._gap
+        return now if self._limiter.has_capacity(self._amount(weight)) else now + self._gap
 
     def draw(self, weight: float) -> None:
         """Pass, where `ready_at` has just said now."""

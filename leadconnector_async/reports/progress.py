@@ -237,7 +237,6 @@ class ProgressMeter:
             self._pace.note(now, self._left)
         reading = Notice(f"Reading location {location}.") if location else None
         known = sending and self._pace.span > 0 and lost is None
-        estimate = estimated(self._left, self._run, self._pace, now) if known else None
         return ImportProgress(
             sending=sending,
             bytes_read=self._reader.bytes_read,
@@ -250,7 +249,7 @@ class ProgressMeter:
             pending=sum(self._left.values()) if sending else stats.staged - stats.refused,
             total=total or 0,
             rate=self._pace.total if known else None,
-            seconds_left=estimate,
+            seconds_left=estimated(self._left, self._run, self._pace, now) if known else None,
             notice=self._notice(now, lost) if sending else reading,
         )
 

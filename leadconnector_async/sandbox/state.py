@@ -185,8 +185,7 @@ class SandboxState:
         if homes and own not in homes:  # as `SandboxBase.location_id` has it
             own = homes[0]
         for contact in config.contacts:
-            location = contact.location_id or own
-            self.contacts.put(to_builtins(contact) | {"locationId": location})
+            self.contacts.put(to_builtins(contact) | {"locationId": contact.location_id or own})
         for installation in config.oauth.installations if config.oauth is not None else ():
             self.refresh_tokens[installation.refresh_token] = installation
 

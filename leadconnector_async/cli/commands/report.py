@@ -59,8 +59,7 @@ async def _write_page(reader: OutboxReader, html: str, title: str | None) -> Non
     with atomic_write(html) as file:
         file.write(text.encode())
     if html != "-":
-        counts = counted(report.counts.total, "record")
-        say(f"A report on {counts} is in {html}.", err=True)
+        say(f"A report on {counted(report.counts.total, 'record')} is in {html}.", err=True)
 
 
 async def _write_table(reader: OutboxReader, path: str) -> None:

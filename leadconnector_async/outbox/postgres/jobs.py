@@ -120,8 +120,7 @@ class StagingJobs:
 
     async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
         """Which of these records are to be sent and have no end, and in which location."""
-        connection = self._runner.connection
-        return await self._run(lambda _: announcements.await_open(connection, seqs))
+        return await self._run(lambda _: announcements.await_open(self._runner.connection, seqs))
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""
@@ -187,6 +186,5 @@ class StagingJobs:
 async def enlist(place: PostgresPlace, connection: Connection) -> tuple[int, int]:
     """Take a number as one who stages, and hold its lock: it tells others that this one lives."""
     stager = int(await connection.fetchval("SELECT nextval('stager_number')")) % _MAX_STAGERS
-    key = place.lock_key(LOCK_STAGER, stager)
-    await connection.execute(f"SELECT pg_advisory_lock({key})")
+    await connection.execute(f"SELECT pg_advisory_lock({place.lock_key(LOCK_STAGER, stager)})")
     return stager, int(await connection.fetchval("SELECT pg_backend_pid()"))

@@ -286,5 +286,4 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             await runner.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._runner.closed else "open"
-        return f"<PostgresOutbox {self.place} {state}>"
+        return f"<PostgresOutbox {self.place} {'closed' if self._runner.closed else 'open'}>"

@@ -42,8 +42,7 @@ async def select(leases: Leases, selection: Selection) -> None:
     await leases.lock_all()
     connection: Connection = leases.connection
     await connection.execute(TAKE_ALL)
-    held = {seq for (seq,) in await connection.fetch(_SQL["held"])}
-    walk = SelectionPass(selection, held)
+    walk = SelectionPass(selection, {seq for (seq,) in await connection.fetch(_SQL["held"])})
     candidates = await connection.cursor(_SQL["candidates"], bool(selection.only))
     while page := await candidates.fetch(_AT_A_TIME):
         left = [(row[1], row[2], row[4], row[0]) for row in page if not walk.takes(row)]

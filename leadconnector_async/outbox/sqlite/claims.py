@@ -89,8 +89,7 @@ class Claims:
         """Return what is held of a location, in the order of its lanes."""
         lanes = self.index.lanes.get(lease.number, {}).values()
         held = [(seq,) for seqs in lanes for seq in seqs]
-        rows = fetch_rows(self._connection, _SQL["held"], held)
-        claims = [Claim(lease, *row) for row in rows]
+        claims = [Claim(lease, *row) for row in fetch_rows(self._connection, _SQL["held"], held)]
         return sorted(claims, key=lambda claim: (claim.lane, claim.date, claim.seq))
 
     def claim(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
@@ -124,8 +123,7 @@ class Claims:
     def _choose(self, catches: Sequence[_LocationClaim]) -> None:
         """Choose of whole queues."""
         queues: dict[int, list[QueueEntry]] = {catch.location: [] for catch in catches}
-        names = [(location,) for location in queues]
-        for row in fetch_rows(self._collector, _SQL["whole"], names):
+        for row in fetch_rows(self._collector, _SQL["whole"], [(location,) for location in queues]):
             queues[row[4]].append(row[:4])
         for catch in catches:
             catch.choose(queues[catch.location], self.index.lanes.get(catch.location, {}))
@@ -145,8 +143,7 @@ class Claims:
                 if room <= 0:
                     break
                 new = fresh_here.get(seq)
-                said = (new.key, new.payload, new.deferred) if new else next(rows)
-                key, payload, deferred = said
+                key, payload, deferred = (new.key, new.payload, new.deferred) if new else next(rows)
                 if payload is None:
                     (payload,) = self._connection.execute(_SQL["body"], (seq,)).fetchone()
                 claim = Claim(catch.lease, lane, date, seq, key, payload, attempts, deferred)

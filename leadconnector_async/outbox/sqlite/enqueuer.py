@@ -127,8 +127,7 @@ class SqliteRequeuer(Requeuer):
         """Return the numbers of the records to try again, and how many have to wait."""
         rejected = numbers(self._connection, _SQL["failed"], (REJECTED,))
         unresolved = numbers(self._connection, _SQL["failed"], (UNRESOLVED,))
-        left = max(len(unresolved) - MAX_UNKNOWN, 0)
-        return rejected + unresolved[:MAX_UNKNOWN], left
+        return rejected + unresolved[:MAX_UNKNOWN], max(len(unresolved) - MAX_UNKNOWN, 0)
 
     async def _is_in_doubt(self, location: int, lane: int) -> bool:
         if self._claims.index.lanes.get(location, {}).get(lane):

@@ -190,8 +190,7 @@ def restored(
 def _split(shape: bytes) -> tuple[list[bytes], tuple[int, ...]]:
     """The pieces of a shape, in turn with its marks, and which texts the marks stand for."""
     pieces = _MARKED.split(shape.removeprefix(_ESCAPED))
-    marks = tuple(-1 if mark == _SLOT else _MARKS.index(mark) for mark in pieces[1::2])
-    return pieces, marks
+    return pieces, tuple(-1 if mark == _SLOT else _MARKS.index(mark) for mark in pieces[1::2])
 
 
 def _unpacked(stored: bytes | None) -> bytes | None:

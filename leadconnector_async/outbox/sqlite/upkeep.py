@@ -61,10 +61,9 @@ def empty_files(path: str, folder: Path) -> None:
     if not kept:
         return
     with closing(open_to_read(path)) as connection:
-        rows = connection.execute(_SQL["needing"])
         needed = {
             name
-            for late, *form in rows
+            for late, *form in connection.execute(_SQL["needing"])
             for text in (late, restored(*form))
             if text
             for name in _DIGEST.findall(text if isinstance(text, str) else text.decode("latin-1"))
