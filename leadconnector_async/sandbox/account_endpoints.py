@@ -236,7 +236,7 @@ def location_token(state: SandboxState, request: ApiRequest) -> replies.Reply:
     if form["company_id"] != company or location not in app.company_locations.get(company, ()):
         raise replies.refused(400, "Location not found")
     installation = OAuthInstallation(refresh_token="", company_id=company, location_id=location)
-    return _issue(state, installation, request, renewable=request.version == "v3")
+    return _issue(state, installation, request, renewable=request.headers.get("Version") == "v3")
 
 
 def _app(state: SandboxState) -> OAuthApp:
@@ -272,7 +272,7 @@ def _issue(
     if renewable:
         answer["refresh_token"] = f"refresh-{state.ids()}"
         state.refresh_tokens[answer["refresh_token"]] = installation
-    if request.version == "v3":
+    if request.headers.get("Version") == "v3":
         names = {name: re.sub("_([a-z])", lambda at: at[1].upper(), name) for name in answer}
         answer = {names[name]: value for name, value in answer.items()}
     return replies.json_reply(200, answer)

@@ -50,19 +50,18 @@ def _digits(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
-class ApiRequest(Struct, kw_only=True, gc=False):
+class ApiRequest(Struct, gc=False):
     """One request. ``now`` is the sandbox's clock in seconds; for the rest see `SandboxConfig`."""
 
     path: str
     params: tuple[str, ...]
     query: dict[str, str]
     body: bytes
-    content_type: str
-    version: str
+    headers: Mapping[str, str]
     grant: Grant
     now: float
-    closed: bool = False
-    trusting: bool = False
+    closed: bool
+    trusting: bool
 
     def location(self, asked: object) -> str:
         """The location to work on, where the request names one.
@@ -95,7 +94,7 @@ class ApiRequest(Struct, kw_only=True, gc=False):
 
     def form(self) -> dict[str, str]:
         """The texts of the body, url-encoded or JSON, under names in snake_case."""
-        is_json = "json" in self.content_type.lower()
+        is_json = "json" in self.headers.get("Content-Type", "").lower()
         given = self.json() if is_json else dict(parse_qsl(self.body.decode("utf-8", "replace")))
         texts = {name: value for name, value in given.items() if isinstance(value, str)}
         return {re.sub("([A-Z])", r"_\1", name).lower(): value for name, value in texts.items()}

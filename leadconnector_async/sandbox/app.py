@@ -51,18 +51,9 @@ def _respond(
         grant = state.access.check(route.scope, headers, state.config, now)
     except ApiError as refused:
         return Exchange(route.name, refused.reply)
-    request = ApiRequest(
-        path=path,
-        params=params,
-        query=dict(parse_qsl(query)) if query else {},
-        body=body,
-        content_type=headers.get("Content-Type", ""),
-        version=headers.get("Version", ""),
-        grant=grant,
-        now=now,
-        closed=state.closed,
-        trusting=state.config.trusting,
-    )
+    asked = dict(parse_qsl(query)) if query else {}
+    known = state.closed, state.config.trusting
+    request = ApiRequest(path, params, asked, body, headers, grant, now, *known)
     return _metered(state, route, request)
 
 

@@ -241,11 +241,12 @@ def _plain(name: str) -> str:
 def _received(request: ApiRequest) -> tuple[Fields, list[Part]]:
     """The fields and the files of a multipart body, or of JSON."""
     files: list[Part] = []
-    if "json" in request.content_type.lower():
+    kind = request.headers.get("Content-Type", "")
+    if "json" in kind.lower():
         fields = request.json()
         urls = fields.get("attachmentUrls") or []
     else:
-        found = list(parts(request.content_type, request.body))
+        found = list(parts(kind, request.body))
         texts = [part for part in found if part.filename is None]
         pairs = [(part.name, part.content.decode("utf-8", "replace")) for part in texts]
         fields, urls = dict(pairs), [text for name, text in pairs if name == "attachmentUrls"]
