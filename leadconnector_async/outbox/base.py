@@ -146,6 +146,40 @@ class Claim(Struct, gc=False, eq=False):
         return f"Claim(location={self.lease.location!r}, seq={self.seq}, attempts={self.attempts})"
 
 
+LOWEST: Final = -(1 << 63)
+"""Of lanes and dates."""
+
+STRETCH: Final = 128
+"""Lanes to walk before starting over, or twice as many as are asked for."""
+
+LANES: Final = 64
+"""How many lanes a claim is spread over at least, where it asks for as many records."""
+
+DEPTH: Final = 8
+"""Records to take of one lane at most, while there are others."""
+
+QueueEntry: TypeAlias = tuple[int, ...]
+"""Lane, date, seq and attempts of a record in the queue."""
+
+
+class LocationClaim:
+    """What one location has given to one claim so far, in a store that walks its lanes."""
+
+    def __init__(self, lease: Lease, wanted: int) -> None:
+        self.lease = lease
+        self.location: int = lease.number
+        self.wanted = wanted
+        self.depth: int = max(1, min(DEPTH, wanted // LANES))
+        self.places: list[QueueEntry] = []
+        self.lanes: set[int] = set()
+        """Those that gave some."""
+
+    @property
+    def short(self) -> int:
+        """How many are still wanted."""
+        return self.wanted - len(self.places)
+
+
 Wants: TypeAlias = "Sequence[tuple[Lease, int]]"
 """How many records to claim, of each location."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import msgspec
 
 from leadconnector_async.outbox import reader as read
-from leadconnector_async.outbox.base import SPAN_MS, State, StoppedLocation, TrailEvent
+from leadconnector_async.outbox.base import LOWEST, SPAN_MS, State, StoppedLocation, TrailEvent
 from leadconnector_async.outbox.database import Database, T, statements
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.reader import MAX_PLACES, OutboxSummary, SourcePosition
@@ -37,8 +37,6 @@ _WILD: Final = re.compile(r"[\\%_]")
 _PAGE: Final = 256
 
 _ENDS_PAGE: Final = 500
-
-LOWEST: Final = -(1 << 63)
 
 _SQL: Final = statements(__package__, "outbox_reader")
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from asyncpg.exceptions import DivisionByZeroError
 
-from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim, Lease, Wants
+from leadconnector_async.outbox import base
+from leadconnector_async.outbox.base import LOWEST, STRETCH, Claim, Lease, LocationClaim, Wants
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.records.draft import traced
@@ -25,66 +26,41 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.postgres.connection import Connection
 
-    QueueEntry = tuple[int, int, int, int]
-    """Lane, date, seq and attempts of a record in the queue."""
-
-_LOWEST: Final = -(1 << 63)
-
-_STRETCH: Final = 128
-"""Lanes to walk before starting over, or twice as many as are asked for."""
-
-_LANES: Final = 64
-"""How many lanes a claim is spread over at least, where it asks for as many records."""
-
-_DEPTH: Final = 8
-"""Records to take of one lane at most, while there are others."""
-
 _SQL: Final = statements(__package__, "claims")
 
 
-class _LocationClaim:
+class _LocationClaim(LocationClaim):
     """What one location has given to one claim so far."""
 
     def __init__(self, lease: Lease, wanted: int, held: dict[int, set[int]]) -> None:
-        self.lease = lease
-        self.location = lease.number
-        self.wanted = wanted
-        self.depth = max(1, min(_DEPTH, wanted // _LANES))
-        self.entries: list[QueueEntry] = []
+        super().__init__(lease, wanted)
         self.held = held
-        self.lanes: set[int] = set()
-        """Those that gave some."""
-        self.begins = self.began = _LOWEST
+        self.begins = self.began = LOWEST
         self.is_walking = True
         self.has_turned = False
         """Whether the walk goes on at the first lane, and may meet those that gave some."""
-
-    @property
-    def short(self) -> int:
-        """How many are still wanted."""
-        return self.wanted - len(self.entries)
 
     @property
     def page(self) -> int:
         """How many lanes to read next: more where some are passed over."""
         few = -(-self.short * 3 // (2 * self.depth))  # not all are as deep
         passed = len(self.held) + (len(self.lanes) if self.has_turned else 0)
-        return few + min(passed, _STRETCH)
+        return few + min(passed, STRETCH)
 
-    def meet(self, entries: Iterable[QueueEntry], read: int) -> None:
+    def meet(self, entries: Iterable[base.QueueEntry], read: int) -> None:
         """Take what may be taken of ``read`` lanes, or fewer if there are no more."""
         met = 0
         lane = None
         for lane, of_lane in groupby(entries, key=lambda entry: entry[0]):
             met += 1
             if self.short and lane not in self.held and lane not in self.lanes:
-                self.entries += list(of_lane)[: self.short]
+                self.places += list(of_lane)[: self.short]
                 self.lanes.add(lane)
         if not self.short:
             self.is_walking = False
-        elif met < read or lane is None or lane == -_LOWEST - 1:  # that was the last one
-            self.is_walking, self.began = self.began > _LOWEST, _LOWEST
-            self.begins, self.has_turned = _LOWEST, True
+        elif met < read or lane is None or lane == -LOWEST - 1:  # that was the last one
+            self.is_walking, self.began = self.began > LOWEST, LOWEST
+            self.begins, self.has_turned = LOWEST, True
         else:
             self.begins = lane + 1
 
@@ -135,7 +111,7 @@ class Claims:
             claims[-1].trace = traced(parent, state)
         return claims
 
-    async def choose(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
+    async def choose(self, wants: Wants, room: int = base.NO_BOUND) -> list[list[Claim]]:
         """Find the next records of each (lease, at most how many), and note them as held.
 
         What comes after some that weigh ``room`` is left.
@@ -144,8 +120,8 @@ class Claims:
         """
         catches = [_LocationClaim(of, n, self._lanes.get(of.number, {})) for of, n in wants]
         for catch in catches:
-            begins, walked = self._walks.get(catch.location, (_LOWEST, 0))
-            if walked < max(_STRETCH, 2 * catch.wanted):
+            begins, walked = self._walks.get(catch.location, (LOWEST, 0))
+            if walked < max(STRETCH, 2 * catch.wanted):
                 catch.begins = catch.began = begins
         while walking := [catch for catch in catches if catch.is_walking and catch.short > 0]:
             await self._walk(walking)
@@ -155,7 +131,7 @@ class Claims:
     async def _walk(self, walking: Sequence[_LocationClaim]) -> None:
         pages = {catch.location: catch.page for catch in walking}
         rows = [(c.location, c.begins, pages[c.location], c.depth) for c in walking]
-        found: defaultdict[int, list[QueueEntry]] = defaultdict(list)
+        found: defaultdict[int, list[base.QueueEntry]] = defaultdict(list)
         for row in await self._connection.fetch(_SQL["walk"], *columns(rows)):
             found[row[0]].append(row[1:])
         for catch in walking:
@@ -171,7 +147,7 @@ class Claims:
             for catch, lane in lanes:
                 share = -(-catch.short // of_location[catch.location])
                 most[catch.location, lane] = share + len(self._in_hand(catch, lane))
-            found: defaultdict[tuple[int, int], list[QueueEntry]] = defaultdict(list)
+            found: defaultdict[tuple[int, int], list[base.QueueEntry]] = defaultdict(list)
             rows = [(*where, n) for where, n in most.items()]
             for location, *entry in await self._connection.fetch(_SQL["deepen"], *columns(rows)):
                 found[location, entry[0]].append(tuple(entry))
@@ -179,7 +155,7 @@ class Claims:
                 in_hand = self._in_hand(catch, lane)
                 entries = sorted(found[catch.location, lane])
                 more = [entry for entry in entries if entry[2] not in in_hand]
-                catch.entries += more[: catch.short]
+                catch.places += more[: catch.short]
             lanes = [
                 (catch, lane)
                 for catch, lane in lanes
@@ -187,16 +163,16 @@ class Claims:
             ]
 
     def _in_hand(self, catch: _LocationClaim, lane: int) -> set[int]:
-        mine = {entry[2] for entry in catch.entries if entry[0] == lane}
+        mine = {entry[2] for entry in catch.places if entry[0] == lane}
         return mine | catch.held.get(lane, set())
 
     async def _hold(self, catches: Sequence[_LocationClaim], room: int) -> list[list[Claim]]:
         """Write down what is claimed, under the leases; then read it."""
-        seqs = [entry[2] for catch in catches for entry in catch.entries]
+        seqs = [entry[2] for catch in catches for entry in catch.places]
         if not seqs:
             return [[] for _ in catches]
-        leases = [(catch.location, catch.lease.token) for catch in catches if catch.entries]
-        values = seqs, *columns(leases), room, CLAIM_BYTES
+        leases = [(catch.location, catch.lease.token) for catch in catches if catch.places]
+        values = seqs, *columns(leases), room, base.CLAIM_BYTES
         try:
             rows = await self._connection.fetch(_SQL["hold"], *values)
         except DivisionByZeroError:
@@ -205,7 +181,7 @@ class Claims:
         claims = []
         for catch in catches:
             of_location = []
-            for lane, date, seq, attempts in catch.entries:
+            for lane, date, seq, attempts in catch.places:
                 if seq not in records:
                     break
                 key, payload, late, *trace = records[seq]
@@ -220,7 +196,7 @@ class Claims:
             self.hold(lease.number, [(claim.lane, claim.seq) for claim in of])
             if of:
                 lanes = {claim.lane for claim in of}
-                begins, walked = self._walks.get(lease.number, (_LOWEST, 0))
+                begins, walked = self._walks.get(lease.number, (LOWEST, 0))
                 last = max(lanes)
                 walked = walked + len(lanes) if last >= begins else len(lanes)
-                self._walks[lease.number] = min(last + 1, -_LOWEST - 1), walked
+                self._walks[lease.number] = min(last + 1, -LOWEST - 1), walked

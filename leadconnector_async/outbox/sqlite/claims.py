@@ -11,7 +11,8 @@ from collections import defaultdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.base import NO_BOUND, Claim, Lease, Wants
+from leadconnector_async.outbox import base
+from leadconnector_async.outbox.base import LOWEST, NO_BOUND, STRETCH, Claim, Lease, QueueEntry
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
 from leadconnector_async.outbox.sqlite.connection import RowCollector, fetch_rows
@@ -23,19 +24,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.record_store import NewRecord
     from leadconnector_async.records.draft import Draft
 
-    QueueEntry = tuple[int, ...]
-    """Lane, date, seq and attempts of a record in the queue."""
-
-LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
-
-STRETCH: Final = 128
-"""Lanes to walk before starting over, or twice as many as are asked for."""
-
-LANES: Final = 64
-"""How many lanes a claim is spread over at least, where it asks for as many records."""
-
-DEPTH: Final = 8
-"""Records to take of one lane at most, while there are others."""
+HIGHEST: Final = (1 << 63) - 1
 
 LOOK: Final = 8
 """Rows of the queue to read at once, times the depth. A row takes half a microsecond and a seek
@@ -92,7 +81,7 @@ class Claims:
         claims = [Claim(lease, *row) for row in fetch_rows(self._connection, _SQL["held"], held)]
         return sorted(claims, key=lambda claim: (claim.lane, claim.date, claim.seq))
 
-    def claim(self, wants: Wants, room: int = NO_BOUND) -> list[list[Claim]]:
+    def claim(self, wants: base.Wants, room: int = NO_BOUND) -> list[list[Claim]]:
         """Take the next records of each (lease, at most how many), until they weigh ``room``."""
         waiting, held = self._waiting, self.index.count
         new = [(lease.number,) for lease, _ in wants if lease.number not in waiting]
@@ -206,23 +195,14 @@ class Claims:
         return len(rows) == limit
 
 
-class _LocationClaim:
+class _LocationClaim(base.LocationClaim):
     """What one location has given to one claim so far."""
 
     def __init__(self, lease: Lease, wanted: int) -> None:
-        self.lease = lease
-        self.location = lease.number
-        self.wanted = wanted
-        self.depth = max(1, min(DEPTH, wanted // LANES))
-        self.places: list[QueueEntry] = []
-        self.lanes: set[int] = set()
+        super().__init__(lease, wanted)
         self._passed: Collection[int] = ()
         self._lane: int | None = None
         self._taken = 0
-
-    @property
-    def short(self) -> int:
-        return self.wanted - len(self.places)
 
     def choose(self, queue: Sequence[QueueEntry], in_hand: Mapping[int, AbstractSet[int]]) -> None:
         """Take of a whole queue, of each lane in turn, those with fewest in hand first."""

@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, published
 
+from leadconnector_async.outbox.base import DEPTH, LANES, STRETCH
 from leadconnector_async.outbox.source_pass import SourcePass
-from leadconnector_async.outbox.sqlite.claims import DEPTH, LANES, MODEST, STRETCH, Claims
+from leadconnector_async.outbox.sqlite.claims import MODEST, Claims
 from leadconnector_async.outbox.sqlite.connection import open_to_write
 from leadconnector_async.outbox.sqlite.jobs import open_store
 
