@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from leadconnector_async.errors import OutboxBusyError
 
@@ -23,7 +23,7 @@ def this_process() -> str:
     return f"{platform.node() or 'localhost'} process {os.getpid()}"
 
 
-class OwnerLock:
+class OwnerLock(AbstractContextManager["OwnerLock"]):
     """Held from construction to `release`.
 
     Raises:
@@ -35,9 +35,6 @@ class OwnerLock:
         self.path: Path = Path(os.path.realpath(outbox) + ".lock")
         self._descriptor = self._take(outbox)
         self.note(os.read(self._descriptor, 99).decode("ascii", "replace").partition(" ")[2])
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.release()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Fetched = list[str] | WrongValueError
 
 
-class _AttachmentFetcher:
+class _AttachmentFetcher(AbstractAsyncContextManager["_AttachmentFetcher"]):
     """Puts the files themselves in place of URLs, until the reader is stopped.
 
     What a URL gave is kept beside the outbox, so that the next run needs it no more.
@@ -54,9 +54,6 @@ class _AttachmentFetcher:
         self._reader = reader
         self._location = location
         self._tasks: dict[tuple[str, str, int], asyncio.Task[Fetched]] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks.values():

@@ -8,9 +8,10 @@ whatever the name stands for a moment later; each redirect is a URL like the fir
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from ipaddress import IPv6Address, ip_address
 from socket import AddressFamily
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -59,7 +60,7 @@ class Download(NamedTuple):
         return f"Download({len(self.content)} bytes)"
 
 
-class Downloads:
+class Downloads(AbstractAsyncContextManager["Downloads"]):
     """Fetches files, so many at a time. ``private`` allows addresses that are not public.
 
     A proxy resolves names itself. What they stand for here is looked at all the same, so that the
@@ -78,9 +79,6 @@ class Downloads:
         )
         # The proxy itself may well be at a private address.
         self._proxied = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
