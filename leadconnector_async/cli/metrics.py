@@ -6,12 +6,11 @@ that is left of a quota and the deepest lane.
 
 from __future__ import annotations
 
-import tomllib
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeadConnectorError
+from leadconnector_async.outbox.database import read_toml
 from leadconnector_async.sources.base import needs
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "leadconnector_"
 
-_TABLES: Final = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+_TABLES: Final = read_toml(__package__, "metrics")
 
 _TOGETHER: Final[dict[str, Callable[[list[float]], float]]] = {"sum": sum, "min": min, "max": max}
 

@@ -6,14 +6,13 @@ That of a dry run says what an import would do, and how long it would take.
 from __future__ import annotations
 
 import shlex
-import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from leadconnector_async.cli.format import by_quota, counted, duration, places, rate, width, wrapped
+from leadconnector_async.outbox.database import read_toml
 from leadconnector_async.outbox.open import is_url, shown_place
 from leadconnector_async.sources import SourceOptions
 
@@ -111,7 +110,7 @@ def _table(
         yield f"  and {len(rows) - MAX_LOCATIONS} more"
 
 
-_TEXTS: Final = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+_TEXTS: Final = read_toml(__package__, "report_lines")
 
 AUTOMATIONS: Final[str] = _TEXTS["automations"]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.cli.format import counted
+from leadconnector_async.outbox.database import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,8 +61,8 @@ def headline(counts: StateCounts) -> str:
 
 @cache
 def _sentences() -> list[tuple[re.Pattern[str], str]]:
-    text = files(__package__).joinpath("wording.toml").read_text("utf-8")
-    return [(re.compile(rule), said) for rule, said in tomllib.loads(text)["sentences"]]
+    sentences = read_toml(__package__, "wording")["sentences"]
+    return [(re.compile(rule), said) for rule, said in sentences]
 
 
 def plain(why: ReasonCount) -> str:
