@@ -13,9 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
-
-from msgspec import Struct
+from typing import Any, Final, NamedTuple
 
 from leadconnector_async.errors import OutboxBusyError, TokenStoreError
 from leadconnector_async.locking import OwnerLock
@@ -31,7 +29,7 @@ _BUSY_S: Final = 10.0
 SQL: Final = statements(__package__, "store", application=str(_APPLICATION), version=str(_VERSION))
 
 
-class StoredTokens(Struct, frozen=True):
+class StoredTokens(NamedTuple):
     """What is known of an installation. Times are in seconds since 1970."""
 
     access: str | None = None
@@ -81,8 +79,7 @@ class TokenStore:
 
     async def keep(self, name: str, kept: StoredTokens) -> None:
         """Write a new pair. It is on the disk when this returns."""
-        row = (kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed)
-        await asyncio.to_thread(self._do, SQL["keep"], name, *row)
+        await asyncio.to_thread(self._do, SQL["keep"], name, *kept[:5])  # what is asked: see `ask`
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:

@@ -64,8 +64,8 @@ class TokenDatabase:
 
     async def keep(self, name: str, kept: store.StoredTokens) -> None:
         """See `TokenStore.keep`."""
-        values = kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed
-        await self._run(lambda connection: connection.execute(store.SQL["keep"], name, *values))
+        row = kept[:5]
+        await self._run(lambda connection: connection.execute(store.SQL["keep"], name, *row))
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
