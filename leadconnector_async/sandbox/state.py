@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sandbox.config import OAuthInstallation, SandboxConfig
 
+    Ids = Iterable[str]
+
 
 class MessageCall(Struct, frozen=True, kw_only=True, gc=False):
     """One request to store a message, and its answer.
@@ -209,12 +211,7 @@ class SandboxState:
         return self.config.closed
 
     def know(
-        self,
-        location: str,
-        *,
-        contacts: Iterable[str] = (),
-        conversations: Iterable[str] = (),
-        providers: Iterable[str] = (),
+        self, location: str, *, contacts: Ids = (), conversations: Ids = (), providers: Ids = ()
     ) -> None:
         """Take ids for ones that were given out."""
         for contact in contacts:
