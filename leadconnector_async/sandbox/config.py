@@ -47,8 +47,7 @@ NO_LIMITS: Final = Limits(window="off", max=10_000_000, daily=1_000_000_000)
 class Latency(Struct, frozen=True, kw_only=True):
     """Seconds on the way in (``up``, before the request is counted) and on the way back (``down``).
 
-    Each way gets up to ``jitter`` seconds more, evenly spread. A share ``slow_share`` of the
-    requests takes ``slow`` seconds more on the way in, as on a bad uplink.
+    Each way gets up to ``jitter`` seconds more, evenly spread.
 
     Example:
         >>> config = SandboxConfig(latency=Latency())
@@ -57,17 +56,14 @@ class Latency(Struct, frozen=True, kw_only=True):
     up: float = 0.0
     down: float = 0.0
     jitter: float = 0.0
-    slow_share: float = 0.0
-    slow: float = 0.0
 
 
 class Reads(Struct, frozen=True, kw_only=True):
     """How reads differ from what is stored. Lags are seconds.
 
     A message shows ``lag`` after it was stored, a conversation in the search ``search_lag`` after
-    it was opened. ``email_body`` adds the text of emails to lists, which the API leaves out.
-    ``flat`` has the messages of a conversation at the listing's top, as in the OpenAPI files,
-    instead of in ``messages.messages``, as seen live.
+    it was opened. ``flat`` has the messages of a conversation at the listing's top, as in the
+    OpenAPI files, instead of in ``messages.messages``, as seen live.
     ``export_by`` says what the export's dates and order mean: the date of the message, or the
     moment it was stored; the API's documentation does not tell.
 
@@ -78,7 +74,6 @@ class Reads(Struct, frozen=True, kw_only=True):
     lag: float = 0.0
     search_lag: float = 0.0
     alt_id: bool = True
-    email_body: bool = False
     flat: bool = False
     export_by: Literal["date", "stored"] = "date"
 

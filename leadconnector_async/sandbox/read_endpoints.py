@@ -58,10 +58,8 @@ def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
     }
     if channel != "Call":  # of which attachments are kept from reads
         view["attachments"] = fields.get("attachments") or []
-        if channel != "Email":
+        if channel != "Email":  # whose text is at an address of its own
             view["body"] = fields.get("message") or ""
-        elif state.config.reads.email_body:
-            view["body"] = email_text(stored)
     if fields.get("conversationProviderId"):
         view["conversationProviderId"] = fields["conversationProviderId"]
     if stored.alt_id and state.config.reads.alt_id:
@@ -157,7 +155,10 @@ def list_messages(state: SandboxState, request: ApiRequest) -> replies.Reply:
         messages = [stored for stored in messages if message_type(stored)[0] in names]
     last = request.query.get("lastMessageId")
     if last:
-        messages = messages[: _position(state, messages, last)]
+        stored = state.store.by_id.get(last)
+        if stored is None:
+            raise replies.refused(400, "lastMessageId not found")
+        messages = messages[: bisect_left(messages, _by_date(stored), key=_by_date)]
     page = messages[-limit:][::-1]
     content = {
         "lastMessageId": page[-1].id if page else "",
@@ -165,13 +166,6 @@ def list_messages(state: SandboxState, request: ApiRequest) -> replies.Reply:
         "messages": [message_view(state, stored) for stored in page],
     }
     return replies.json_reply(200, content if state.config.reads.flat else {"messages": content})
-
-
-def _position(state: SandboxState, messages: Sequence[Stored], message_id: str) -> int:
-    stored = state.store.by_id.get(message_id)
-    if stored is None:
-        raise replies.refused(400, "lastMessageId not found")
-    return bisect_left(messages, _by_date(stored), key=_by_date)
 
 
 def get_message(state: SandboxState, request: ApiRequest) -> replies.Reply:

@@ -63,9 +63,7 @@ class Delays:
 
     def up(self) -> float:
         """Seconds on the way in."""
-        latency, draw = self._latency, self._random.random
-        slow = latency.slow if latency.slow_share and draw() < latency.slow_share else 0.0
-        return latency.up + latency.jitter * draw() + slow
+        return self._latency.up + self._latency.jitter * self._random.random()
 
     def down(self) -> float:
         """Seconds on the way back."""

@@ -256,13 +256,12 @@ def test_latency_delays_the_answer() -> None:
 
 
 def test_latency_is_seeded() -> None:
-    """The same seed draws the same delays, within what was asked for; some uplinks are slow."""
-    latency = Latency(up=1.0, down=2.0, jitter=0.5, slow_share=0.1, slow=10.0)
+    """The same seed draws the same delays, within what was asked for."""
+    latency = Latency(up=1.0, down=2.0, jitter=0.5)
     first, again = Delays(latency, 1), Delays(latency, 1)
     ups = [first.up() for _ in range(1000)]
     assert [again.up() for _ in range(1000)] == ups
-    assert 50 < sum(up >= 11.0 for up in ups) < 200
-    assert all(1.0 <= up <= 1.5 or 11.0 <= up <= 11.5 for up in ups)
+    assert all(1.0 <= up <= 1.5 for up in ups)
     assert all(2.0 <= first.down() <= 2.5 for _ in range(100))
     assert Delays(Latency(), 0).up() == 0.0
 
