@@ -88,7 +88,9 @@ async def _perhaps_refused(
         (at, await store.location(draft.location), key)
         for at, draft in enumerate(drafts)
         if draft.location in places and draft.raw is not None
-        if (key := _refused_key(draft)) == draft.key or key not in unsound
+        # The key that a draft had, or would have had, when it was refused.
+        for key in (line_key(draft.raw) if draft.counted else draft.key,)
+        if key == draft.key or key not in unsound
     ]
 
 
@@ -133,13 +135,6 @@ async def forget_unmet(store: RecordStore, source_pass: SourcePass, prefix: byte
     for line in await store.faults(prefix, prefix + b"\xff" * 16):
         if not source_pass.has_met(line.seq) and line.state in (State.REJECTED, State.DISMISSED):
             await store.forget(line)
-
-
-def _refused_key(draft: Draft) -> bytes:
-    """The key that a draft had, or would have had, when it was refused."""
-    if draft.counted and draft.raw is not None:
-        return line_key(draft.raw)
-    return draft.key
 
 
 async def refuse_other_readings(
