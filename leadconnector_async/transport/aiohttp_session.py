@@ -112,7 +112,7 @@ class _GuardedBody(aiohttp.BytesPayload):
         self._leaving_by: WriteTransport | None = None
         self._protocol: BaseProtocol | None = None
 
-    def _begin(self, writer: AbstractStreamWriter) -> None:
+    async def write_with_length(self, writer: AbstractStreamWriter, length: int | None) -> None:
         self._leaving_by = getattr(writer, "transport", None)
         if self._leaving_by is not None:
             self._protocol = self._leaving_by.get_protocol()
@@ -120,6 +120,7 @@ class _GuardedBody(aiohttp.BytesPayload):
         if self._may_send is not None and not self._may_send():
             self.withheld = True
             raise base.WithheldError(base.WITHHELD)
+        await super().write_with_length(writer, length)
 
     def end(self, *, abort: bool) -> None:
         """Leave its connection to the session, or let nothing more of it leave."""
@@ -127,10 +128,6 @@ class _GuardedBody(aiohttp.BytesPayload):
             self._connections.discard(self._protocol)
             if abort:
                 self._leaving_by.abort()
-
-    async def write_with_length(self, writer: AbstractStreamWriter, length: int | None) -> None:
-        self._begin(writer)
-        await super().write_with_length(writer, length)
 
 
 @dataclass(eq=False, repr=False)
