@@ -45,8 +45,6 @@ from leadconnector_async.models import Contact
 from leadconnector_async.records.deferred import Deferred, LocalFile, read_deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
-
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.transport.base import Response
 
@@ -142,21 +140,6 @@ def person_lookups(deferred: str) -> dict[str, str]:
         return {}
     told = msgspec.json.encode(contact).decode()
     return {f"{PERSON}{name}": told for name in (contact.phone, contact.email)}
-
-
-def forgettable(
-    rows: Iterable[tuple[int, int, bytes, str]], in_doubt: Container[tuple[int, int]]
-) -> dict[int, set[str]]:
-    """The lookups by location that tell where records belong: location, lane, and what they say.
-
-    Not of lanes ``in_doubt``: what may be stored is looked for with what was known.
-    """
-    by_location: dict[int, set[str]] = {}
-    for location, lane, payload, deferred in rows:
-        if (location, lane) not in in_doubt:
-            names = by_location.setdefault(location, set())
-            names |= place_lookups(payload, read_deferred(deferred))
-    return by_location
 
 
 def enrich(

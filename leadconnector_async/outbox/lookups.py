@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.api import enrichment
 from leadconnector_async.outbox.database import Database, statements
+from leadconnector_async.records.deferred import read_deferred
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
@@ -81,7 +83,11 @@ class Lookups:
 
         Not in lanes ``in_doubt``: what may be stored is looked for with what was known.
         """
-        for location, names in enrichment.forgettable(records, in_doubt).items():
+        places: defaultdict[int, set[str]] = defaultdict(set)
+        for location, lane, payload, deferred in records:
+            if (location, lane) not in in_doubt:
+                places[location] |= enrichment.place_lookups(payload, read_deferred(deferred))
+        for location, names in places.items():
             contacts = (await self.known(location, names)).values()
             names |= {enrichment.conversation_lookup(contact) for contact in contacts}
             await self.forget(location, names)
