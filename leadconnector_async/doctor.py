@@ -284,9 +284,8 @@ def quota_findings(response: Response, needs: Needs | None) -> Iterator[Finding]
     if seen == responses.SILENT or not seen.max:
         yield finding("no_quota")
     else:
-        span = (seen.interval_ms or 10_000) / 1000
         daily = "" if seen.daily_limit is None else f", {seen.daily_limit:,} a day"
-        yield finding("quota", most=seen.max, span=span, daily=daily)
+        yield finding("quota", most=seen.max, span=(seen.interval_ms or 10_000) / 1000, daily=daily)
     left = seen.daily_remaining
     if left is None:
         return

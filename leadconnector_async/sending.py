@@ -56,9 +56,8 @@ class OwnerSending:
         """What was done so far."""
         self.locations: Mapping[str, LocationState] = of.locations
         """Those that this process sends for."""
-        marks = session.policy.mark_read
         own = session, outbox, of.stats, of.locations
-        self._marker = ReadMarker(*own, notice) if marks else None
+        self._marker = ReadMarker(*own, notice) if session.policy.mark_read else None
         self.left: dict[str, int] = {}
         """Records without a fate, by location, of those that this run has to see sent."""
         self.total: int | None = None

@@ -149,9 +149,8 @@ class Stager:
             SourceError: a source cannot be read. What came before it stays staged.
             OutboxError: the store failed.
         """
-        options = reader.options
-        fetches = options.fetch_attachments or reader.locations
-        if fetches and options.spool is not None:  # else it is a rehearsal
+        fetches = reader.options.fetch_attachments or reader.locations
+        if fetches and reader.options.spool is not None:  # else it is a rehearsal
             self._fetcher = _AttachmentFetcher(reader, self.network, self.location or "")
         # Files are fetched for many records at once.
         self._piece = PIECE if self._fetcher is None else BATCH

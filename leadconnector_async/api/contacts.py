@@ -127,7 +127,6 @@ def upsert_contact(location: str, contact: Contact) -> effects.Flow[UpsertedCont
 
 
 def _read_contact(fields: dict[str, Any]) -> FoundContact:
-    known = {name: text_of(fields.get(name)) for name in ("phone", "email", "name")}
     further = fields.get("additionalEmails")
     texts = [one.get("email") if isinstance(one, dict) else one for one in _listed(further)]
     return FoundContact(
@@ -135,7 +134,7 @@ def _read_contact(fields: dict[str, Any]) -> FoundContact:
         first_name=text_of(fields.get("firstName")),
         last_name=text_of(fields.get("lastName")),
         additional_emails=tuple(text for text in texts if isinstance(text, str)),
-        **known,
+        **{name: text_of(fields.get(name)) for name in ("phone", "email", "name")},
     )
 
 

@@ -163,7 +163,6 @@ def probes(location: str) -> list[Probe]:
     export = read("/conversations/messages/export", CONVERSATIONS_VERSION, limit="10")
     make = Request("POST", "/contacts/", CONTACTS_VERSION, _WRONG)
     begin = Request("POST", "/conversations/", CONVERSATIONS_VERSION, _WRONG)
-    add = post_message(INBOUND_PATH, _WRONG)
     marking = "open conversations, and mark them as read"
     looks = "look for messages in doubt"
 
@@ -176,7 +175,7 @@ def probes(location: str) -> list[Probe]:
         Probe("conversations.readonly", looks, search, read=listed),
         Probe("conversations.write", marking, begin, is_needed=False),
         Probe("conversations/message.readonly", f"{looks}, and verify", export, read=read_messages),
-        Probe("conversations/message.write", "add messages", add),
+        Probe("conversations/message.write", "add messages", post_message(INBOUND_PATH, _WRONG)),
     ]
 
 

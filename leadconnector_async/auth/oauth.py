@@ -54,12 +54,11 @@ class OAuthApplication:
         if self.transport is None:
             raise RuntimeError("OAuth asks through a client: give it to LeadConnector(token=…)")
         try:
-            response = await self.transport.send(request, token)
+            return oauth.read_tokens(await self.transport.send(request, token))
         except NotSentError as error:
             return oauth.Later(str(error))
         except FateUnknownError as error:
             return oauth.Lost(str(error))
-        return oauth.read_tokens(response)
 
 
 class Installation:

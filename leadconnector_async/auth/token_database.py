@@ -64,8 +64,7 @@ class TokenDatabase:
 
     async def keep(self, name: str, kept: store.StoredTokens) -> None:
         """See `TokenStore.keep`."""
-        row = kept[:5]
-        await self._run(lambda connection: connection.execute(store.SQL["keep"], name, *row))
+        await self._run(lambda connection: connection.execute(store.SQL["keep"], name, *kept[:5]))
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:

@@ -124,9 +124,8 @@ def read_access(given: dict[str, Any], *, is_needed: bool = True) -> None:
         fix = "unset LEADCONNECTOR_TOKEN to use the file's tokens"
         raise click.UsageError(f"give --token or --locations, not both: {fix}")
     if is_needed and not (given["token"] or given["locations"] or sandbox):
-        or_try = "" if sandbox is None else ", or try it with --sandbox"
         fix = "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
-        raise click.UsageError(fix + or_try)
+        raise click.UsageError(fix + ("" if sandbox is None else ", or try it with --sandbox"))
     if given["locations"]:
         from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
 

@@ -120,9 +120,8 @@ HEADINGS: Final[dict[str, str]] = _TEXTS["headings"]
 def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     """The whole report, line by line."""
     is_piece = summary.ended == "done" and summary.later
-    heading = HEADINGS["selected" if is_piece else summary.ended]
     nowhere = " It went into the sandbox: nothing has left this machine."
-    yield heading + (nowhere if options.sandbox else "")
+    yield HEADINGS["selected" if is_piece else summary.ended] + (nowhere if options.sandbox else "")
     yield ""
     yield from figures(_figures(summary))
     yield ""
@@ -251,7 +250,6 @@ def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
     plan = summary.plan
     least = sum(of.requests_least for of in plan)
     most = sum(of.requests_most for of in plan)
-    up_to = f"at least, {most:,} at most, if none fails" if most > least else ""
     rows = [
         ("to send", summary.pending - summary.later, ""),
         ("left for later", summary.later, "not selected"),
@@ -261,7 +259,7 @@ def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
         ("contacts", sum(of.contacts for of in plan), "to find, or else to create"),
         ("files", sum(of.files for of in plan), "to upload, each content once"),
         ("conversations", sum(of.conversations for of in plan), "to open, for files and calls"),
-        ("requests", least, up_to),
+        ("requests", least, f"at least, {most:,} at most, if none fails" if most > least else ""),
     ]
     return [row for row in rows if row[1] or row[0] in ("to send", "known already", "failed")]
 

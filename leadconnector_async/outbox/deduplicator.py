@@ -54,8 +54,7 @@ async def is_same(
     if await _is_line(store, draft, known):
         return True
     origin = await store.origin(known.seq)
-    is_there = draft.mail and draft.line == origin.line
-    if is_there and _is_from(origin, known, source_pass, draft):
+    if draft.mail and draft.line == origin.line and _is_from(origin, known, source_pass, draft):
         return True  # read otherwise than before, by an option or another version
     if draft.payload is None or known.payload is None:
         return False

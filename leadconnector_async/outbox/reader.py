@@ -98,8 +98,7 @@ def grouped(rows: Iterable[tuple[int, int | None, str | None, int, int]]) -> lis
             key = state, OTHERS
         group = groups.get(key)
         if group is None:
-            first = OTHERS if key[1] == OTHERS else text
-            groups[key] = Group(state, first, n, [(seq, number)])
+            groups[key] = Group(state, OTHERS if key[1] == OTHERS else text, n, [(seq, number)])
             continue
         group.reason = key[1]
         group.count += n

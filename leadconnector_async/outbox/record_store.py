@@ -196,9 +196,8 @@ class RecordStore(ABC):
         return self._has_former and bool(await fetch(_SQL["was"], seq, line_key(line)))
 
     async def _note_unkept(self, record: NewRecord) -> None:
-        raw = record.draft.raw
-        if raw is not None and kept(record.draft) is None:
-            await self._note_former(record.seq, raw)
+        if record.draft.raw is not None and kept(record.draft) is None:
+            await self._note_former(record.seq, record.draft.raw)
 
     async def _note_former(self, seq: int, raw: bytes) -> None:
         """Note that a record was a line which is not kept."""

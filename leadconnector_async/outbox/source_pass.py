@@ -38,9 +38,8 @@ class SourcePass:
 
     def all_met(self) -> bytes:
         """What this pass and those before it have met."""
-        size = max(len(self._seen), len(self._earlier))
         both = int.from_bytes(self._seen, "little") | int.from_bytes(self._earlier, "little")
-        return both.to_bytes(size, "little")
+        return both.to_bytes(max(len(self._seen), len(self._earlier)), "little")
 
     def met(self) -> bytes:
         """What this pass has met, for `restore`."""

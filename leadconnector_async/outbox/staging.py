@@ -121,8 +121,7 @@ async def _leave(store: RecordStore, nowhere: int, key: bytes, draft: Draft) -> 
 
     Of lines that are equal, the last one: the others are met later in this pass.
     """
-    end = key + _NUMBERS if draft.counted else key + b"\0"
-    line = await store.last_line(nowhere, key, end)
+    line = await store.last_line(nowhere, key, key + (_NUMBERS if draft.counted else b"\0"))
     if line is not None and line.state in _ENDED:
         await store.forget(line)
 

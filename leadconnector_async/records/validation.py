@@ -149,10 +149,9 @@ def _content_problems(message: MessageFields, rule: TypeRule, *, files: bool) ->
     if not rule.mail:
         for attribute in _MAIL_FIELDS:
             if getattr(message, attribute):
-                wrong = f"does not belong to type {message.type}"
                 mails = " and ".join(name for name, rule in RULES.items() if rule.mail)
                 fix = f"only {mails} carry it; the API would drop it"
-                yield Problem(_API_NAMES[attribute], wrong, fix)
+                yield Problem(_API_NAMES[attribute], f"does not belong to type {message.type}", fix)
     if rule.content and not (files or message.message or message.html or message.attachments):
         content = "message, html or attachments" if rule.mail else "message or attachments"
         yield Problem("message", "is missing", f"type {message.type} needs {content}")

@@ -165,8 +165,7 @@ class RateMeter:
 
     def note(self, now: float, left: Mapping[str, int]) -> None:
         """Take a sample. Those older than the window go; of many locations, some between too."""
-        is_large = len(left) > _MANY and len(self._samples) > 1
-        if is_large and now - self._samples[-2][0] < WINDOW / 4:
+        if len(left) > _MANY and len(self._samples) > 1 and now - self._samples[-2][0] < WINDOW / 4:
             self._samples.pop()
         self._samples.append((now, dict(left)))
         while self._samples[0] is not self._samples[-1] and self._samples[1][0] <= now - WINDOW:

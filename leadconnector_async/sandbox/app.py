@@ -111,10 +111,9 @@ def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:
     if not state.faults.asks:
         return {}
     named: dict[str, Any] = request.query | json_object(request.body)
-    location = request.grant.location
-    opened = state.store.conversation(location, str(named.get("conversationId")))
+    opened = state.store.conversation(request.grant.location, str(named.get("conversationId")))
     contact_id = named.get("contactId") or (opened.contact_id if opened else "")
-    contact = state.contacts.get(location, str(contact_id)) or {}
+    contact = state.contacts.get(request.grant.location, str(contact_id)) or {}
     call: Any = named.get("call")
     call = call if isinstance(call, dict) else {}
     numbers = [call.get("to"), call.get("from"), contact.get("phone")]

@@ -40,7 +40,6 @@ def email_text(stored: Stored) -> str:
 def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
     """A message as lists show it."""
     fields, (name, number, channel) = stored.fields, message_type(stored)
-    call_status = (fields.get("call") or {}).get("status")
     view: dict[str, Any] = {
         "id": stored.id,
         "direction": stored.direction,
@@ -54,7 +53,7 @@ def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
         "dateUpdated": iso(stored.stored_ms),
         "contentType": "text/html" if fields.get("html") else "text/plain",
         "source": "api",
-        "meta": _meta(state, stored, call_status),
+        "meta": _meta(state, stored, (fields.get("call") or {}).get("status")),
     }
     if channel != "Call":  # of which attachments are kept from reads
         view["attachments"] = fields.get("attachments") or []

@@ -189,10 +189,9 @@ class Sandbox(SandboxBase):
         """Open the port, the same one as before."""
         if self._listener is not None:
             return
-        loop = asyncio.get_running_loop()
         idle = self.config.keep_alive
         self._server = web.Server(self._handle, access_log=None, keepalive_timeout=idle)
-        self._listener = await loop.create_server(
+        self._listener = await asyncio.get_running_loop().create_server(
             self._server, self._host, self._port, backlog=_BACKLOG, reuse_address=True
         )
         self._port = self._listener.sockets[0].getsockname()[1]

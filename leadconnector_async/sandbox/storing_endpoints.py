@@ -168,11 +168,10 @@ def _store(
     stored_ms = time.time_ns() // 1_000_000
     date = parse_ms(fields.get("date") or "")
     email_id = state.ids() if fields["type"] == "Email" else None
-    location = conversation.location_id
     stored = Stored(
         seq=state.store.total + 1,
         id=state.ids(),
-        location_id=location,
+        location_id=conversation.location_id,
         contact_id=conversation.contact_id,
         conversation_id=conversation.id,
         type=fields["type"],
@@ -182,7 +181,7 @@ def _store(
         stored_ms=stored_ms,
         fields=fields,
         email_message_id=email_id,
-        thread_id=_thread(state, location, fields, email_id) if email_id else None,
+        thread_id=_thread(state, conversation.location_id, fields, email_id) if email_id else None,
     )
     state.store.add(stored, conversation)
     if state.config.answer is not None and stored.direction == "inbound":
@@ -224,8 +223,7 @@ def parts(content_type: str, body: bytes) -> Iterator[Part]:
     boundary = re.search(r'boundary="?([^";]+)"?', content_type)
     if boundary is None:
         return
-    delimiter = b"\r\n--" + boundary[1].encode()
-    for piece in (b"\r\n" + body).split(delimiter)[1:-1]:
+    for piece in (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode())[1:-1]:
         head, _, content = piece.partition(b"\r\n\r\n")
         header = head.decode("utf-8", "replace")
         name, filename = re.search(r'\bname="([^"]*)"', header), _FILENAME.search(header)

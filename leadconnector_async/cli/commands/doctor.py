@@ -103,8 +103,7 @@ def _sandbox(given: dict[str, Any]) -> AbstractContextManager[SandboxThread | No
 async def _examine(
     given: dict[str, Any], sandbox: SandboxThread | None, read: AllNeeds | None
 ) -> list[Finding]:
-    listed = given["locations"]
-    locations = [given["location"]] if given["location"] else list(listed.locations)
+    locations = [given["location"]] if given["location"] else list(given["locations"].locations)
     options = ApiOptions(**{name: given[name] for name in ApiOptions.__struct_fields__})
     token = sandbox.token if sandbox else options.own_token(given["outbox"])
     own = sandbox.url if sandbox else None

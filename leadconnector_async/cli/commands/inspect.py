@@ -140,9 +140,8 @@ def _heading(options: SourceOptions, table: Table | None, given: SourceOptions) 
 
 def _record(parsed: Parsed, source: str, checker: RowChecker) -> Iterator[str]:
     yield f"\n  {parsed.line}:"
-    row = parsed.row
-    if row is not None:
-        body = msgspec.json.format(_body(row), indent=2).decode()
+    if parsed.row is not None:
+        body = msgspec.json.format(_body(parsed.row), indent=2).decode()
         yield from (f"    {line}" for line in body.splitlines())
     # A contact that has no id yet is found or made before its records are sent.
     for problem in checker.check(parsed, source).problems:

@@ -146,8 +146,7 @@ class Check:
         for parsed in source:
             self.records += 1
             self.notes.add(parsed, source.name)
-            row = parsed.row
-            self.without_location += row is not None and not row.location_id
+            self.without_location += parsed.row is not None and not parsed.row.location_id
             problems = checker.check(parsed, source.name).problems
             if not problems:
                 continue

@@ -108,18 +108,16 @@ def _print(options: VerifyOptions, result: _Result, *, agrees: bool) -> None:
 async def _verify_all(options: VerifyOptions) -> _Result:
     async with await open_reader(options.outbox) as reader:
         with closing(FoundMessages()) as there:
-            listed = options.locations
-            limits = {} if listed is None else listed.limits(RateLimit())
+            limits = {} if options.locations is None else options.locations.limits(RateLimit())
             async with options.client(options.own_token(options.outbox), limits=limits) as api:
                 counts = (await reader.summary()).locations
                 if options.location not in (None, "", *counts):
                     known = ", ".join(filter(None, islice(counts, MAX_SHOWN))) or "no other one"
                     wrong = f"the outbox has no records of location {options.location}"
                     raise click.UsageError(f"{wrong}, but of {known}")
-                chosen = [options.location] if options.location else filter(None, counts)
                 found: dict[str, Verification] = {}
                 refused: dict[str, str] = {}
-                for of in chosen:
+                for of in [options.location] if options.location else filter(None, counts):
                     try:
                         found[of] = await verify(api, of, _sent(reader, of), found=there)
                     except AccessError as error:  # the others are compared all the same

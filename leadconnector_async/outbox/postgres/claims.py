@@ -104,9 +104,8 @@ class Claims:
 
     async def unknown(self, lease: Lease, seqs: Sequence[int]) -> list[Claim]:
         """Return what is held of a location, in the order of its lanes."""
-        rows = await self._connection.fetch(_SQL["held"], lease.number, seqs)
         claims = []
-        for *of, parent, state in rows:
+        for *of, parent, state in await self._connection.fetch(_SQL["held"], lease.number, seqs):
             claims.append(Claim(lease, *of))
             claims[-1].trace = traced(parent, state)
         return claims

@@ -107,9 +107,8 @@ class Leases:
         return True
 
     def _busy(self, name: str) -> OutboxBusyError:
-        place = self.runner.place.shown
         why = f"another process sends for location {name}"
-        return OutboxBusyError(f"{place}: {why}: end it, or wait")
+        return OutboxBusyError(f"{self.runner.place.shown}: {why}: end it, or wait")
 
     async def borrow(self, name: str) -> None:
         """Become the owner of a location's shard, which a worker that owns it hands over.

@@ -71,11 +71,10 @@ class PostgresRecords(RecordStore):
         return Origin() if row is None else Origin(*row)
 
     async def _rewrite(self, record: NewRecord, source: int) -> None:
-        seq = record.seq
         *_, lane, date, _, payload, late, traits, line, kept = _row(record, b"")
         values = lane, date, payload, late, traits, line or 0, kept
-        await self._connection.execute(_SQL["replace"], seq, source, *values)
-        await unuse(self._connection, [seq])
+        await self._connection.execute(_SQL["replace"], record.seq, source, *values)
+        await unuse(self._connection, [record.seq])
         await self._note_origins([record], source)
 
     async def _put_back(self, place: QueuePlace) -> None:

@@ -65,8 +65,7 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
 
 
 async def _lock(place: PostgresPlace, connection: Connection, *, shared: str = "") -> None:
-    key = place.lock_key(LOCK_FORMAT)
-    await connection.execute(f"SELECT pg_advisory_xact_lock{shared}({key})")
+    await connection.execute(f"SELECT pg_advisory_xact_lock{shared}({place.lock_key(LOCK_FORMAT)})")
 
 
 async def check_unmoved(place: PostgresPlace, connection: Connection) -> None:

@@ -76,8 +76,7 @@ class Claims:
 
     def unknown(self, lease: Lease) -> list[Claim]:
         """Return what is held of a location, in the order of its lanes."""
-        lanes = self.index.lanes.get(lease.number, {}).values()
-        held = [(seq,) for seqs in lanes for seq in seqs]
+        held = [(seq,) for seqs in self.index.lanes.get(lease.number, {}).values() for seq in seqs]
         claims = [Claim(lease, *row) for row in fetch_rows(self._connection, _SQL["held"], held)]
         return sorted(claims, key=lambda claim: (claim.lane, claim.date, claim.seq))
 
@@ -162,8 +161,7 @@ class Claims:
         look = LOOK * catch.depth
         behind = (began - 1, HIGHEST, HIGHEST) if began > LOWEST else (LOWEST, LOWEST, LOWEST)
         while catch.short:
-            query = catch.location, *behind, look
-            rows = self._collector.execute(_SQL["queued"], query)
+            rows = self._collector.execute(_SQL["queued"], (catch.location, *behind, look))
             is_done = catch.meet(rows)
             if len(rows) < look:
                 break

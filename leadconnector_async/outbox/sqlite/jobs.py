@@ -81,9 +81,8 @@ class SqliteStore:
         for name, (token, number, *spent) in zip(names, rows, strict=True):
             self._tokens[number] = token
             lease = Lease(name, token, number)
-            unknown = self._traced(self.claims.unknown(lease))
             snapshot = None if spent[0] is None else QuotaSnapshot(*spent)
-            acquired.append(Acquired(lease, unknown, snapshot))
+            acquired.append(Acquired(lease, self._traced(self.claims.unknown(lease)), snapshot))
         return acquired
 
     def _token(self, location: int) -> int:
