@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from oauth_kit import APP, SECRET, Direct, direct, oauth
+from oauth_kit import APP, FIRST_OWN, SECRET, Direct, direct, oauth
 from virtual_time import Clock
 
 from leadconnector_async import AccessError, FateUnknownError, NotSentError
@@ -135,6 +135,24 @@ async def test_a_pair_is_in_the_store_before_it_is_used(tmp_path: Path) -> None:
     transport.on_send = look
     await oauth(tmp_path, transport).token("loc-1")
     assert seen == [REFRESH, DERIVE]
+
+
+async def test_an_answer_without_a_refresh_token_leaves_the_one_that_was_sent(
+    tmp_path: Path,
+) -> None:
+    """It works on (RFC 6749, 6): forgotten, the app would have to be installed again."""
+    clock, transport = Clock(), direct()
+
+    async def send(request: Request, _token: str) -> Response:
+        assert FIRST_OWN.encode() in (request.body or b"")
+        return Response(200, {}, b'{"access_token":"a%d","expires_in":1000}' % clock.now)
+
+    transport.send = send  # type: ignore[method-assign, assignment]
+    for _ in range(2):
+        tokens = oauth(tmp_path, transport, clock=clock)
+        assert await tokens.token("own") == f"a{clock.now:.0f}"
+        clock.now += 5000
+    assert (await TokenStore(tmp_path / "tokens.db").read(NAME)).refresh == FIRST_OWN
 
 
 async def test_the_next_process_uses_what_is_stored(tmp_path: Path) -> None:
@@ -274,10 +292,12 @@ async def test_wrong_credentials_of_the_app_are_told_as_such(tmp_path: Path) -> 
 
 async def test_a_location_that_the_company_has_not_is_told(tmp_path: Path) -> None:
     """The agency's own token is good, and the others are served."""
-    tokens = oauth(tmp_path, direct())
+    transport = direct()
+    tokens = oauth(tmp_path, transport)
     with pytest.raises(AccessError, match="company co gives no token for location elsewhere"):
         await tokens.token("elsewhere")
     assert await tokens.token("loc-1")
+    assert transport.sent[REFRESH] == 1
 
 
 async def test_an_api_that_is_busy_or_broken_is_asked_later(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from leadconnector_async.errors import TokenStoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
+APPLICATION = 0x4C43544B
 PAIR = StoredTokens(access="a1", renew_at=90.0, ends_at=100.0, refresh="r1", seed=digest("r0"))
 
 
@@ -76,6 +77,37 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
         read(tmp_path / "text")
     with pytest.raises(TokenStoreError, match="name a file in a folder that exists"):
         read(tmp_path / "no" / "t.db")
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        "CREATE TABLE t (x); PRAGMA user_version = 1",  # the number of this version, by chance
+        "PRAGMA application_id = 7",
+        "PRAGMA user_version = 7",
+        f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 2",  # a later one's
+    ],
+)
+def test_a_file_that_another_program_or_version_has_marked_is_left_alone(
+    tmp_path: Path, marks: str
+) -> None:
+    """Even one without tables: its program makes them, or knows what these tables are."""
+    path = tmp_path / "t.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript(marks)
+    before = path.read_bytes()
+    with pytest.raises(TokenStoreError, match="no token store of this version"):
+        read(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_lock_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
+    """As in a folder that is only read."""
+    path = tmp_path / "t.db"
+    (tmp_path / f"t.db.{digest('one').hex()[:12]}.lock").mkdir()
+    with pytest.raises(TokenStoreError, match="needs a folder that can be written"):
+        async with TokenStore(path).alone("one"):
+            pass
 
 
 @pytest.mark.slow
