@@ -113,6 +113,18 @@ def test_who_is_interrupted_between_pages_is_told_so_and_reads_on(tmp_path: Path
     in_outbox(path, work)
 
 
+@pytest.mark.parametrize("room", [0, 10, 25])
+def test_pages_of_a_list_that_are_full_early_are_followed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """Each record is on the list once, in order, however large it is."""
+    monkeypatch.setattr("leadconnector_async.outbox.sqlite.reader._FAILED_BYTES", room)
+    path = tmp_path / "o.db"
+    batch = [draft(f"k{n}", problem="no", line=n) for n in range(9)]
+    in_outbox(path, lambda outbox: outbox.stage(batch, SourcePass()))
+    assert [failed.raw for failed in failed_in(path)] == [one.raw for one in batch]
+
+
 @pytest.mark.slow
 def test_a_long_list_needs_little_memory(tmp_path: Path) -> None:
     """Eight bytes a record, whatever its size."""

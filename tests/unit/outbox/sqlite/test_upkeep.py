@@ -7,18 +7,22 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, published
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.sqlite import connection as files
-from leadconnector_async.outbox.upkeep import back_up, forget_texts, give_up
+from leadconnector_async.outbox.upkeep import back_up, empty_files, forget_texts, give_up
+from leadconnector_async.records.deferred import Deferred, LocalFile
+from leadconnector_async.sources.files.spool import URLS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+    from leadconnector_async.records.draft import Draft
 
 
 async def fill(outbox: SqliteOutbox) -> None:
@@ -111,3 +115,29 @@ def test_what_is_forgotten_is_in_no_file(tmp_path: Path, monkeypatch: pytest.Mon
         assert b"secret" in path.read_bytes()
     asyncio.run(forget_texts(path))
     assert not any(b"secret" in file.read_bytes() for file in tmp_path.glob("o.db*"))
+
+
+def test_only_files_that_no_record_needs_are_deleted(tmp_path: Path) -> None:
+    """Of those that came within sources: what else lies in their folder is not the outbox's."""
+    path = tmp_path / "o.db"
+    digests = needed, sent, unknown = [f"{n:032x}" for n in range(3)]
+
+    def lacking(key: str, digest: str) -> Draft:
+        part = Deferred(attachments=[LocalFile(f"/{key}.png", digest)])
+        return replace(draft(key), deferred=part.encoded())
+
+    async def fill(outbox: SqliteOutbox) -> None:
+        await published(outbox, [lacking("a", sent)])
+        await outbox.settle([fate(claim) for claim in await claimed(outbox, 1)], ())
+        await published(outbox, [lacking("b", needed)])
+
+    in_outbox(path, fill)
+    for name in (*digests, URLS, "of the user"):
+        (tmp_path / "o.db.files" / name).mkdir(parents=True)
+    notes = tmp_path / "o.db.files" / URLS
+    for name, digest in (("1", needed), ("2", sent), ("3", unknown)):
+        (notes / name).write_text(f"{digest}/a.png")
+    asyncio.run(empty_files(path))
+    left = {entry.name for entry in (tmp_path / "o.db.files").iterdir()}
+    assert left == {needed, URLS, "of the user"}
+    assert sorted(note.name for note in notes.iterdir()) == ["1", "2"]
