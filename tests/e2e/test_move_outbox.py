@@ -17,6 +17,8 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import open_outbox, read_outbox
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.outbox.source_pass import SourcePass
+from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to
+from leadconnector_async.outbox.transfer import transfer
 from leadconnector_async.outbox.upkeep import move_outbox
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import TraceContext
@@ -76,6 +78,32 @@ async def in_doubt(place: str) -> set[bytes]:
     """What the next owner is handed."""
     async with await open_outbox(place) as outbox:
         return {claim.key for claim in (await outbox.acquire("l1")).unknown}
+
+
+def test_a_file_gives_and_takes_all_that_an_outbox_holds(tmp_path: Path) -> None:
+    """As one end of a move is, and then the other; a move that fails leaves both as they were."""
+    path, target = str(tmp_path / "o.db"), str(tmp_path / "new.db")
+    in_outbox(tmp_path / "o.db", fill)
+    before = asyncio.run(read_outbox(path, seen))
+
+    async def move(*, fails: bool) -> int:
+        with moving_from(path) as source, moving_to(target) as new:
+            count = await transfer(source, new)
+            assert await source.retire() == f"{path}.moved"
+            if fails:
+                raise OutboxUnusableError("the other end is gone")
+            return count
+
+    with pytest.raises(OutboxUnusableError, match="is gone"):
+        asyncio.run(move(fails=True))
+    assert [item.name for item in tmp_path.glob("new.db*")] == []
+    assert asyncio.run(move(fails=False)) == 23
+    assert not (tmp_path / "o.db").exists()
+    assert asyncio.run(read_outbox(target, seen)) == before
+    assert len(asyncio.run(in_doubt(target))) == 4
+    for ended in (moving_from(path), moving_to(target)):
+        with pytest.raises(OutboxUnusableError, match="exists already"), ended:
+            pass
 
 
 @pytest.mark.slow
