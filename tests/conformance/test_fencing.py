@@ -98,6 +98,15 @@ async def test_a_lost_lease_puts_no_lookups(outbox: Outbox) -> None:
     assert await outbox.get_lookups(lease, ["n", "m"]) == {"n": "v"}
 
 
+async def test_a_lost_lease_forgets_no_lookups(durable: DurableOutbox) -> None:
+    """Nor what is to be marked as read, which whoever holds it has yet to do."""
+    lost, lease = [(await durable.acquire("l1")).lease for _ in range(2)]
+    await durable.put_lookups(lease, {"mark:1:c": "v"})
+    with pytest.raises(LeaseLostError, match="l1"):
+        await durable.forget_lookups(lost, ["mark:1:c"])
+    assert await durable.get_lookups(lease, ["mark:1:c"]) == {"mark:1:c": "v"}
+
+
 async def test_a_lost_lease_writes_no_quota(outbox: Outbox) -> None:
     """Nor do those that are settled beside it."""
     lost, lease = [(await outbox.acquire("l1")).lease for _ in range(2)]

@@ -43,7 +43,6 @@ async def staged(outbox: DurableOutbox, batch: Sequence[Draft] = HISTORY) -> Non
     await outbox.publish()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [
@@ -110,7 +109,6 @@ async def test_programs_messages_are_not_held_back(durable: DurableOutbox) -> No
     assert keys(await claimed(durable, 10)) == ["c1"]
 
 
-@pytest.mark.slow
 async def test_nothing_changes_where_nothing_is_meant(durable: DurableOutbox) -> None:
     """A word that is in no record is most likely misspelt."""
     await staged(durable)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from cli_harness import at, leadconnector, write_jsonl
 from msgspec.structs import asdict
 
@@ -83,7 +82,6 @@ def record(number: int, **contact: str) -> dict[str, object]:
     return {**about, "date": f"2024-01-01T10:0{number}:00Z", **fields}
 
 
-@pytest.mark.slow
 def test_a_record_that_names_both_joins_the_others(tmp_path: Path) -> None:
     """Whatever the order: one contact, where without it there would be two."""
     by_number = record(1, phone="+12125550100")
