@@ -21,6 +21,7 @@ from virtual_time import HeldClock
 from leadconnector_async.errors import FateUnknownError, NotSentError
 from leadconnector_async.transport.aiohttp_session import Timeouts
 from leadconnector_async.transport.base import WithheldError
+from leadconnector_async.transport.connection_ends import Connections
 from leadconnector_async.transport.connections import FEW, ConnectionPool, KeptConnection
 
 if TYPE_CHECKING:
@@ -243,6 +244,28 @@ if sys.argv[2] == "uvloop":
 run(main())
 """
 """Writes more than anybody takes, and is stopped with what is left of it in the system's hands."""
+
+
+@either_way
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system cannot do it")
+async def test_the_system_is_told_the_limit_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it offers what is left of one for a quarter of an hour, though that was sent again."""
+    told: list[int] = []
+    add = Connections.add
+
+    def noting(self: Connections, transport: asyncio.WriteTransport) -> None:
+        add(self, transport)
+        connection = transport.get_extra_info("socket")
+        told.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+
+    monkeypatch.setattr(Connections, "add", noting)
+    async with (
+        serving(answer_all) as server,
+        transport_to(server.url, Timeouts(read=7.5)) as transport,
+    ):
+        await send_at_once(transport, 2)
+    assert told
+    assert {*told} == {7_500}
 
 
 @pytest.mark.slow
