@@ -148,6 +148,40 @@ async def test_a_reused_id_is_kept_among_those_that_failed(
     assert await sent_bodies(durable) == [ONE]
 
 
+async def test_the_list_of_reused_ids_sends_them_mended_alone(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """As it was refused, a record stays so: it would be sent by importing the list unread."""
+    await staged(durable, [draft("a", payload=ONE), draft("a", payload=TWO, line=2)])
+    assert await sent_bodies(durable) == [ONE]
+    (failed,) = await listed(reader.failed())
+    own = replace(draft("b", payload=TWO), key=failed.key, own=b"a")
+    listing = await durable.source("failed.csv", b"{}")
+    assert await durable.stage([own], SourcePass(listing)) == Staged(0, 1, 0)
+    assert not await sent_bodies(durable)
+    mended = said(3)
+    await durable.stage([replace(own, raw=mended, payload=mended)], SourcePass(listing))
+    assert await sent_bodies(durable) == [mended]
+
+
+async def test_what_says_the_same_under_an_id_is_that_record_however_it_is_written(
+    durable: DurableOutbox,
+) -> None:
+    """As another file, or another program, writes the ends of its lines."""
+    await staged(durable, [draft("a", payload=said(r"1\r\n2"))])
+    other = await durable.source("other.csv", b"{}")
+    again = draft("a", payload=said(r"1\n2"))
+    assert await durable.stage([again], SourcePass(other)) == Staged(0, 1, 0, 1)
+
+
+async def test_a_line_that_was_mended_is_known_as_it_was_before(durable: DurableOutbox) -> None:
+    """An older copy of its file does not put it among those that failed."""
+    refused, sound = draft("a", problem="no"), draft("a", payload=ONE)
+    results = await staged(durable, [refused], [sound], [refused], [sound])
+    assert results == [Staged(1, 0, 1), Staged(1, 0, 0), Staged(0, 1, 0), Staged(0, 1, 0)]
+    assert await sent_bodies(durable) == [ONE]
+
+
 async def test_a_record_of_another_source_is_a_copy(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
