@@ -209,8 +209,9 @@ class MemoryOutbox(base.Outbox):
 
     async def settle(self, settlements: Sequence[base.Settlement], quotas: base.Quotas) -> None:
         """See `Outbox.settle`."""
-        leases = {fate.claim.lease for fate in settlements}
-        check_settled(settlements, {seq for of in leases for seq in self._held(of).claimed})
+        claims = [fate.claim for fate in settlements]
+        held = {claim.seq for claim in claims if claim.seq in self._held(claim.lease).claimed}
+        check_settled(settlements, held)
         spent = [(self._held(lease), snapshot) for lease, snapshot in quotas]
         for claim, state, _, attempts, message_id, *_, lookups in settlements:
             number = claim.lease.number
