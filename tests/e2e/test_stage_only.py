@@ -83,6 +83,23 @@ def test_draining_ends_with_3_as_long_as_records_are_failed(
         assert leadconnector(*command).exit_code == 0
 
 
+@pytest.mark.slow
+def test_draining_counts_what_failed_beside_a_location_that_stopped(
+    tmp_path: Path, postgres_place: str
+) -> None:
+    """It said that none had failed, where it had not looked."""
+    records = [sms(n, contactId=f"c{n:019}", locationId=f"location{n % 2:08}") for n in range(4)]
+    history = write_jsonl(tmp_path / "h.jsonl", records)
+    refused = Fault("403", match={"altId": "m1"}), Fault("422", match={"altId": "m2"})
+    with SandboxThread(SandboxConfig(trusting=True, faults=refused)) as sandbox:
+        words = ("--base-url", sandbox.url, "--outbox", postgres_place)
+        leadconnector("import", history, *words, "--stage-only")
+        run = leadconnector("worker", *words, "--drain", "--json", "--token", sandbox.token)
+        found = result_of(run.stdout)
+        assert (run.exit_code, [*found["errors"]]) == (1, ["location00000001"])
+        assert found["failed"] == 1
+
+
 @pytest.mark.full
 def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place: str) -> None:
     """What is left for later waits for an import without a selection, and a drained worker ends.

@@ -58,12 +58,12 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
 async def _work(options: of.WorkerOptions, metrics: Metrics) -> Exit:
     base_url = options.base_url or BASE_URL
-    failed = 0
+    failed: int | None = None
 
     async def left(outbox: PostgresOutbox) -> Mapping[str, int]:
         nonlocal failed
         unsent = await outbox.unsent()
-        if not any(unsent.values()):
+        if not unsent.keys() - worker.errors.keys():
             ends = (await outbox.unsettled(None)).values()
             failed = sum(of.rejected + of.unresolved for of in ends)
         return unsent
@@ -101,7 +101,7 @@ async def _count(worker: Worker, meter: StatisticsMeter) -> None:
         await asyncio.sleep(COUNTED_S)
 
 
-def _report(worker: Worker, options: of.WorkerOptions, failed: int) -> Exit:
+def _report(worker: Worker, options: of.WorkerOptions, failed: int | None) -> Exit:
     stats, errors = worker.stats, {name: str(why) for name, why in worker.errors.items()}
     for name, why in errors.items():
         say(f"leadconnector: location {name}: {why}", err=True)
