@@ -21,8 +21,9 @@ _BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
 def refuse_outbox(outbox: str, file: str, option: str, *, such_as: str) -> None:
     """Neither this outbox nor another may be lost to a slip of the hand."""
     begins = b""
-    with suppress(OSError), Path(file).open("rb") as found:
-        begins = found.read(len(_DATABASE))
+    if Path(file).is_file():  # a pipe would be waited for
+        with suppress(OSError), Path(file).open("rb") as found:
+            begins = found.read(len(_DATABASE))
     own = {os.path.realpath(outbox) + suffix for suffix in _BESIDE}
     if os.path.realpath(file) in own or begins == _DATABASE:
         fix = f"give another file, such as {such_as}"
