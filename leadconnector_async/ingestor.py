@@ -290,8 +290,9 @@ class Ingestor:
             NotSentError: the API was out of reach for longer than the policy's patience (it is sent
                 when that is back, in memory too, where there is no bound: one without id and date
                 twice, if submitted again); or the ingestor was closed or stopped meanwhile, or a
-                `run` that was under way was left early.
-            FateUnknownError: closing it, or that `run`, was cancelled meanwhile: it may be stored.
+                `run` that was under way was left early: what begins next sends it.
+            FateUnknownError: the same, and it may be stored: its answer was lost, or closing it, or
+                that `run`, was cancelled.
             ClosedError: it was closed before; nothing was written down.
             RuntimeError: it is open in another event loop.
         """

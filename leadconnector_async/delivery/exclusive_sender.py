@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from leadconnector_async.cancellation import undisturbed
@@ -312,8 +313,11 @@ class ExclusiveSender:
         error = results.Waiters.error_of(work)
         if error is None and self._waiters and not self._is_closed and not self._is_stopped:
             self._begin_work()
+        elif error is None:
+            lanes = chain.from_iterable(state.lanes.values() for state in self.locations.values())
+            self._waiters.fail_all(NotSentError(ENDED), {n for lane in lanes for n in lane.doubts})
         else:
-            self._waiters.fail_all(error or NotSentError(ENDED))
+            self._waiters.fail_all(error)
 
     async def _ensure_working(self) -> None:
         if self._work is not None and self._work.done():

@@ -20,11 +20,11 @@ from leadconnector_async.outbox.base import Staged, State, StoredOutcome
 from leadconnector_async.records.draft import Draft, key_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Iterator
+    from collections.abc import AsyncGenerator, Collection, Container, Iterator
 
 
 CUT_OFF: Final = (
-    "sending was cancelled while the message may have been on its way: it stays in the outbox, if "
+    "sending has ended while the message may have been on its way: it stays in the outbox, if "
     "there is one; submitted or run again there, it is looked for first"
 )
 
@@ -212,10 +212,10 @@ class Waiters:
         """What ended the sending: of one that was cancelled nobody knows what it has sent."""
         return FateUnknownError(CUT_OFF) if work.cancelled() else work.exception()
 
-    def fail_all(self, error: BaseException) -> None:
-        """Nothing more will be sent."""
-        for future, _ in self._futures.values():
-            fail(future, error)
+    def fail_all(self, error: BaseException, in_doubt: Container[int] = ()) -> None:
+        """Nothing more will be sent; of those ``in_doubt`` nobody knows whether they were."""
+        for seq, (future, _) in self._futures.items():
+            fail(future, FateUnknownError(CUT_OFF) if seq in in_doubt else error)
         self._futures.clear()
 
     def __bool__(self) -> bool:

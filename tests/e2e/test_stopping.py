@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from leadconnector_async import (
     AccessError,
     Contact,
+    FateUnknownError,
     InboundMessage,
     Ingestor,
     LeadConnector,
@@ -314,6 +315,25 @@ async def test_who_waits_while_it_is_stopped_is_told_so(tmp_path: Path) -> None:
         assert isinstance(left, NotSentError)
         assert "stopped, or its run ended" in str(left)
         assert len([outcome async for outcome in ingestor.run()]) == 1
+
+
+@pytest.mark.parametrize("name", ["outbox.db", None])
+async def test_of_a_message_in_doubt_nobody_is_told_that_it_was_not_sent(
+    name: str | None, tmp_path: Path
+) -> None:
+    """Who believed it, and sent it again by another ingestor, had it twice."""
+    config = SandboxConfig(faults=(Fault("500", when="after"),))
+    later = replace(QUICK, look_after=(60.0, 120.0))
+    async with Sandbox(config) as sandbox:
+        api = LeadConnector(
+            sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url, policy=later
+        )
+        async with api, Ingestor(api, outbox=name and tmp_path / name) as ingestor:
+            call = asyncio.create_task(ingestor.submit(records(1)[0]))
+            await asyncio.to_thread(wait_until, lambda: bool(sandbox.messages))
+            ingestor.stop()
+            with pytest.raises(FateUnknownError, match="may have been on its way"):
+                await call
 
 
 async def test_an_outbox_of_another_api_is_refused(tmp_path: Path) -> None:
