@@ -201,9 +201,10 @@ async def _asked(api: LeadConnector, location: str, needs: Needs | None) -> Asyn
                     yield finding("token_refused", location=location, said=said)
                     return
             yield scope_finding(probe, response, by_handle=needs is None or needs.by_handle > 0)
+        listed = await api.exchange(location, list_workflows(location))
         for one in quota_findings(response, needs):
             yield one
-        yield automations_finding(await api.exchange(location, list_workflows(location)))
+        yield automations_finding(listed)
         for one in provider_findings(needs, token):
             yield one
     except DailyQuotaSpentError:

@@ -171,6 +171,10 @@ class OutboxSummary(NamedTuple):
         """Over all locations."""
         return RecordCounts(*map(sum, zip(*self.locations.values(), strict=True)))
 
+    def left_now(self, location: str) -> int:
+        """How many records of a location have no end, but for those of a later run."""
+        return self.locations[location].left - self.later.get(location, 0)
+
 
 class FailedRecord(NamedTuple):
     """A record that was rejected or is unresolved. ``form`` and ``raw`` are its source's."""

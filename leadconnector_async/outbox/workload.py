@@ -45,8 +45,7 @@ async def workload(reader: OutboxReader) -> dict[str, Workload]:
     """
     async with reader.at_one_moment():
         summary = await reader.summary()
-        left = {name: of.left for name, of in summary.locations.items()}
-        counts = {name: n for name in left if (n := left[name] - summary.later.get(name, 0))}
+        counts = {name: n for name in summary.locations if (n := summary.left_now(name))}
         needs: defaultdict[str, _Needs] = defaultdict(_Needs)
         async for page in reader.queued(deferred_only=True):
             by_location: defaultdict[str, list[QueuedRecord]] = defaultdict(list)

@@ -145,18 +145,13 @@ class WorkerStatus(Struct, kw_only=True):
     """How long its locations take by the documented quota."""
 
 
-def _left_now(found: OutboxSummary, location: str) -> int:
-    """How many records a location has left, but for those of a later run."""
-    return found.locations[location].left - found.later.get(location, 0)
-
-
 async def _workers_of(found: OutboxSummary, reader: OutboxReader) -> list[WorkerStatus]:
     if not found.owners:
         return []
     quotas, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
 
     def described(owner: Owner) -> WorkerStatus:
-        left = {name: n for name in owner.locations if (n := _left_now(found, name))}
+        left = {name: n for name in owner.locations if (n := found.left_now(name))}
         budgets = {name: budget_after(RateLimit(), quotas.get(name), now_ms) for name in left}
         return WorkerStatus(
             worker=owner.label,

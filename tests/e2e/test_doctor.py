@@ -41,13 +41,14 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def examined(
     sandbox: SandboxThread, *words: object, status: int = 0, told: dict[str, str] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The findings by what was looked at."""
+    """The findings by what was looked at; of the day there is one."""
     told = {"token": sandbox.token, "location": sandbox.location_id} | (told or {})
     given = ("--base-url", sandbox.url, "--token", told["token"], "--location", told["location"])
     end = leadconnector("doctor", *words, *given, "--json")
     assert end.exit_code == status, end.output
     found = result_of(end.stdout)
     assert found["works"] is (status == 0)
+    assert [finding["check"] for finding in found["findings"]].count("day") < 2
     return {finding["check"]: finding for finding in found["findings"]}
 
 
