@@ -175,13 +175,13 @@ class Submitter:
 
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""
-        sending = asyncio.create_task(self._submit(draft))
+        sending = asyncio.create_task(self._submit(draft, self._stops))
         # Takes note of an error that a caller who was cancelled does not read.
         sending.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         await asyncio.wait([sending])  # which leaves it alone when this is cancelled
         return sending.result()
 
-    async def _submit(self, draft: Draft) -> Outcome:
+    async def _submit(self, draft: Draft, stops: int) -> Outcome:
         try:
             if not await self._send():
                 raise NotSentError(ENDED)
@@ -196,9 +196,9 @@ class Submitter:
                     self._called.set()
             if (is_new or waiter.done()) and self.observer is not None:  # else it was known
                 self.observer.staged(range(seq, seq + 1), draft.location)
-            if self._closed:
-                self.end()
-            elif self._work is not None and self._work.done():  # meanwhile: it was stopped, say
+            if self._worker is None and stops < self._stops:
+                raise NotSentError(ENDED)  # its alone: others may have come since
+            if self._work is not None and self._work.done():  # meanwhile: it was stopped, say
                 self._work_ended(self._work)
             self._tell_worker(draft.location)
             return await waiter

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leadconnector_async import Outcome
+    from leadconnector_async.ingestor import Role
 
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01, jitter=0.02))
 
@@ -124,14 +125,15 @@ async def test_a_run_waits_for_what_an_earlier_one_has_to_hand_over(postgres_pla
 
 
 @pytest.mark.slow
-async def test_a_call_that_a_stop_overtakes_is_told_so(postgres_place: str) -> None:
+@pytest.mark.parametrize("role", ["both", "submit"])
+async def test_a_call_that_a_stop_overtakes_is_told_so(postgres_place: str, role: Role) -> None:
     """Whenever it comes: before its record has a number, it waited until the next call."""
     async with (
         Sandbox() as sandbox,
         client(sandbox) as api,
-        Ingestor(api, outbox=postgres_place) as ingestor,
+        Ingestor(api, outbox=postgres_place, role=role) as ingestor,
     ):
-        for turns, record in enumerate(records(12)):
+        for turns, record in enumerate(records(12), 1):
             call = asyncio.create_task(ingestor.submit(record))
             for _ in range(3 * turns):
                 await asyncio.sleep(0)
