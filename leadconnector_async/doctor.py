@@ -202,10 +202,8 @@ async def _asked(api: LeadConnector, location: str, needs: Needs | None) -> Asyn
                     return
             yield scope_finding(probe, response, by_handle=needs is None or needs.by_handle > 0)
         listed = await api.exchange(location, list_workflows(location))
-        for one in quota_findings(response, needs):
-            yield one
-        yield automations_finding(listed)
-        for one in provider_findings(needs, token):
+        others = automations_finding(listed), *provider_findings(needs, token)
+        for one in (*quota_findings(response, needs), *others):
             yield one
     except DailyQuotaSpentError:
         yield finding("day_spent", left=0)

@@ -313,11 +313,10 @@ class ExclusiveSender:
         error = results.Waiters.error_of(work)
         if error is None and self._waiters and not self._is_closed and not self._is_stopped:
             self._begin_work()
-        elif error is None:
-            lanes = chain.from_iterable(state.lanes.values() for state in self.locations.values())
-            self._waiters.fail_all(NotSentError(ENDED), {n for lane in lanes for n in lane.doubts})
         else:
-            self._waiters.fail_all(error)
+            lanes = chain.from_iterable(state.lanes.values() for state in self.locations.values())
+            in_doubt = {seq for lane in lanes for seq in lane.doubts}
+            self._waiters.fail_all(error or NotSentError(ENDED), () if error else in_doubt)
 
     async def _ensure_working(self) -> None:
         if self._work is not None and self._work.done():

@@ -129,10 +129,8 @@ def read_contacts(path: str, places: Sequence[str] = ()) -> Iterator[settings.Sa
             others = cells.get("additionalEmails", "").split(";")
             cells["additionalEmails"] = [one.strip() for one in others if one.strip()]
             contact = convert(cells, settings.SandboxContact)  # passes over further columns
-            here: Sequence[str | None] = places or [None]
-            if places and contact.location_id:
-                here = [contact.location_id]
-            yield from (replace(contact, location_id=place) for place in here)
+            homes = dict.fromkeys(contact.location_id or place for place in places)
+            yield from (replace(contact, location_id=place) for place in homes or (None,))
 
 
 def _limits(options: Options) -> settings.Limits:

@@ -183,9 +183,8 @@ class SandboxState:
         self.refresh_tokens: dict[str, OAuthInstallation] = {}
         self._providers: set[str] = set()
         self._rate_limiters: dict[tuple[str, str], RateLimiter] = {}
-        own, homes = config.location_id, [*config.tokens.values()]
-        if homes and own not in homes:  # as `SandboxBase.location_id` has it
-            own = homes[0]
+        homes, own = [*config.tokens.values()], config.location_id
+        own = own if own in homes else next(iter(homes), own)  # see `SandboxBase.location_id`
         for contact in config.contacts:
             self.contacts.put(to_builtins(contact) | {"locationId": contact.location_id or own})
         for installation in config.oauth.installations if config.oauth is not None else ():
