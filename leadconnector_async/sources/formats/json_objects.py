@@ -107,7 +107,7 @@ class Objects:
         values, reason, told = self._reader.read(self._row(record))
         if self.definition.needs_its_file and values:  # of one left out there are none
             said = {key: value for key, value in record.items() if key != AROUND}
-            raw = in_api_names(values, said)
+            raw = in_api_names(values, [*self._coercer.sides.chat, said])
         values |= _listed(record)
         text = values.get("message")
         if isinstance(text, str) and "<" in text and fields.expression("markup").search(text):

@@ -43,7 +43,7 @@ NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header
 _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
 
-_DATE: Final = re.compile(rb"(?im)^date:.*$")
+_SENT: Final = re.compile(rb"(?im)^(?:date|to|b?cc):.*$")
 
 OPEN_END: Final = "mails whose last part has no end: they may be cut short"
 
@@ -133,7 +133,7 @@ class MailReader:
         given = as_given(values)
         # Options tell when it was, and whom it is with; an id is told by itself.
         told = (given.get(name) for name in ("subject", "message", "html", "emailFrom"))
-        said = None if "id" in given else [_DATE.findall(piece.content), *told]
+        said = None if "id" in given else [_SENT.findall(piece.content), *told]
         raw = in_api_names({"file": file, **values}, said)
         parsed = self._coercer.parsed(piece.line, raw, values, self.notices)
         if broken := cut or problem:

@@ -130,5 +130,6 @@ class RowSource(StreamSource):
     def made(self, reader: RowMapper, line: int, row: Row, said: Row | None = None) -> Parsed:
         """Make a record of a row, of which the source ``said`` that, or all."""
         values, reason, told = reader.read(row)
-        raw = in_api_names(values or row, said or row)  # one that is left out has no values
+        # One that is left out has no values.
+        raw = in_api_names(values or row, [*self.sides.chat, said or row])
         return self._coercer.parsed(line, raw, values, told, reason)

@@ -204,7 +204,8 @@ class Table:
         if self._is_list:
             self._coercer.of_list(cells[0])
         values, reason, told = self.columns.read(cells)
-        raw = in_api_names(values, cells) if self._is_chat and values else orjson.dumps(cells)
+        said = [*self._coercer.sides.chat, cells]
+        raw = in_api_names(values, said) if self._is_chat and values else orjson.dumps(cells)
         if foreign := self.columns.foreign:
             filled = dict(zip(self.columns.names, cells, strict=True))
             values |= alone(values, {of: name for name, of in foreign.items() if filled[name]})

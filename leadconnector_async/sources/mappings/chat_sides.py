@@ -50,6 +50,7 @@ class _Chat:
     def __init__(
         self, people: Mapping[str, str], title: str, contacts: Contacts, *, signed: bool
     ) -> None:
+        self.key = [title] if title else [*people][:_MAX_NAMED]
         others = [one for one in contacts.others(people) if not contacts.is_own(people[one])]
         self.is_owner_known = signed or len(others) < len(people)
         named = {contacts.same(one) for one in _JOINT.split(title)}
@@ -91,6 +92,8 @@ class ChatSides:
     def __init__(self, contacts: Contacts) -> None:
         self.contacts = contacts
         self.name = ""
+        self.chat: list[str] = []
+        """What tells the chat of the row at hand from others, where its owner wrote the same."""
         self.again: Callable[[People], None] | None = None
         self._noted: People | None = None
         self._found: People | None = None
@@ -120,6 +123,7 @@ class ChatSides:
         told: Values = {}
         other = _first(form.other, row)
         chat = None if other else self._chat(form, row)
+        self.chat = [] if chat is None else chat.key
         if "direction" not in values:
             is_own = self.contacts.is_own(author) or self.contacts.is_own(_first(form.name, row))
             is_sent = is_own and not other
@@ -150,9 +154,9 @@ class ChatSides:
             author, same = _author(form, row), self.contacts.same
             is_own = self.contacts.is_own(_first(form.name, row))
             is_listed = not author or is_own or same(author) in map(same, named)
-            named += [] if is_listed else [author]
-            chat = _Chat(dict.fromkeys(named, ""), "", self.contacts, signed=signed)
-            chat.unlisted = "" if is_listed else author
+            people = dict.fromkeys(named if is_listed else [*named, author], "")
+            chat = _Chat(people, "", self.contacts, signed=signed)
+            chat.key, chat.unlisted = named[:_MAX_NAMED], "" if is_listed else author
             return chat
         if self._found is None:
             self._found = {}
@@ -161,8 +165,8 @@ class ChatSides:
         session = _first(form.session, row)
         if session not in self._chats:
             title = _first(form.title, row) or self._file_title(form.titles)
-            people = self._found.get(session, {})
-            self._chats[session] = _Chat(people, title, self.contacts, signed=signed)
+            found = self._found.get(session, {})
+            self._chats[session] = _Chat(found, title, self.contacts, signed=signed)
         return self._chats[session]
 
     def _direction(self, author: str, other: str, chat: _Chat | None) -> str | WrongValueError:

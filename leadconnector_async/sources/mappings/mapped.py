@@ -107,6 +107,7 @@ class RowMapper:
 
     def read(self, row: Row) -> tuple[Values, str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
+        self._sides.chat = []
         if (reason := self.skipped(row)) is not None:
             return {}, reason, []
         direction = (values := self.values(row)).get(DIRECTION)

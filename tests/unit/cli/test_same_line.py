@@ -154,6 +154,39 @@ def test_a_line_of_a_chat_stays_the_same_whoever_is_said_to_write(
     assert len(sandbox.messages) == 3
 
 
+@pytest.mark.parametrize("name", ["WhatsApp Chat with {}.txt", "{}.txt"])
+def test_what_was_written_to_all_is_a_message_of_each_chat(
+    sandbox: SandboxThread, tmp_path: Path, name: str
+) -> None:
+    """In the same minute it stands alike in each: a second one was taken for a copy, and lost."""
+    ann, bob = chats = [tmp_path / name.format(who) for who in ("Ann", "Bob")]
+    for chat, who in zip(chats, ("Ann", "Bob"), strict=True):
+        hello, hi = "3/14/24, 3:34 PM - Shop: Hello", f"3/14/24, 3:35 PM - {who}: I am {who}"
+        chat.write_text(f"{hello}\n{hi}\n")
+    people = tmp_path / "people.csv"
+    people.write_text("Name,Phone\nAnn,+12125550101\nBob,+12125550102\n")
+    options = [*at(sandbox, tmp_path / "o.db"), "--timezone", "UTC"]
+    assert counts(ann, bob, *options) == (4, 0, 4)
+    options += ["--mine", "Shop", "--people", str(people)]
+    assert counts(bob, *options)[1:] == (2, 2)
+    assert counts(ann, *options)[1:] == (2, 0)
+    assert len(sandbox.messages) == 4
+
+
+def test_a_mail_to_another_is_another_mail(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """Programs that write no Message-ID write to many within a second."""
+    boxes = [tmp_path / "ann.mbox", tmp_path / "bob.mbox"]
+    for box in boxes:
+        head = f"From x Fri Jul  5 15:06:41 2024\nFrom: me@x.example\nTo: {box.stem}@x.example\n"
+        box.write_text(f"{head}Date: Fri, 5 Jul 2024 15:06:41 BST\n\nhi\n\n")
+    options = [*at(sandbox, tmp_path / "o.db"), "--mine", "me@x.example"]
+    assert counts(*boxes, *options) == (2, 0, 2)
+    options += ["--timezone", "Europe/London"]
+    assert counts(boxes[1], *options)[1:] == (1, 1)
+    assert counts(boxes[0], *options)[1:] == (1, 0)
+    assert len(sandbox.messages) == 2
+
+
 def test_a_mail_without_an_id_stays_the_same_by_any_option(
     sandbox: SandboxThread, tmp_path: Path
 ) -> None:
