@@ -21,7 +21,7 @@ from leadconnector_async.sources.formats.json_cells import (
     repaired,
 )
 from leadconnector_async.sources.mappings.chat_sides import LookUps
-from leadconnector_async.sources.mappings.coerce import RowCoercer, alone, in_api_names
+from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import RowMapper
 from leadconnector_async.sources.mappings.mapping import Definition, columns_read
 from leadconnector_async.sources.mappings.rules import Cell, Spelling
@@ -139,7 +139,8 @@ class Objects:
         kept = {*self._mapping, *([fields.LOCATION] if fields.OUTBOX_KEY in values else [])}
         foreign = [name for name in names if name in fields.GIVEN_IDS and name not in kept]
         taken = {name: name for name in foreign if values.pop(name)}
-        return values | alone(values, taken), [fields.foreign_id(name, name) for name in foreign]
+        values |= self._coercer.alone(values, taken)
+        return values, [fields.foreign_id(name, name) for name in foreign]
 
     def _row(self, record: Record) -> dict[str, Cell]:
         row: dict[str, Cell] = {}

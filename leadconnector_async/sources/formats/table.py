@@ -17,7 +17,7 @@ from leadconnector_async.sources.base import Identity, Parsed, SourceOptions
 from leadconnector_async.sources.fields import OUTBOX_KEY, REASON_NAMES, folded, shown, stripped
 from leadconnector_async.sources.formats.stream_source import SourceFormat
 from leadconnector_async.sources.formats.table_doubts import Doubts
-from leadconnector_async.sources.mappings.coerce import RowCoercer, alone, identity_of, in_api_names
+from leadconnector_async.sources.mappings.coerce import RowCoercer, identity_of, in_api_names
 from leadconnector_async.sources.mappings.columns import Columns, NamedColumns, refuse_doubles
 from leadconnector_async.sources.mappings.mapped import PHONE, RowMapper
 from leadconnector_async.sources.mappings.mapping import (
@@ -208,7 +208,8 @@ class Table:
         raw = in_api_names(values, said) if self._is_chat and values else orjson.dumps(cells)
         if foreign := self.columns.foreign:
             filled = dict(zip(self.columns.names, cells, strict=True))
-            values |= alone(values, {of: name for name, of in foreign.items() if filled[name]})
+            given = {of: name for name, of in foreign.items() if filled[name].strip()}
+            values |= self._coercer.alone(values, given)
         parsed = self._coercer.parsed(line, raw, values, told, reason)
         parsed = self._doubts.settled(parsed, cells, values)
         if parsed.row is not None and (TIMELESS in parsed.notices or self._halves):

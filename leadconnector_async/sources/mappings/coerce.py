@@ -82,12 +82,6 @@ def in_api_names(values: Mapping[str, object], said: object = None) -> bytes:
     return json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def alone(values: Mapping[str, object], foreign: Mapping[str, str]) -> dict[str, object]:
-    """Refuse another system's ids, by their names there, where nothing else says who it is."""
-    ids = [] if _is_findable(values) else [one for one in foreign.items() if one[0] in fields.IDS]
-    return {of: fields.wrong_value("foreign_id", field=of, column=name) for of, name in ids}
-
-
 def _placed(values: Mapping[str, object]) -> dict[str, object]:
     """Put the date into the zone that its record names, unless its column tells it for sure."""
     placed = {name: value for name, value in values.items() if name != ZONE}
@@ -191,6 +185,12 @@ class RowCoercer:
             if kind in self._options.leave_out:
                 return Parsed(line, raw, None, (), identity, left_out=LEAVE_OUT[kind])
         return Parsed(line, raw, None, problems, identity, notices=told)
+
+    def alone(self, values: Mapping[str, object], foreign: Mapping[str, str]) -> dict[str, object]:
+        """Refuse another system's ids, by their names there, where nothing else says who it is."""
+        is_named = self._options.people is not None and values.get("contact.name")
+        ids = [] if is_named or _is_findable(values) else filter(fields.IDS.__contains__, foreign)
+        return {of: fields.wrong_value("foreign_id", field=of, column=foreign[of]) for of in ids}
 
     def told(self) -> tuple[str, ...]:
         """Give the notices of the record that was read, and begin with the next."""

@@ -196,3 +196,24 @@ def test_records_that_know_a_name_alone_find_its_number(ending: str, tmp_path: P
     assert (one.said, two.said) == ("ann lee", "+12125550101")
     assert three is None
     assert four == Contact(name="Zed")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_another_systems_id_beside_a_name_stands_in_nobodys_way(
+    ending: str, tmp_path: Path
+) -> None:
+    """The name says who it is, as without the id: all such records were refused for the id."""
+    book = people(tmp_path / "p.csv", b"Ann Lee,+12125550100\n")
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(
+        b"type,contact.name,contactId,direction,date,message,ticket\n"
+        b"SMS,Ann Lee,7,inbound,2024-03-01T10:00:00Z,1,5\n"
+        if ending == "csv"
+        else b'{"type":"SMS","contact":{"name":"Ann Lee"},"contactId":"7","text":"1",'
+        b'"direction":"inbound","date":"2024-03-01T10:00:00Z","message":"1","ticket":5,"agent":6}\n'
+    )
+    given = "generic" if ending == "csv" else None
+    with open_source(path, SourceOptions(people=book, mapping_file=given)) as source:
+        (parsed,) = source
+    assert parsed.row is not None
+    assert isinstance(parsed.row.contact, SettledContact)
