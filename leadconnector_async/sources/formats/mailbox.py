@@ -21,12 +21,8 @@ from leadconnector_async.sources.formats import mail_headers, mbox
 from leadconnector_async.sources.formats.mbox import MailContent, MailPiece, split, whole
 from leadconnector_async.sources.formats.phone_mail import of_phone
 from leadconnector_async.sources.formats.stream_source import OpenSource, SourceFormat
-from leadconnector_async.sources.mappings.coerce import (
-    RowCoercer,
-    as_given,
-    identity_of,
-    in_api_names,
-)
+from leadconnector_async.sources.mappings import coerce
+from leadconnector_async.sources.mappings.coerce import RowCoercer, as_given, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -134,7 +130,7 @@ class MailReader:
         # Options tell when it was, and whom it is with; an id is told by itself.
         told = (given.get(name) for name in ("subject", "message", "html", "emailFrom"))
         said = None if "id" in given else [_SENT.findall(piece.content), *told]
-        raw = in_api_names({"file": file, **values}, said)
+        raw = coerce.in_api_names({"file": file, **values}, said)
         parsed = self._coercer.parsed(piece.line, raw, values, self.notices)
         if broken := cut or problem:
             problems = (broken, *parsed.problems)

@@ -11,12 +11,8 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources.base import SettledContact, needs
 from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
-from leadconnector_async.sources.values.phone_numbers import (
-    LETTER,
-    digits,
-    only_number,
-    several_people,
-)
+from leadconnector_async.sources.values import phone_numbers
+from leadconnector_async.sources.values.phone_numbers import LETTER, digits, only_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -226,7 +222,7 @@ def _address(text: str) -> str:
         from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - as above
     text = text.strip()
     if len({address.casefold() for address in ADDRESS.findall(text)}) > 1:
-        raise several_people("address")
+        raise phone_numbers.several_people("address")
     if named := _NAMED.fullmatch(text):
         text = (named[1] or named[2]).strip()
     try:
