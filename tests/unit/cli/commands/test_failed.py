@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shlex
 import stat
 from typing import TYPE_CHECKING
@@ -58,6 +59,21 @@ def test_the_list_takes_the_place_of_no_outbox(sandbox: SandboxThread, tmp_path:
     assert "is an outbox: give another file, such as failed.csv" in run.stderr
     assert "o.db is an outbox" in leadconnector("failed", "--outbox", "x.db", "-o", outbox).stderr
     assert leadconnector("status", "--outbox", outbox).exit_code == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes by name")
+def test_the_list_is_written_into_a_pipe(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """As for `-o >(gzip)`: looking whether it is an outbox waited for ever."""
+    outbox, pipe = tmp_path / "o.db", tmp_path / "pipe"
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1, direction="sideways")])
+    assert leadconnector("import", history, *at(sandbox, outbox)).exit_code == 3
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert leadconnector("failed", "--outbox", outbox, "-o", pipe).exit_code == 0
+        assert b"sideways" in os.read(reader, 1 << 16)
+    finally:
+        os.close(reader)
 
 
 def test_the_list_goes_to_standard_output_by_default(
