@@ -12,6 +12,7 @@ ones, to be mended and sent a second time. So it is with a location that was not
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 from leadconnector_async.outbox import deduplicator as deduplication
 from leadconnector_async.outbox.base import Staged, State, StoredOutcome, Submission
 from leadconnector_async.outbox.deduplicator import Deduplicator
-from leadconnector_async.records.draft import BY_LINE, Draft, line_key
+from leadconnector_async.records.draft import BY_LINE, Draft, former_line, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,7 @@ async def recognise(
     The first batch of a pass tells whether a location has any: nearly none has, and then nothing is
     looked up.
     """
+    drafts = await _as_formerly(store, drafts, source_pass)
     wanted = await _perhaps_refused(store, drafts, source_pass)
     if not wanted:
         return drafts
@@ -92,6 +94,32 @@ async def _perhaps_refused(
         for key in (line_key(draft.raw) if draft.counted else draft.key,)
         if key == draft.key or key not in unsound
     ]
+
+
+async def _as_formerly(
+    store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass
+) -> Sequence[Draft]:
+    """Give lines the form, and so the key, in which an earlier version refused them, if it did."""
+    names = {*(draft.location for draft in drafts), _NOWHERE}
+    places = {
+        name: await store.location(name)
+        for name in names
+        if await _has_refused(store, name, source_pass)
+    }
+    former: dict[int, bytes] = {}
+    for at, draft in enumerate(drafts if places else ()):
+        if draft.raw is not None and (was := former_line(draft.raw)) != draft.raw:
+            former[at] = was
+    if not former:
+        return drafts
+    found = await store.lines(product(places.values(), map(line_key, former.values())))
+    told = list(drafts)
+    for at, was in former.items():
+        draft, key = drafts[at], line_key(was)
+        if {(places.get(name), key) for name in (draft.location, _NOWHERE)} & found.keys():
+            is_by_line = draft.key == line_key(draft.raw or b"")
+            told[at] = replace(draft, raw=was, key=key if is_by_line else draft.key)
+    return told
 
 
 async def _has_refused(store: RecordStore, location: str, source_pass: SourcePass) -> bool:

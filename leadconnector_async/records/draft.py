@@ -87,7 +87,12 @@ def line_key(raw: bytes) -> bytes:
     return BY_LINE + blake2b(raw, digest_size=15).digest()
 
 
-_SAID: Final = re.compile(rb'"%b": "([0-9a-f]{30})"}$' % SOURCE_LINE.encode())
+def former_line(raw: bytes) -> bytes:
+    """The line as it was, and had its key, before it told what its source says."""
+    return _SAID.sub(b"}", raw)
+
+
+_SAID: Final = re.compile(rb'(?:, )?"%b": "([0-9a-f]{30})"}$' % SOURCE_LINE.encode())
 
 BY_LINE: Final = b"r"
 """What the key of a refused record begins with that has no id."""

@@ -342,6 +342,20 @@ def refused_of(line: bytes) -> Draft:
     return replace(draft("", counted=True, problem="no"), key=line_key(line), raw=line)
 
 
+@pytest.mark.parametrize("where", ["l1", ""])
+async def test_a_line_that_an_earlier_version_refused_is_the_same_record(
+    durable: DurableOutbox, reader: OutboxReader, where: str
+) -> None:
+    """Its key was that of all that options make of it; now it is that of what its source says."""
+    said = b', "sourceLine": "' + b"0a" * 15 + b'"}'
+    before = [replace(refused_of(b'{"message": "hi"}'), location=where)] * 2
+    after = [replace(refused_of(b'{"message": "hi"' + said), location=where)] * 2
+    sound = [replace(draft(f"c{n}", counted=True, lane=n), raw=after[0].raw) for n in range(2)]
+    results = await staged(durable, before, after, after, sound, sound)
+    assert [of[:3] for of in results] == [(2, 0, 2), (0, 2, 0), (0, 2, 0), (2, 0, 0), (0, 2, 0)]
+    assert (await reader.summary()).locations == {"l1": RecordCounts(pending=2)}
+
+
 async def test_a_refused_line_that_another_source_has_brought_meanwhile_is_that_record(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
