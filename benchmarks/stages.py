@@ -32,7 +32,8 @@ from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.quota.quota import Quota
 from leadconnector_async.records.builder import RowDrafter
-from leadconnector_async.records.draft import encode, stamped
+from leadconnector_async.records.draft import encode
+from leadconnector_async.records.keys import stamped
 from leadconnector_async.records.validation import validate
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.batch_reader import SourceReader

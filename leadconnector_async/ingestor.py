@@ -21,7 +21,7 @@ from leadconnector_async.outbox.reopened import stage_anew
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import RecordBuilder, source_of
-from leadconnector_async.records.draft import Draft, fault_key
+from leadconnector_async.records.keys import fault_key
 from leadconnector_async.reports.statistics import Statistics, StatisticsReporter
 from leadconnector_async.reports.statistics_meter import StatisticsMeter
 from leadconnector_async.submitter import Submitter
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from leadconnector_async.models import InboundMessage, Outcome, Record
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Messages
+    from leadconnector_async.records.draft import Draft
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.records.builder import Providers, RowDrafter, no_providers
-from leadconnector_async.records.draft import Draft, fault_key
+from leadconnector_async.records.keys import fault_key
 from leadconnector_async.records.newest_first import NewestFirst
 from leadconnector_async.reports.outbox_status import Notes
 from leadconnector_async.sources import Identity, Parsed
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.records.draft import Draft
 
     Fetched = list[str] | WrongValueError
 

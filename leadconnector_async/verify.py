@@ -16,7 +16,7 @@ import msgspec
 
 from leadconnector_async.api.listings import ListedMessage, date_ms
 from leadconnector_async.outbox.database import statements
-from leadconnector_async.records.draft import id_key, key_text
+from leadconnector_async.records.keys import id_key, key_text
 from leadconnector_async.requester import exported
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from leadconnector_async.delivery import decisions
 from leadconnector_async.errors import NotSentError, RefusedError, TransportError
 from leadconnector_async.models import InboundMessage
 from leadconnector_async.records.deferred import read_deferred
-from leadconnector_async.records.draft import key_text, milliseconds
+from leadconnector_async.records.keys import key_text, milliseconds
 from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:

@@ -17,10 +17,12 @@ from msgspec import Struct
 from leadconnector_async.errors import FateUnknownError
 from leadconnector_async.models import Outcome, Receipt, Refusal, Rejected, Sent, Unresolved
 from leadconnector_async.outbox.base import Staged, State, StoredOutcome
-from leadconnector_async.records.draft import Draft, key_text
+from leadconnector_async.records.keys import key_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Container, Iterator
+
+    from leadconnector_async.records.draft import Draft
 
 
 CUT_OFF: Final = (

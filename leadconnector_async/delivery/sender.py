@@ -24,7 +24,7 @@ from leadconnector_async.delivery.enricher import Enricher
 from leadconnector_async.delivery.lane import Enrichment, InDoubt, Lane
 from leadconnector_async.delivery.reconciler import Reconciler
 from leadconnector_async.errors import FateUnknownError, NotSentError, RefusedError, TokenStoreError
-from leadconnector_async.records.draft import stamped
+from leadconnector_async.records.keys import stamped
 from leadconnector_async.transport.base import FileUnreadableError, Request, Response, WithheldError
 
 if TYPE_CHECKING:

@@ -16,13 +16,14 @@ from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import State, end_of, why
 from leadconnector_async.outbox.record_store import Copy, Origin
 from leadconnector_async.records import deferred
-from leadconnector_async.records.draft import Draft, line_key
+from leadconnector_async.records.keys import line_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leadconnector_async.outbox.record_store import ExistingRecord, NewRecord, RecordStore
     from leadconnector_async.outbox.source_pass import SourcePass
+    from leadconnector_async.records.draft import Draft
 
 _NOT_SENT: Final = frozenset({State.REJECTED, State.LEFT_OUT, State.DISMISSED})
 

@@ -20,7 +20,7 @@ from leadconnector_async.outbox.database import Database, T, statements
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.reader import MAX_PLACES, OutboxSummary, SourcePosition
 from leadconnector_async.quota.limits import QuotaSnapshot
-from leadconnector_async.records.draft import key_from_text
+from leadconnector_async.records.keys import key_from_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence

@@ -16,7 +16,8 @@ import msgspec
 from leadconnector_async.outbox.base import State, StoredOutcome, end_of, kept, why
 from leadconnector_async.outbox.database import Database, Numbers, statements
 from leadconnector_async.outbox.readings import Readings
-from leadconnector_async.records.draft import Draft, line_key
+from leadconnector_async.records.draft import Draft
+from leadconnector_async.records.keys import line_key
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence, Set as AbstractSet

@@ -17,7 +17,7 @@ import msgspec
 from leadconnector_async.errors import SelectionError
 from leadconnector_async.models import Call
 from leadconnector_async.records.deferred import read_deferred
-from leadconnector_async.records.draft import milliseconds
+from leadconnector_async.records.keys import milliseconds
 from leadconnector_async.sources.values.contact_values import Contacts
 
 if TYPE_CHECKING:

@@ -20,13 +20,14 @@ from msgspec.structs import replace
 from leadconnector_async.outbox import deduplicator as deduplication
 from leadconnector_async.outbox.base import Staged, State, StoredOutcome, Submission
 from leadconnector_async.outbox.deduplicator import Deduplicator
-from leadconnector_async.records.draft import BY_LINE, Draft, former_line, line_key
+from leadconnector_async.records.keys import BY_LINE, former_line, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leadconnector_async.outbox.record_store import KnownLine, LineKey, RecordStore
     from leadconnector_async.outbox.source_pass import SourcePass
+    from leadconnector_async.records.draft import Draft
 
 _NOWHERE: Final = ""
 """The location of records that name none, all of which are refused."""

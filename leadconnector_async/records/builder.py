@@ -11,9 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from leadconnector_async.models import Contact, InboundMessage, Problem, Record
-from leadconnector_async.records import deferred as late, draft as drafts, validation as rules
+from leadconnector_async.records import deferred as late, draft as drafts, keys, validation as rules
 from leadconnector_async.records.deferred import Deferred, is_outbound_call
-from leadconnector_async.records.draft import Draft, draft, key_from_text, unsent_draft, verified
+from leadconnector_async.records.draft import Draft, draft, unsent_draft, verified
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
 from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.fields import NotedText
@@ -73,7 +73,7 @@ class RecordBuilder:
             raw = late.with_contact(body, record.contact)
             return unsent_draft(problems, location=place, id=id_, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
-        key = drafts.fresh_key(now_ms) if alone and not record.id and message.date is None else None
+        key = keys.fresh_key(now_ms) if alone and not record.id and message.date is None else None
         if message.contact_id or message.conversation_id:
             contact = None
         is_call, deferred = is_outbound_call(message), None
@@ -171,8 +171,8 @@ class RowDrafter:
         if rules.has_nul(body):
             row.id, row.location_id = id_, said
             return self.drafted(parsed, check_row(parsed, self._providers_there), source)
-        key = drafts.id_key(id_) if id_ else drafts.content_key(location, row)
-        date = drafts.milliseconds(row.date)  # type: ignore[arg-type]  # one that is plain has a date
+        key = keys.id_key(id_) if id_ else keys.content_key(location, row)
+        date = keys.milliseconds(row.date)  # type: ignore[arg-type]  # one that is plain has a date
         lane = drafts.lane_of(location, row.contact_id)
         return drafts.Draft(location, lane, date, key, not id_, body, parsed.line, parsed.raw, None)
 
@@ -209,7 +209,7 @@ class RowDrafter:
             now_ms=self.now_ms,
             line=parsed.line,
             raw=parsed.raw,
-            key=key_from_text(key) if key else None,
+            key=keys.key_from_text(key) if key else None,
             deferred=found.deferred,
             kind=found.kind,
             noted=noted,
@@ -229,12 +229,12 @@ class RowDrafter:
             id=id_,
             line=parsed.line,
             raw=parsed.raw,
-            key=key_from_text(key) if key else None,
+            key=keys.key_from_text(key) if key else None,
             left_out=found.left_out,
         )
         # A problem of the file is no record's: it is over when the file is read whole.
         if source and problems and problems[0].field == "file":
-            key_of_fault = drafts.fault_key(source, parsed.raw)
+            key_of_fault = keys.fault_key(source, parsed.raw)
             return replace(unsent, key=key_of_fault, counted=False, own=None)
         return unsent
 

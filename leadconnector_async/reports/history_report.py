@@ -15,7 +15,7 @@ from leadconnector_async.api.enrichment import contact_lookup
 from leadconnector_async.models import DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.outbox.base import State
 from leadconnector_async.records.deferred import read_deferred
-from leadconnector_async.records.draft import milliseconds
+from leadconnector_async.records.keys import milliseconds
 from leadconnector_async.reports.outbox_status import STATES
 from leadconnector_async.sources.fields import WrongValueError, flat
 from leadconnector_async.sources.formats.failed_list import as_api_names

@@ -25,10 +25,11 @@ from outbox_places import DurablePlace, Place, PostgresServerPlace
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.reader import OutboxSummary, RecordCounts
-from leadconnector_async.records.draft import Draft, line_key
+from leadconnector_async.records.keys import line_key
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.records.draft import Draft
 
 
 class StreamMachine(OutboxMachine):

@@ -13,7 +13,7 @@ from outbox_places import DurablePlace, Place, in_store
 from leadconnector_async.outbox.base import Outbox, Staged, State
 from leadconnector_async.outbox.reader import RecordCounts, SourcePosition
 from leadconnector_async.outbox.source_pass import SourcePass
-from leadconnector_async.records.draft import fault_key, line_key
+from leadconnector_async.records.keys import fault_key, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -47,7 +47,7 @@ def test_a_class_says_the_place_it_is_imported_from() -> None:
     assert get_type_hints(leadconnector_async.Call)["status"] == models.CallStatus | None
     raised = python(
         "import pickle, traceback\n"
-        "from leadconnector_async.records.draft import key_from_text\n"
+        "from leadconnector_async.records.keys import key_from_text\n"
         "from leadconnector_async.errors import InvalidMessageError as error\n"
         "from leadconnector_async.models import Problem, Sent\n"
         "problem = Problem('date', 'is missing', 'write one')\n"

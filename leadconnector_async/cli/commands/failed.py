@@ -24,7 +24,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import open_reader, read_outbox, write_outbox
 from leadconnector_async.outbox.reader import FailedRecord, gist
 from leadconnector_async.records.deferred import read_deferred, with_contact
-from leadconnector_async.records.draft import key_from_text, key_text
+from leadconnector_async.records.keys import key_from_text, key_text
 from leadconnector_async.reports.outbox_status import Reason, status_of
 from leadconnector_async.sources.fields import OUTBOX_KEY
 from leadconnector_async.sources.formats.failed_list import FailedRow, as_it_stands, write_failed

@@ -86,7 +86,7 @@ _COLUMNS: Final = (
 
 
 def _row(life: RecordLife) -> tuple[object, ...]:
-    from leadconnector_async.records.draft import key_text  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.records.keys import key_text  # noqa: PLC0415 - not needed for help
     from leadconnector_async.reports.outbox_status import STATES  # noqa: PLC0415 - the same
 
     source, line = life.places[0] if life.places else ("", "")

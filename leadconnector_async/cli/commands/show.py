@@ -14,7 +14,7 @@ from leadconnector_async.cli.report_lines import print_json
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.open import read_outbox, shown_place
-from leadconnector_async.records.draft import key_text
+from leadconnector_async.records.keys import key_text
 from leadconnector_async.reports.outbox_status import STATES
 
 if TYPE_CHECKING:

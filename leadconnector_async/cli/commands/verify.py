@@ -20,7 +20,7 @@ from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.open import files_of, open_reader
 from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.quota.limits import RateLimit
-from leadconnector_async.records.draft import key_text
+from leadconnector_async.records.keys import key_text
 from leadconnector_async.reports.outbox_status import by_state
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.base import location_in

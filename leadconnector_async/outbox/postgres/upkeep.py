@@ -19,7 +19,7 @@ from leadconnector_async.outbox.postgres.stored_files import keep, local_files
 from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS, reading
 from leadconnector_async.records.deferred import forgotten
-from leadconnector_async.records.draft import line_key
+from leadconnector_async.records.keys import line_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

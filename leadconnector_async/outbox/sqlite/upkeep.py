@@ -17,7 +17,7 @@ from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 from leadconnector_async.records.deferred import forgotten
-from leadconnector_async.records.draft import line_key
+from leadconnector_async.records.keys import line_key
 from leadconnector_async.sources.files.spool import URLS
 
 if TYPE_CHECKING:

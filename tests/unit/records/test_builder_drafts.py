@@ -9,7 +9,7 @@ import pytest
 from leadconnector_async.models import Contact, Problem
 from leadconnector_async.records.builder import RowDrafter
 from leadconnector_async.records.deferred import Deferred, read_deferred
-from leadconnector_async.records.draft import key_text
+from leadconnector_async.records.keys import key_text
 from leadconnector_async.sources import Identity, Parsed, SourceRow
 
 if TYPE_CHECKING:

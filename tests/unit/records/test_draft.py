@@ -23,18 +23,8 @@ from leadconnector_async.models import (
 )
 from leadconnector_async.records.builder import RecordBuilder
 from leadconnector_async.records.deferred import Deferred, LocalFile, content_digest
-from leadconnector_async.records.draft import (
-    MAX_ID,
-    content_key,
-    draft,
-    encode,
-    key_from_text,
-    key_text,
-    normalised,
-    stamped,
-    unsent_draft,
-    verified,
-)
+from leadconnector_async.records.draft import draft, encode, normalised, unsent_draft, verified
+from leadconnector_async.records.keys import MAX_ID, content_key, key_from_text, key_text, stamped
 from leadconnector_async.records.validation import verified_contact
 
 WHEN = datetime(2024, 5, 1, 9, 30, tzinfo=UTC)
