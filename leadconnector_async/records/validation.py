@@ -133,7 +133,7 @@ def _problems(
         elif not value.isprintable():
             yield Problem(name, "has control characters", "give the id alone")
     if rule.provider and not message.conversation_provider_id:
-        fix = f"type {message.type} needs that of its channel's provider: give it, or --provider"
+        fix = f"type {message.type} needs the id of its provider: give it, or --provider"
         yield Problem("conversationProviderId", "is missing", fix)
     if message.direction not in _DIRECTIONS:
         wrong = "is missing" if message.direction is None else "is not a direction"
