@@ -27,6 +27,12 @@ async def cancelled_once(work: Coroutine[Any, Any, _T]) -> _T:
     return await _seen_through(work, cancel=True)
 
 
+async def cut_off(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, and let it clean up undisturbed."""
+    task.cancel()
+    await undisturbed(asyncio.wait([task]))
+
+
 async def _seen_through(work: Coroutine[Any, Any, _T], *, cancel: bool) -> _T:
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None

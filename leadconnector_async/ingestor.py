@@ -222,8 +222,7 @@ class Ingestor:
         whoever has sent them.
 
         ``messages`` may be what `leadconnector_async.sources.open_source` gives: its rows are
-        checked and known again as the command does it, and what is left out is `Rejected`; it
-        is closed at the end.
+        checked and known again as by the command, what is left out is `Rejected`, and it is closed.
 
         Raises:
             AccessError, DailyQuotaSpentError, ThrottledError: a location could not go on, after the
@@ -256,8 +255,7 @@ class Ingestor:
             await sender.free()
             sender.staging = self._durable is not None
         if isinstance(sender, Submitter) or self._durable is not None:
-            source_pass = SourcePass()
-            async for draft in self._stage(messages, source_pass):
+            async for draft in self._stage(messages, SourcePass()):
                 yield outcome_of_refused(draft)
         if self._stopping:
             return

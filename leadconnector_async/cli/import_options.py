@@ -140,7 +140,8 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     async def rehearsing(self) -> SourceOptions:
         """How to read without writing anything. What earlier runs kept can be named."""
         reading = await reading_options(self.source, self.outbox or "")
-        kept = [one for one in (reading.spool,) if self.outbox and one is not None and one.is_dir()]
+        spool = reading.spool if self.outbox else None
+        kept = () if spool is None or not spool.is_dir() else (spool,)
         return replace(reading, files=(*reading.files, *kept), spool=None)
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from leadconnector_async.cancellation import undisturbed
+from leadconnector_async.cancellation import cut_off
 from leadconnector_async.delivery import results
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
@@ -261,7 +261,7 @@ class ExclusiveSender:
                 await self._finish_work(self.stop)
             raise
         except asyncio.CancelledError:
-            await _cut_off(work)
+            await cut_off(work)
             raise
         finally:  # nobody takes an outcome from it any more
             self._queue = None
@@ -340,14 +340,8 @@ class ExclusiveSender:
             try:
                 await asyncio.wait([self._work])
             except asyncio.CancelledError:
-                await _cut_off(self._work)
+                await cut_off(self._work)
                 raise
 
     def __repr__(self) -> str:
         return f"<ExclusiveSender {self._dispatcher!r}>"
-
-
-async def _cut_off(work: asyncio.Task[None]) -> None:
-    """End it now: what is known is written down before the outbox is closed."""
-    work.cancel()
-    await undisturbed(asyncio.wait([work]))

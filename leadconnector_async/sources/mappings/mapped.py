@@ -122,12 +122,9 @@ class RowMapper:
 
     def values(self, row: Row) -> Values:
         """Make the values of a row; those that cannot be made are `WrongValueError`."""
-        values: Values = {}
-        direction: object = None
-        if self._direction is not None:
-            direction = self._told_direction(self._direction, row)
-            if direction is not None:
-                values[DIRECTION] = direction
+        plan_of = self._direction
+        direction = None if plan_of is None else self._told_direction(plan_of, row)
+        values: Values = {} if direction is None else {DIRECTION: direction}
         for plan, read in self._plans:
             value = read(plan, row, direction)
             if value is not None:
