@@ -147,17 +147,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         raise ValueError("the outbox is no file: give its path")
     if concurrency is not None and concurrency < 1:
         raise ValueError("concurrency is less than 1: nothing would be sent")
-    given = {
-        "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
-        "mapping" if isinstance(mapping, Mapping) else "mapping_file": (
-            mapping if mapping is None or isinstance(mapping, Mapping) else fspath(mapping)
-        ),
-        "region": region,
-        "mine": None if mine is None else tuple(mine),
-    }
-    options = replace(options, **{name: v for name, v in given.items() if v is not None})
-    if people is not None:
-        options = replace(options, people=read_people([fspath(people)], options))
+    options = _reading(options, mapping, timezone=timezone, region=region, mine=mine, people=people)
     changes = {"contacts": contacts, "share": share, "mark_read": mark_read}
     policy = replace(api.policy, **{name: v for name, v in changes.items() if v is not None})
     selection = selection_of(
@@ -187,6 +177,31 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         destination=api.base_url.rstrip("/"),
     )
     return await cancelled_once(importing)
+
+
+def _reading(
+    options: SourceOptions,
+    mapping: Mapping[str, str] | str | PathLike[str] | None,
+    *,
+    mine: Iterable[str] | None,
+    people: str | PathLike[str] | None,
+    **given: object,
+) -> SourceOptions:
+    """How to read: what is given goes before ``options``."""
+    if isinstance(zone := given["timezone"], str):
+        given["timezone"] = ZoneInfo(zone)
+    if isinstance(mapping, Mapping):
+        given["mapping"] = mapping
+    elif mapping is not None:
+        given["mapping_file"] = fspath(mapping)
+    if mine is not None:
+        given["mine"] = tuple(mine)
+    options = replace(options, **{name: v for name, v in given.items() if v is not None})
+    return (
+        options
+        if people is None
+        else replace(options, people=read_people([fspath(people)], options))
+    )
 
 
 @dataclass(eq=False, repr=False)
