@@ -51,7 +51,8 @@ async def test_a_run_that_is_stopped_ends_and_is_gone_on_with(tmp_path: Path) ->
     async with Sandbox(SLOW) as sandbox:
         asked, outbox = records(200), tmp_path / "outbox.db"
         outcomes: list[Outcome] = []
-        async with client(sandbox) as api, Ingestor(api, outbox=outbox) as ingestor:
+        # So few in flight that not all are answered before the first outcome is read.
+        async with client(sandbox) as api, Ingestor(api, outbox=outbox, concurrency=8) as ingestor:
             async for outcome in ingestor.run(asked):
                 outcomes.append(outcome)
                 if len(outcomes) == 50:
