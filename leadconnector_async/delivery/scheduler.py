@@ -290,6 +290,14 @@ class Scheduler:
                 self._wait(state, ready_at)
         return self.next_at
 
+    def due_count(self, now: float) -> int:
+        """How many locations are to be considered by ``now``."""
+        heap, due = self._heap, [0]
+        for at in due:  # those below one that is not due are not either
+            if at < len(heap) and heap[at][0] <= now:
+                due += (2 * at + 1, 2 * at + 2)
+        return len(due) // 2 + len(self._turns)
+
     def _wait(self, state: LocationState, ready_at: float) -> None:
         """Consider a location when it has a slot; else when its day ends, or one is freed.
 

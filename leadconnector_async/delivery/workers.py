@@ -69,6 +69,8 @@ class WorkerPool:
     _parked: deque[asyncio.Future[bool]] = field(default_factory=deque)
     _tasks: asyncio.TaskGroup | None = None
     _size: int = 0
+    _woken: int = 0
+    """Workers that were woken, and have not looked yet."""
     _timer: asyncio.Handle | None = None
     _rings_at: float = math.inf
 
@@ -76,7 +78,7 @@ class WorkerPool:
         """Spawn the first worker."""
         self._tasks = tasks
         self._parked.clear()
-        self._size = 0
+        self._size = self._woken = 0
         self._measured, self._has_time = (self._loop.time(), self.cpu()), False
         self._full_until = 0.0
         self._spawn(tasks)
@@ -89,7 +91,7 @@ class WorkerPool:
             self._timer, self._rings_at = None, math.inf
 
     def wake(self) -> None:
-        """If something is due, wake one worker, or spawn one; each that takes a lane does the same.
+        """Wake a worker for each location that is due, or spawn one. Who takes a lane does so too.
 
         So there are as many workers, and connections, as there is work at the same time.
         """
@@ -98,7 +100,10 @@ class WorkerPool:
         if self.scheduler.due_at(now) > now:
             self._arm()
         elif self._parked:
-            _release(self._parked.popleft(), go_on=True)
+            due = self.scheduler.due_count(now)
+            while self._parked and self._woken < due:
+                self._woken += 1
+                _release(self._parked.popleft(), go_on=True)
         elif self._tasks is not None and self._has_room(now):
             self._spawn(self._tasks)
 
@@ -140,7 +145,9 @@ class WorkerPool:
         future: asyncio.Future[bool] = self._loop.create_future()
         self._parked.append(future)
         self._arm()
-        return await future
+        goes_on = await future
+        self._woken -= goes_on
+        return goes_on
 
     def dismiss(self) -> None:
         """Let the workers that have parked go: there is nothing more to do."""

@@ -418,6 +418,15 @@ def test_those_who_wait_for_their_turns_go_on_together() -> None:
     assert scheduler.pop(9.051) is not None
 
 
+@given(times=st.lists(st.integers(0, 9)), now=st.integers(-1, 10))
+def test_all_that_are_due_are_counted(times: list[int], now: int) -> None:
+    """Whatever their order: so many workers find something to do."""
+    scheduler = Scheduler()
+    for when in times:
+        scheduler.add(full(location_state(), 1, 1), when)
+    assert scheduler.due_count(now) == sum(when <= now for when in times)
+
+
 @pytest.mark.parametrize("interval", [0.1, 86_400.0])
 def test_a_beat_is_short_beside_an_interval_and_beside_a_second(interval: float) -> None:
     """More than a burst would be saved up within it, and nobody waits for minutes."""

@@ -36,6 +36,10 @@ class Due:
         """At once."""
         return now
 
+    def due_count(self, now: float) -> int:
+        """Several locations."""
+        return 3 if self.next_at <= now else 0
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -128,3 +132,31 @@ async def test_a_pool_that_is_cancelled_takes_nobody_on() -> None:
     await asyncio.wait([running])
     assert running.cancelled()
     assert told == []
+
+
+@pytest.mark.virtual_time
+async def test_locations_that_are_due_together_are_served_in_one_turn_of_the_loop() -> None:
+    """Each has a worker woken for it, and one alone, however often the pool is told meanwhile."""
+    served = 0
+
+    async def work() -> None:
+        nonlocal served
+        while await pool.park():
+            served += 1
+
+    pool = WorkerPool(cast("Scheduler", Due(inf)), Breaker(), work=work, most=lambda: 5)
+    async with asyncio.TaskGroup() as tasks:
+        pool.begin(tasks)
+        for _ in range(4):
+            pool.wake()
+        await asyncio.sleep(0)
+        pool.scheduler = cast("Scheduler", Due())
+        pool.wake()
+        pool.wake()
+        await asyncio.sleep(0)
+        assert served == 3
+        pool.wake()
+        await asyncio.sleep(0)
+        assert served == 6
+        pool.dismiss()
+        pool.end()
