@@ -17,7 +17,13 @@ from leadconnector_async.sources.fields import OUTBOX_KEY, REASON_NAMES, folded,
 from leadconnector_async.sources.mappings.coerce import identity_of
 from leadconnector_async.sources.mappings.mapping import FieldRule, as_list, columns_of
 from leadconnector_async.sources.mappings.mapping_files import NAMES, load_mapping, names_in
-from leadconnector_async.sources.mappings.rules import ColumnValues, Row, parts_of, word_of
+from leadconnector_async.sources.mappings.rules import (
+    EXPRESSION,
+    ColumnValues,
+    Row,
+    parts_of,
+    word_of,
+)
 from leadconnector_async.sources.values.date_patterns import LocalText, ZoneName, zone_named
 
 if TYPE_CHECKING:
@@ -269,6 +275,9 @@ class FieldPlan:
         self.is_plain: bool = make is None and not rule.strip and not rule.kinds
         self.clean: Callable[[str], str] = _CLEANERS.get(field, stripped)
         self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
+        if any(map(EXPRESSION.fullmatch, rule.empty or ())):
+            nothing, clean = ColumnValues(rule.empty or [], empty), self.clean
+            self.clean = lambda text: "" if nothing.match(found := clean(text)) else found
         self.kinds: list[tuple[str, ColumnValues]] = [
             (kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()
         ]

@@ -197,6 +197,48 @@ def test_lines_in_place_of_reactions_are_left_out(
     assert other.left_out == "notes of calls"
 
 
+@pytest.mark.parametrize("system", ["facebook", "instagram"])
+@pytest.mark.parametrize("content", ["You sent an attachment.", "Hans hat einen Anhang gesendet."])
+def test_what_meta_writes_in_place_of_what_was_shared_is_no_text(
+    tmp_path: Path, system: str, content: str
+) -> None:
+    """The text of what was shared is; where it is not there, the record is left out."""
+    said = {"sender_name": NUMBER, "timestamp_ms": WHEN * 1000, "content": content}
+    share = {"link": "https://spoke.example/p", "share_text": "Look"}
+    chat = META | {"messages": [said | {"share": share}, said, said | {"content": "I sent it."}]}
+    parsed, _ = _read(tmp_path / system / "message_1.json", chat, mine=("Café",))
+    assert [one.row and one.row.message for one in parsed] == [
+        *("https://spoke.example/p\nLook", None, "I sent it."),
+    ]
+    assert parsed[1].left_out == (
+        "messages of pictures or files alone, which the export does not hold"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "left_out"),
+    [
+        ("Kim Lee started a video chat", "notes of calls"),
+        ("You missed a video chat with Kim.", "notes of calls"),
+        ("Audio call ended", "notes of calls"),
+        ("Kim set your nickname to Boss.", "notes of Meta itself, such as on nicknames"),
+        ("Kim unsent a message", "messages that were taken back"),
+        ("I missed a video chat", None),
+        ("We changed the theme to blue", None),
+        ("He sent an attachment.", None),
+    ],
+)
+def test_notes_of_meta_that_their_words_alone_tell(
+    tmp_path: Path, content: str, left_out: str | None
+) -> None:
+    """Are no messages; what a person says of himself is one."""
+    said = {"sender_name": NUMBER, "timestamp_ms": WHEN * 1000, "content": content}
+    (one,), _ = _read(
+        tmp_path / "instagram" / "message_1.json", META | {"messages": [said]}, mine=("Café",)
+    )
+    assert one.left_out == left_out
+
+
 def test_contacts_and_places_of_telegram_are_text(tmp_path: Path) -> None:
     """They stand beside an empty text; what the program could not export is counted."""
     person = {"first_name": "Bob", "last_name": "", "phone_number": "0013035550143"}
