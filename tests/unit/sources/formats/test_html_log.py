@@ -347,7 +347,7 @@ Tapbacks:
 
 Mar 29, 2024  5:39:42 PM
 Me
-Heart Sticker from Me: attachments/1/photo.jpg
+Heart Sticker from Me: attachments/1/photo.jpg (App: Free People)
 
 """
 
