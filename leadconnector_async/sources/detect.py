@@ -153,7 +153,7 @@ def _source(name: str | None, text: Utf8Text, options: SourceOptions) -> Source:
 
 
 def _by_beginning(head: bytes) -> FormatName:
-    is_log = re.match(rb"\[\s*[A-Z]", head)  # as of LINE and Viber
+    is_log = re.match(rb"\[\s*(?:[A-Z]|\d+ ?[-/.:a-z])", head)  # as of LINE and Viber
     return "csv" if is_log else _BY_BEGINNING.get(head[:1], "csv")
 
 

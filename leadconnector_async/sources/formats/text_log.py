@@ -39,6 +39,11 @@ TEXT: Final = "text"
 _LOOKED_AT: Final = 10
 """Lines of the beginning, one of which begins a record."""
 
+_PASTED: Final = "pasted"
+"""The column that is filled for each line that begins a record in a form that is not the file's."""
+
+_MAX_PASTED: Final = 100
+
 _TOO_LONG: Final = Problem(
     "message",
     f"is over the limit of {LINE_LIMIT} bytes",
@@ -50,6 +55,11 @@ def _begin(patterns: Sequence[re.Pattern[str]], line: str, after: str) -> re.Mat
     """Look whether a line, and the one after it, begin a record."""
     two = f"{line}\n{after}".replace("\r", "")
     return next((found for one in patterns if line and (found := one.match(two))), None)
+
+
+def _form(found: re.Match[str]) -> object:
+    """Tell the form that all beginnings of a file have, where a mapping says that one has."""
+    return found.re if "form" in found.re.groupindex else None
 
 
 class _Entry(Struct):
@@ -100,12 +110,14 @@ class TextLog(RowSource):
     def _entries(self) -> Iterator[_Entry]:
         entry: _Entry | None = None
         above, is_taken = 0, False
+        form: object = None
         lines = chain(self._numbered(), [(0, "", None)])
         for (number, line, problem), (_, after, _) in pairwise(lines):
             if is_taken:  # as the second line of a beginning
                 is_taken = False
                 continue
-            if found := _begin(self._begins, line, after):
+            found = _begin(self._begins, line, after)
+            if found and (form := form or _form(found)) == _form(found):
                 if entry is not None:
                     yield entry
                 columns = found.groupdict("")
@@ -113,7 +125,9 @@ class TextLog(RowSource):
                 entry = _Entry(number, columns, [])
                 entry.add(columns.get(TEXT, ""), problem)
             elif entry is not None:
-                entry.add(line, problem)
+                pasted = entry.columns.get(_PASTED, "") + "*" * bool(found)
+                entry.columns[_PASTED] = pasted
+                entry.add(line, problem_of("two_forms") if len(pasted) > _MAX_PASTED else problem)
             elif line.strip():
                 above = number
         if above:
@@ -309,9 +323,13 @@ def log_mapping_of(head: bytes, options: SourceOptions, path: str) -> str | None
         for name, one in known
         if one.text and (not one.within or any(word in path for word in one.within))
     ]
-    for two in pairwise([*lines, ""]):  # what follows may be pasted from another's
+    pairs = [two for two in pairwise([*lines, ""]) if two[0].strip()]
+    for two in pairs:  # what follows may be pasted from another's
         for name, begins in ready:
-            if _begin(begins, *two):
+            # Where nobody wrote it, it is a line of the app's own, or a name above its text.
+            if (found := _begin(begins, *two)) and (
+                found.groupdict().get("author", name) or all(_begin(begins, *one) for one in pairs)
+            ):
                 return name
     if given is not None and load_mapping(given).is_html:
         return given

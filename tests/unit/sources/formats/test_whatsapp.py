@@ -81,6 +81,8 @@ def _says(parsed: list[Parsed]) -> list[str]:
         ("31.03.24 г., 21:34 ч. - ", "2024-04-01 01:34:00"),
         ("9:34 CH, 31/03/2024 - ", "2024-04-01 01:34:00"),
         ("[21:34, 31/3/2024] ", "2024-04-01 01:34:00"),
+        ("2024-03-31 21\xa0h\xa034 - ", "2024-04-01 01:34:00"),
+        ("[2024-03-31 21 h 34 min 09 s] ", "2024-04-01 01:34:09"),
     ],
 )
 def test_the_forms_of_a_line(tmp_path: Path, begins: str, utc: str) -> None:
@@ -154,6 +156,31 @@ def test_what_the_app_wrote_in_other_scripts(
     assert (one.row is not None) is (left_out is None)
 
 
+def test_what_was_copied_out_of_whatsapp_is_text_where_it_was_pasted(tmp_path: Path) -> None:
+    """The browser copies in a form of its own: such lines became messages a second time."""
+    pasted = f"[9:34 PM, 3/30/2024] {KIM}: until six?"
+    parsed = _read(
+        tmp_path / "_chat.txt",
+        f"3/31/24, 9:35 PM - Shop: {pasted}",
+        f"3/31/24, 9:36 PM - {KIM}: you said",
+        pasted,
+    )
+    one, other = (one.row for one in parsed)
+    assert one is not None
+    assert other is not None
+    assert (one.message, other.message) == (pasted, f"you said\n{pasted}")
+    assert "which are taken for text that was pasted" in "".join(parsed[1].notices)
+    parsed = _read(tmp_path / "_chat.txt", f"3/31/24, 9:35 PM - {KIM}: hi", *[pasted] * 101)
+    assert "split the file where its form changes" in _says(parsed)[0]
+    assert len(_read(tmp_path / "_chat.txt", pasted, pasted)) == len([pasted, pasted])
+
+
+def test_a_chat_without_a_message_is_one(tmp_path: Path) -> None:
+    """Its lines are all the app's own."""
+    line = "3/31/24, 9:35 PM - Messages and calls are end-to-end encrypted."
+    assert [one.left_out for one in _read(tmp_path / "chat.txt", line)] == [OWN_LINES]
+
+
 @pytest.mark.parametrize(
     ("name", "line", "said"),
     [
@@ -163,6 +190,10 @@ def test_what_the_app_wrote_in_other_scripts(
         ("chat.txt", "[LINE] Chat history with Kim", "begins as the log of a chat, as of LINE"),
         ("chat.txt", "[ Friday, March 1, 2024 ] [ 21:05 ] Kim: hi", "begins as the log of a chat"),
         ("Talk.txt", "Kim 님과 카카오톡 대화", "write one with [text]"),
+        ("chat.txt", "[3/29/2024 9:06 AM] kim\nhello\n", "as of IRC, Discord or Signal"),
+        ("chat.txt", "[2024-03-29 09:06] <kim> At home: come", "as of IRC, Discord or Signal"),
+        ("chat.txt", "[2024-03-29 09:06] *** kim has joined", "as of IRC, Discord or Signal"),
+        ("chat.txt", "[29/3, 9:06 AM] Kim: hi", "whose dates have no year"),
     ],
 )
 def test_a_chat_of_no_known_form_is_named(tmp_path: Path, name: str, line: str, said: str) -> None:
@@ -304,6 +335,30 @@ def test_files_beside_the_chat_are_its_attachments(tmp_path: Path) -> None:
         ("our prices.pdf (see above)", []),
     ]
     assert "is a file that is not there" in _says(parsed)[0]
+
+
+def test_forms_of_files_that_older_apps_wrote(tmp_path: Path) -> None:
+    """Android's sounds without an ending, and the name before the mark, are no texts."""
+    for name in ("AUD-20240331-WA0002.", "2015-08-04-PHOTO-00004762.jpg"):
+        (tmp_path / name).write_bytes(b"content")
+    parsed = _read(
+        tmp_path / "_chat.txt",
+        f"31/03/2024, 09:07 - {KIM}: \u200eAUD-20240331-WA0002. (file attached)",
+        "31/03/2024, 09:08 - Shop: 2015-08-04-PHOTO-00004762.jpg <\u200eattached>",
+    )
+    rows = [one.row for one in parsed if one.row]
+    assert [(row.message, len(row.attachments or ())) for row in rows] == [(None, 1), (None, 1)]
+
+
+def test_a_place_with_its_address_is_a_message(tmp_path: Path) -> None:
+    """However long the address is: behind the mark of the app's own lines it was left out."""
+    place = "The Library (96 Euston Road, London, Greater London NW1 2DB): https://maps.example/v/4"
+    (one, _) = _read(
+        tmp_path / "_chat.txt",
+        *(f"[31/03/2024, 9:04:00 AM] {name}: \u200e{place}" for name in (KIM, "Shop")),
+    )
+    assert one.row is not None
+    assert one.row.message == place
 
 
 def test_the_owner_is_told_by_a_name_or_by_the_name_of_the_file(tmp_path: Path) -> None:
