@@ -217,11 +217,10 @@ class HtmlLog(RowSource):
                 self._page = {name: self._cells(tree, name, page=True) for name in self._kinds}
                 continue
             found = True
-            if (problem := self._problem(content)) is not None:
-                if problem is not self._stream.damage:  # which is told once, at the end
-                    yield Parsed(line, b"{}", None, (problem,))
-            else:
+            if (problem := self._problem(content)) is None:
                 yield self._record(line, kind, content.decode())
+            elif problem is not self._stream.damage:  # which is told once, at the end
+                yield Parsed(line, b"{}", None, (problem,))
         if self._stream.damage is not None:
             yield Parsed(line, b"{}", None, (self._stream.damage,))
         elif not found:
@@ -244,9 +243,8 @@ class HtmlLog(RowSource):
 
         Of a piece that is too long nothing is kept but its length.
         """
-        buffer, start, line, dropped = b"", 0, 1, 0
+        buffer, start, line, dropped, seen = b"", 0, 1, 0, 0
         kind: str | None = None
-        seen = 0
         for chunk in self._text.chunks():
             buffer += chunk
             for begin in self._begins.finditer(buffer, seen):
@@ -286,11 +284,9 @@ class HtmlLog(RowSource):
             nodes = tree.css(pick.select)
         except self._error as error:
             raise SourceError(f"{self.name}: the mapping's {pick.select!r}: {error}") from error
-        texts = [
-            (node.attributes.get(pick.attribute) or "") if pick.attribute else node.text()
-            for node in nodes
-        ]
-        texts = [text.strip() for text in texts if text.strip()]
+        by = pick.attribute
+        found = ((node.attributes.get(by) or "") if by else node.text() for node in nodes)
+        texts = [text.strip() for text in found if text.strip()]
         if pick.file:
             texts = [self._file(text) for text in texts]
         return tuple(texts) if pick.all else next(iter(texts), "")

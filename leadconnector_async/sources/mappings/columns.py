@@ -17,17 +17,11 @@ from leadconnector_async.sources.fields import OUTBOX_KEY, REASON_NAMES, folded,
 from leadconnector_async.sources.mappings.coerce import identity_of
 from leadconnector_async.sources.mappings.mapping import FieldRule, as_list, columns_of
 from leadconnector_async.sources.mappings.mapping_files import NAMES, load_mapping, names_in
-from leadconnector_async.sources.mappings.rules import (
-    EXPRESSION,
-    ColumnValues,
-    Row,
-    parts_of,
-    word_of,
-)
+from leadconnector_async.sources.mappings.rules import ColumnValues, Row, parts_of, word_of
 from leadconnector_async.sources.values.date_patterns import LocalText, ZoneName, zone_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import tzinfo
 
 LIST_SEPARATOR: Final = ";"
@@ -259,6 +253,24 @@ def skipped(first: int, last: int, what: str = "line") -> str:
     return f"{what}s {first} to {last} are above the header: not read"
 
 
+class _Matched(frozenset[str]):
+    """Values, of which some are expressions."""
+
+    known: ColumnValues
+
+    def __contains__(self, value: object) -> bool:
+        return self.known.match(value)
+
+
+def empty_values(given: Iterable[str]) -> frozenset[str]:
+    """Gather what means nothing; one between slashes is an expression."""
+    values = frozenset(given) | {""}
+    if any(len(one) > 2 and one[0] == one[-1] == "/" for one in values):  # noqa: PLR2004 - "//"
+        values = matched = _Matched(values)
+        matched.known = ColumnValues([*values], frozenset())
+    return values
+
+
 @dataclass(eq=False, repr=False)
 class FieldPlan:
     """A rule made ready: the columns by direction, and what its field is."""
@@ -274,10 +286,7 @@ class FieldPlan:
         self.is_list: bool = field in fields.LIST_FIELDS
         self.is_plain: bool = make is None and not rule.strip and not rule.kinds
         self.clean: Callable[[str], str] = _CLEANERS.get(field, stripped)
-        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
-        if any(map(EXPRESSION.fullmatch, rule.empty or ())):
-            nothing, clean = ColumnValues(rule.empty or [], empty), self.clean
-            self.clean = lambda text: "" if nothing.match(found := clean(text)) else found
+        self.empty = empty if rule.empty is None else empty_values(rule.empty)
         self.kinds: list[tuple[str, ColumnValues]] = [
             (kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()
         ]

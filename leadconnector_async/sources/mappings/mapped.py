@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.fields import FINDERS, NotedText, WrongValueError, stripped
 from leadconnector_async.sources.mappings import rules
-from leadconnector_async.sources.mappings.columns import FieldPlan
+from leadconnector_async.sources.mappings.columns import FieldPlan, empty_values
 from leadconnector_async.sources.mappings.mapping import FieldRule, NotCarried, as_list
 from leadconnector_async.sources.mappings.row_contact import RowContact
 from leadconnector_async.sources.mappings.rules import Cell, Row, first_met, word_of
@@ -39,7 +39,7 @@ class RowMapper:
     """Reads rows of one kind, given by the names of their columns."""
 
     def __init__(self, kind: RecordKind, definition: Definition, sides: ChatSides) -> None:
-        empty = frozenset(definition.empty) | {""}
+        empty = empty_values(definition.empty)
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
         self._leave_out = rules.left_out_by(kind.leave_out, empty)
         self._without_content = rules.left_out_by(kind.without_content, empty)

@@ -177,7 +177,7 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
 
 _LISTS: Final = ("instead", "maybe", "sender", "before", "code")
 
-EXPRESSION: Final = re.compile(r"/.+/", re.DOTALL)
+_EXPRESSION: Final = re.compile(r"/.+/", re.DOTALL)
 
 
 class ColumnValues:
@@ -193,7 +193,7 @@ class ColumnValues:
         # Most values come again.
         self.match: Callable[..., bool] = lru_cache(maxsize=1024)(self._match)
         texts = as_list(given)
-        patterns = [f"(?:{word[1:-1]})" for word in texts if EXPRESSION.fullmatch(word)]
+        patterns = [f"(?:{word[1:-1]})" for word in texts if _EXPRESSION.fullmatch(word)]
         try:
             self._pattern = re.compile("|".join(patterns) or r"(?!)", re.IGNORECASE | re.DOTALL)
         except re.error as error:

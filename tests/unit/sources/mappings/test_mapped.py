@@ -8,6 +8,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mappings.chat_sides import ChatSides
 from leadconnector_async.sources.mappings.coerce import as_given
+from leadconnector_async.sources.mappings.columns import empty_values
 from leadconnector_async.sources.mappings.mapped import RowMapper
 from leadconnector_async.sources.mappings.mapping import Definition, FieldRule, RecordKind
 from leadconnector_async.sources.mappings.rules import ColumnValues
@@ -115,6 +116,16 @@ def test_an_expression_of_a_mapping_takes_whole_values() -> None:
     assert [values.match(text) for text in texts] == [True, False, True]
     with pytest.raises(SourceError, match="holds no expression"):
         ColumnValues("/(/", frozenset())
+
+
+def test_what_means_nothing_may_be_an_expression() -> None:
+    """Of whole values; a single slash is one itself."""
+    nothing = empty_values(["-", "/proto:\\S+/"])
+    texts = ("", "-", "proto:CjoK", "see proto:CjoK", "/")
+    assert [text in nothing for text in texts] == [True, True, True, False, False]
+    assert "/" in empty_values(["/"])
+    with pytest.raises(SourceError, match="holds no expression"):
+        empty_values(["/(/"])
 
 
 def test_a_zone_that_is_none_stops_the_reading() -> None:
