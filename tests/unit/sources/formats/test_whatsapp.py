@@ -309,6 +309,20 @@ def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
         assert one.left_out == DELETED
 
 
+def test_a_line_of_the_apps_own_with_a_colon_is_nobodys(tmp_path: Path) -> None:
+    """What is before the colon was taken for a person, and the chat for a group."""
+    parsed = _read(
+        tmp_path / "_chat.txt",
+        "31/03/2024, 09:04 - Messages and calls are end-to-end encrypted: no one can read them.",
+        f"31/03/2024, 09:05 - {KIM}: hi",
+        f"31/03/2024, 09:06 - {KIM}: Waiting for this message",
+        "31/03/2024, 09:06 - Shop: <省略多媒體檔>",
+        "31/03/2024, 09:07 - Shop: Waiting for this message to be read",
+    )
+    assert [one.left_out for one in parsed] == [OWN_LINES, None, OWN_LINES, ALONE, None]
+    assert [one.row.direction for one in parsed if one.row] == ["inbound", "outbound"]
+
+
 def test_files_beside_the_chat_are_its_attachments(tmp_path: Path) -> None:
     """By the line of iPhones and of Android, with captions; one that is not there is told."""
     photo, scan = "00000004-PHOTO-2024-03-31-21-08-00.jpg", "IMG-20240331-WA0001.jpg"
