@@ -194,6 +194,8 @@ def test_a_chat_without_a_message_is_one(tmp_path: Path) -> None:
         ("chat.txt", "[2024-03-29 09:06] <kim> At home: come", "as of IRC, Discord or Signal"),
         ("chat.txt", "[2024-03-29 09:06] *** kim has joined", "as of IRC, Discord or Signal"),
         ("chat.txt", "[29/3, 9:06 AM] Kim: hi", "whose dates have no year"),
+        ("chat.txt", "-" * 52 + "\n3/29/24 9:06 AM - Kim\nhi", "export the chat as CSV"),
+        ("chat.txt", "Conversation: Kim\n\nFrom: Kim\nType: incoming", "as of IRC, Discord"),
     ],
 )
 def test_a_chat_of_no_known_form_is_named(tmp_path: Path, name: str, line: str, said: str) -> None:
