@@ -259,15 +259,15 @@ class _Matched(frozenset[str]):
     known: ColumnValues
 
     def __contains__(self, value: object) -> bool:
-        return self.known.match(value)
+        return super().__contains__(value) or self.known.match(value)
 
 
 def empty_values(given: Iterable[str]) -> frozenset[str]:
     """Gather what means nothing; one between slashes is an expression."""
     values = frozenset(given) | {""}
-    if any(len(one) > 2 and one[0] == one[-1] == "/" for one in values):  # noqa: PLR2004 - "//"
+    if texts := [one for one in values if one[:1] == one[1:][-1:] == "/"]:
         values = matched = _Matched(values)
-        matched.known = ColumnValues([*values], frozenset())
+        matched.known = ColumnValues(texts, frozenset())
     return values
 
 

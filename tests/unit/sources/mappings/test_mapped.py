@@ -120,9 +120,9 @@ def test_an_expression_of_a_mapping_takes_whole_values() -> None:
 
 def test_what_means_nothing_may_be_an_expression() -> None:
     """Of whole values; a single slash is one itself."""
-    nothing = empty_values(["-", "/proto:\\S+/"])
-    texts = ("", "-", "proto:CjoK", "see proto:CjoK", "/")
-    assert [text in nothing for text in texts] == [True, True, True, False, False]
+    nothing = empty_values(["null", "/proto:\\S+/"])
+    texts = ("", "null", "Null", "Proto:CjoK", "see proto:CjoK", "/")
+    assert [text in nothing for text in texts] == [True, True, False, True, False, False]
     assert "/" in empty_values(["/"])
     with pytest.raises(SourceError, match="holds no expression"):
         empty_values(["/(/"])
