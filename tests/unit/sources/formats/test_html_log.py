@@ -143,6 +143,12 @@ def test_a_group_is_told_by_its_participants(tmp_path: Path) -> None:
         ("received", "", "inbound", "completed"),
         ("missed", "", "inbound", "no-answer"),
         ("voicemail", "", "inbound", "voicemail"),
+        (
+            "voicemail",
+            '<span class="full-text">Unable to transcribe this message.</span>',
+            "inbound",
+            "voicemail",
+        ),
     ],
 )
 def test_calls_of_google_voice(
@@ -156,7 +162,7 @@ def test_calls_of_google_voice(
     assert (one.row.contact, str(one.row.date)[:19]) == (Contact(phone=KIM), "2024-03-29 15:06:41")
     other = one.row.call.to if direction == "outbound" else one.row.call.from_
     assert other == KIM
-    assert one.row.message == ("Duration: 0:01:00" if inner else None)
+    assert one.row.message == ("Duration: 0:01:00" if "duration" in inner else None)
 
 
 def test_calls_that_tell_no_direction_or_nobody_are_refused(tmp_path: Path) -> None:
