@@ -353,17 +353,20 @@ def test_files_beside_the_chat_are_its_attachments(tmp_path: Path) -> None:
     assert "is a file that is not there" in _says(parsed)[0]
 
 
-def test_forms_of_files_that_older_apps_wrote(tmp_path: Path) -> None:
-    """Android's sounds without an ending, and the name before the mark, are no texts."""
-    for name in ("AUD-20240331-WA0002.", "2015-08-04-PHOTO-00004762.jpg"):
+def test_forms_of_files_that_others_wrote(tmp_path: Path) -> None:
+    """Older apps, which leave endings out or put the name first, and WhatsApp-Chat-Exporter."""
+    for name in ("AUD-20240331-WA0002.", "2015-08-04-PHOTO-00004762.jpg", "a b.jpg"):
         (tmp_path / name).write_bytes(b"content")
     parsed = _read(
         tmp_path / "_chat.txt",
         f"31/03/2024, 09:07 - {KIM}: \u200eAUD-20240331-WA0002. (file attached)",
         "31/03/2024, 09:08 - Shop: 2015-08-04-PHOTO-00004762.jpg <\u200eattached>",
+        "[2024-03-31 09:09] Shop: <media file in a b.jpg>",
+        "[2024-03-31 09:09] Shop: <The media is missing>",
     )
     rows = [one.row for one in parsed if one.row]
-    assert [(row.message, len(row.attachments or ())) for row in rows] == [(None, 1), (None, 1)]
+    assert [(row.message, len(row.attachments or ())) for row in rows] == [(None, 1)] * 3
+    assert parsed[3].left_out == ALONE
 
 
 def test_a_place_with_its_address_is_a_message(tmp_path: Path) -> None:
