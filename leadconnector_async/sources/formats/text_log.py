@@ -59,7 +59,7 @@ def _begin(patterns: Sequence[re.Pattern[str]], line: str, after: str) -> re.Mat
 
 def _form(found: re.Match[str]) -> object:
     """Tell the form that all beginnings of a file have, where a mapping says that one has."""
-    return found.re if "form" in found.re.groupindex else None
+    return found.re if "(?#form)" in found.re.pattern else None
 
 
 class _Entry(Struct):
@@ -125,9 +125,10 @@ class TextLog(RowSource):
                 entry = _Entry(number, columns, [])
                 entry.add(columns.get(TEXT, ""), problem)
             elif entry is not None:
-                pasted = entry.columns.get(_PASTED, "") + "*" * bool(found)
-                entry.columns[_PASTED] = pasted
-                entry.add(line, problem_of("two_forms") if len(pasted) > _MAX_PASTED else problem)
+                pasted = entry.columns.get(_PASTED, "")
+                if found:
+                    entry.columns[_PASTED] = pasted + "*"
+                entry.add(line, problem_of("two_forms") if len(pasted) >= _MAX_PASTED else problem)
             elif line.strip():
                 above = number
         if above:
