@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.api import endpoints, responses
 from leadconnector_async.api.enrichment import CALLS_NEED, enrich
+from leadconnector_async.arguments import AtLeastOne, check
 from leadconnector_async.auth.provider import FIX_TOKEN, NeedsTransport, StaticToken, TokenProvider
 from leadconnector_async.auth.session_tokens import TimedTokens
 from leadconnector_async.cancellation import undisturbed
@@ -27,7 +29,7 @@ from leadconnector_async.transport.base import Response, is_token, network_of
 from leadconnector_async.transport.http1 import user_agent as agent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from os import PathLike
     from ssl import SSLContext
@@ -95,11 +97,12 @@ class LeadConnector(LocationApi):
         version: str | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
+        check({"version": version, "user_agent": user_agent, "proxy": proxy}, str | None)
         if version is not None and not is_token(version):
             wrong = "the version is empty or has characters that none has"
             raise ValueError(f"{wrong}: give such as v3")
-        if connections < 1:
-            raise ValueError("connections is less than 1: nothing would be sent")
+        check({"connections": connections}, AtLeastOne)
+        check({"limits": limits}, Mapping)
         for one in (limit, *limits.values()):
             if not isinstance(one, RateLimit | None):
                 raise TypeError(f"a limit is a {type(one).__name__}: give a RateLimit, or None")
@@ -229,6 +232,7 @@ class LeadConnector(LocationApi):
             >>> print(receipt.message_id)
         """
         location = self.location_of(location_id)
+        check({"call": call}, Call)
         _, problems, payload = verified(
             InboundMessage(
                 type="Call",
@@ -238,7 +242,7 @@ class LeadConnector(LocationApi):
                 conversation_provider_id=conversation_provider_id,
                 date=date,
                 alt_id=alt_id,
-                attachments=list(attachments) or None,
+                attachments=list(attachments or ()) or None,
                 call=call,
             )
         )

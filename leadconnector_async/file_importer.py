@@ -18,7 +18,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from leadconnector_async.arguments import AtLeastOne, MoreThanZero, NotNegative, check
 from leadconnector_async.cancellation import cancelled_once
+from leadconnector_async.client import LeadConnector
 from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Importer, Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from datetime import date
     from types import FrameType
 
-    from leadconnector_async.client import LeadConnector
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.reports.progress import ImportProgress
 
@@ -115,12 +116,13 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         with the reason, while others went on, or where the day's quota is spent.
 
     Raises:
-        TypeError: ``sources``, ``mine`` or ``only`` is one text: give a list.
+        TypeError: ``sources``, ``mine`` or ``only`` is one text: give a list. Or something is of a
+            type that it cannot be.
         SourceError: a source cannot be read; nothing was sent.
         SelectionError: no record meets something of ``only``; nothing was sent.
-        ValueError: nothing can be selected so; or ``every`` or ``stats_every`` is not more than 0.
-            Or the outbox is no file, or ``concurrency`` less than 1; or signals are to be handled
-            in another thread than the main one.
+        ValueError: nothing can be selected so; or ``every`` or ``stats_every`` is not more than 0,
+            or ``run_for`` less. Or the outbox is no file, or ``concurrency`` less than 1; or
+            signals are to be handled in another thread than the main one.
         OutboxError: the outbox cannot be used, or belongs to an import into another API.
         AccessError, ThrottledError: no location could go on.
         NotSentError: the API was out of reach for longer than the policy's patience.
@@ -132,21 +134,22 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         ...     summary = await import_files(api, ["history.csv"], outbox="import.db", region="US")
         ...     print(summary.sent, summary.failed, summary.by_reason)
     """
+    check({"api": api}, LeadConnector)
+    check({"every": every, "stats_every": stats_every}, MoreThanZero)
+    check({"run_for": run_for}, NotNegative | None)
+    check({"concurrency": concurrency}, AtLeastOne | None)
+    check({"region": region, "provider": provider}, str | None)
     if api.closed:
         raise ClosedError(CLOSED)
-    for name, seconds in {"every": every, "stats_every": stats_every}.items():
-        if not seconds > 0:
-            raise ValueError(f"{name} is not more than 0: give seconds")
     for name, several in {"sources": sources, "mine": mine, "only": only}.items():
-        if isinstance(several, str | bytes | PathLike):  # else each of its letters is one
+        # Of a text, each of its letters would be one.
+        if isinstance(several, str | bytes | PathLike) or not isinstance(several, Iterable | None):
             raise TypeError(f"{name} is a {type(several).__name__}: give a list")
     if handle_signals and current_thread() is not main_thread():
         raise ValueError("signals are handled in the main thread alone: leave handle_signals out")
-    path = fspath(outbox)
+    path = fspath(outbox or "")
     if path in ("", ":memory:"):
         raise ValueError("the outbox is no file: give its path")
-    if concurrency is not None and concurrency < 1:
-        raise ValueError("concurrency is less than 1: nothing would be sent")
     options = _reading(options, mapping, timezone=timezone, region=region, mine=mine, people=people)
     changes = {"contacts": contacts, "share": share, "mark_read": mark_read}
     policy = replace(api.policy, **{name: v for name, v in changes.items() if v is not None})
@@ -190,6 +193,7 @@ def _reading(
     """How to read: what is given goes before ``options``."""
     if isinstance(zone := given["timezone"], str):
         given["timezone"] = ZoneInfo(zone)
+    check({"timezone": given["timezone"]}, ZoneInfo | None)
     if isinstance(mapping, Mapping):
         given["mapping"] = mapping
     elif mapping is not None:

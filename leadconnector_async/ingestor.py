@@ -6,10 +6,11 @@ import asyncio
 from contextlib import aclosing
 from functools import partial
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from msgspec.structs import replace
 
+from leadconnector_async.arguments import AtLeastOne, MoreThanZero, check
 from leadconnector_async.cancellation import cancelled_once
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
 from leadconnector_async.delivery.in_flight_limit import InFlightLimit
@@ -24,6 +25,7 @@ from leadconnector_async.records.builder import RecordBuilder, source_of
 from leadconnector_async.records.keys import fault_key
 from leadconnector_async.reports.statistics import Statistics, StatisticsReporter
 from leadconnector_async.reports.statistics_meter import StatisticsMeter
+from leadconnector_async.requester import Requester
 from leadconnector_async.submitter import Submitter
 from leadconnector_async.worker import is_one_locations
 
@@ -84,22 +86,20 @@ class Ingestor:
         on_stats: Callable[[Statistics], object] | None = None,
         stats_every: float = 5.0,
     ) -> None:
-        if role not in get_args(Role):
-            raise ValueError('the role is none: give "both" or "submit"')
+        check({"role": role}, Role)
         self._is_shared = outbox is not None and is_url(outbox)
         if role == "submit" and not self._is_shared:
-            fix = "give the URL of a database as the outbox"
-            raise ValueError(f'role="submit" needs workers: {fix}')
+            raise ValueError('role="submit" needs workers: give the URL of a database as outbox')
         if outbox is not None and fspath(outbox) in ("", ":memory:"):
             raise ValueError("the outbox is no file: give its path, or None for one in memory")
-        if buffer < 1 or (concurrency is not None and concurrency < 1):
-            raise ValueError("buffer or concurrency is less than 1: nothing would be sent")
-        if not stats_every > 0:
-            raise ValueError("stats_every is not more than 0: give seconds")
-        self._api = api
+        if not isinstance(api, Requester):
+            raise TypeError(f"api is a {type(api).__name__}: give a LeadConnector")
+        check({"buffer": buffer}, AtLeastOne)
+        check({"concurrency": concurrency}, AtLeastOne | None)
+        check({"stats_every": stats_every}, MoreThanZero)
         self._on_stats, self._stats_every = on_stats, stats_every
         self._reporter: StatisticsReporter | None = None
-        self._path = outbox
+        self._api, self._path = api, outbox
         self._sends, self._concurrency = role == "both", concurrency
         self._in_flight = InFlightLimit(buffer)
         self._running = self._stopping = False

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
 
 from leadconnector_async.api import contacts, endpoints
 from leadconnector_async.api.enrichment import upload
 from leadconnector_async.api.listings import date_ms, read_conversations
+from leadconnector_async.arguments import NotEmpty, check
 from leadconnector_async.errors import InvalidMessageError
 from leadconnector_async.models import Contact, ConversationSummary, FoundContact, UpsertedContact
 from leadconnector_async.records.validation import verified_contact
@@ -97,9 +100,9 @@ class LocationApi(Requester):
             >>> for found in await api.search_conversations(query="jane", limit=100):
             ...     print(found.id, found.unread)
         """
-        if not 0 < limit <= endpoints.PAGE:
-            raise ValueError(f"limit must be from 1 to {endpoints.PAGE}")
-        _refuse_empty(contact_id)
+        check({"limit": limit}, Annotated[int, Meta(ge=1, le=endpoints.PAGE)])
+        check({"contact_id": contact_id}, NotEmpty | None)
+        check({"query": query}, str | None)
         location, before = self.location_of(location_id), _in_utc(before)
         request = endpoints.search_conversations(
             location,
@@ -136,7 +139,8 @@ class LocationApi(Requester):
             >>> async for message in api.export_messages(since=datetime(2024, 1, 1, tzinfo=UTC)):
             ...     print(message.date_added, message.message_type, message.direction)
         """
-        _refuse_empty(contact_id, conversation_id)
+        ids = {"contact_id": contact_id, "conversation_id": conversation_id}
+        check(ids, NotEmpty | None)  # of a contact that was not found, the answer would be all
         since, until = _in_utc(since), _in_utc(until)
         asked = {
             "contactId": contact_id,
@@ -178,6 +182,8 @@ class LocationApi(Requester):
             >>> url = await api.upload_file("photo.jpg", contact_id="9VEmS0si86GW6gXWU89b")
             >>> print(url)
         """
+        ids = {"contact_id": contact_id, "conversation_id": conversation_id, "name": name}
+        check(ids, str | None)
         if not contact_id and not conversation_id:
             raise ValueError("an upload needs a contact_id or a conversation_id")
         where = self.location_of(location_id), contact_id, conversation_id
@@ -197,18 +203,14 @@ class LocationApi(Requester):
             ...     await api.mark_read(found.id)
         """
         location = self.location_of(location_id)
+        check({"conversation_id": conversation_id}, NotEmpty)
         await self.ask(location, endpoints.mark_read(location, conversation_id), bytes)
 
 
-def _refuse_empty(*ids: str | None) -> None:
-    if "" in ids:  # of a contact that was not found, whose answer would be the whole location
-        raise ValueError("an id is empty: give that of one, or None for all")
-
-
-def _in_utc(date: datetime | None) -> datetime | None:
+def _in_utc(date: object) -> datetime | None:
     if date is None:
         return None
-    if date.utcoffset() is None:
+    if not isinstance(date, datetime) or date.utcoffset() is None:
         raise ValueError(f"{date} has no offset: give an aware datetime, as of datetime.now(UTC)")
     return date.astimezone(UTC)
 

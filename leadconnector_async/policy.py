@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta
 
+from leadconnector_async.arguments import AtLeastOne, Checked, NotNegative
 from leadconnector_async.public_place import name_public_place
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ ContactMode = Literal["find", "create", "upsert"]
 OnUnknown = Literal["look", "send", "hold"]
 
 
-class Policy(Struct, frozen=True, kw_only=True):
+class Policy(Checked, frozen=True, kw_only=True):
     """What to do when a request does not end well. Times are in seconds.
 
     Example:
@@ -24,16 +25,16 @@ class Policy(Struct, frozen=True, kw_only=True):
         6
     """
 
-    attempts: int = 4
+    attempts: AtLeastOne = 4
     """How often a record may be sent before it is given up. A 429, and a request that never left,
     cost none: neither is the record's fault."""
 
-    backoff: float = 0.5
-    backoff_cap: float = 30.0
+    backoff: NotNegative = 0.5
+    backoff_cap: NotNegative = 30.0
     """The wait before attempt *n + 1* is random between 0 and min(cap, backoff · 2^(n-1)), so that
     many lanes that failed together do not come back together."""
 
-    retry_after_cap: float = 900.0
+    retry_after_cap: NotNegative = 900.0
     """The longest ``Retry-After`` that is believed."""
 
     on_unknown: OnUnknown = "look"
@@ -41,7 +42,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     if it is not there; ``send`` it again at once, at the risk of storing it twice; or ``hold`` it
     as `Unresolved`, at the risk that it is missing."""
 
-    look_after: tuple[float, ...] = (2.0, 8.0)
+    look_after: Annotated[tuple[NotNegative, ...], Meta(min_length=1)] = (2.0, 8.0)
     """When to look, counted from the moment of doubt. Reads lag behind writes by seconds, so only
     the last look decides that a message is not there."""
 
@@ -53,7 +54,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     is rejected; or ``create`` what is not found. ``upsert`` does as ``create``: the API's own
     upsert can delete the first address of a contact that exists, and is not called."""
 
-    patience: float = 1800.0
+    patience: NotNegative = 1800.0
     """How long the API may be out of reach before the run is given up, and how long a location may
     answer nothing but 429 before it stops alone."""
 
@@ -64,23 +65,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Set the unread count of each conversation to 0 once its last message is settled, unless it
     was unread before the first one was sent. Of imports of files alone."""
 
-    share: float = 1.0
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     """The part of each location's quota to use, of the window and of the day: the rest is left to
     others, whether they are there or not."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise ValueError("share must be more than 0, and 1 at most")
-        if self.attempts < 1:
-            raise ValueError("attempts must be at least 1")
-        for name, words in (("on_unknown", OnUnknown), ("contacts", ContactMode)):
-            if getattr(self, name) not in get_args(words):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(words))}")
-        if not self.look_after:
-            raise ValueError("look_after needs at least one time")
-        times = (self.backoff, self.backoff_cap, self.retry_after_cap, self.patience)
-        if not all(time >= 0 for time in (*times, *self.look_after)):
-            raise ValueError("times must not be negative")
 
     def delay(self, attempt: int, random: Random) -> float:
         """The wait after attempt number ``attempt`` (from 1) failed: full jitter."""

@@ -119,7 +119,8 @@ class TokenStore:
             # closing it would drop SQLite's locks on it in this process.
             with suppress(FileExistsError):
                 Path(self.path).touch(0o600, exist_ok=False)
-            with closing(sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)) as db:
+            name = Path(self.path).absolute()  # else one that begins with file: may be a URI
+            with closing(sqlite3.connect(name, timeout=_BUSY_S, isolation_level=None)) as db:
                 # FULL could lose the last commit with the power: the journal's removal, which is
                 # the commit, is not synced. https://www.sqlite.org/pragma.html#pragma_synchronous
                 db.execute("PRAGMA synchronous = EXTRA")

@@ -97,11 +97,19 @@ def mapping(text: str) -> tuple[str, str]:
 @_TextType
 def location(text: str) -> str:
     """Take an id: a name would stay in the outbox as a location that no token opens."""
-    id_ = text.strip()
-    if not re.fullmatch(r"[\w.:-]+", id_, re.ASCII):
-        where = "which stands in the address of its pages, behind /location/"
-        fix = f"give one such as ve9EPM428h8vShlRW1KT, {where}"
-        raise ValueError(f"{text!r} is no location's id: {fix}")
+    where = "which stands in the address of its pages, behind /location/"
+    return _id(text, f"location's id: give one such as ve9EPM428h8vShlRW1KT, {where}")
+
+
+@_TextType
+def provider(text: str) -> str:
+    """Take an id, not the name that the app's settings show beside it."""
+    return _id(text, "provider's id: give one such as 61d6d1f9cdac7612faf80753")
+
+
+def _id(text: str, what: str) -> str:
+    if not re.fullmatch(r"[\w.:-]+", id_ := text.strip(), re.ASCII):
+        raise ValueError(f"{text!r} is no {what}")
     return id_
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
+from leadconnector_async.arguments import AtLeastOne, Checked
 from leadconnector_async.errors import SelectionError
 from leadconnector_async.models import Call
 from leadconnector_async.records.deferred import read_deferred
@@ -38,12 +39,12 @@ WHOLE: Final = 0
 """As ``limit_conversations``: the conversations of what ``limit`` takes, however many they are."""
 
 
-class Selection(msgspec.Struct, frozen=True, kw_only=True):
+class Selection(Checked, frozen=True, kw_only=True):
     """The records that meet all of this, in the order of their dates. Dates: Unix milliseconds."""
 
-    limit: int | None = None
+    limit: AtLeastOne | None = None
     """The first so many messages."""
-    limit_conversations: int | None = None
+    limit_conversations: Annotated[int, msgspec.Meta(ge=0)] | None = None
     """The messages of the first so many conversations; or `WHOLE`."""
     since: int | None = None
     until: int | None = None
@@ -52,10 +53,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Types of messages, ids of contacts and conversations, numbers and addresses: any of them."""
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise ValueError("limit must be at least 1")
-        if self.limit_conversations is not None and self.limit_conversations < WHOLE:
-            raise ValueError("limit_conversations must not be negative")
+        super().__post_init__()
         if self.limit_conversations == WHOLE and self.limit is None:
             raise ValueError("limit_conversations without a number needs a limit of messages")
         if self.since is not None and self.until is not None and self.since >= self.until:
@@ -109,7 +107,7 @@ def _moment(value: Day, timezone: tzinfo | None, *, ends: bool = False) -> int:
         if found.tzinfo is None:
             found = found.replace(tzinfo=timezone or UTC)
         return milliseconds(found + timedelta(days=1) if is_day and ends else found)
-    except (ValueError, OverflowError):  # the latter where no day follows
+    except (AttributeError, ValueError, OverflowError):  # the latter where no day follows
         raise ValueError(f"{value!r} is no day such as 2024-01-31, and no moment") from None
 
 

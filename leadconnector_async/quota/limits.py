@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from leadconnector_async.arguments import AtLeastOne, Checked, MoreThanZero
 from leadconnector_async.public_place import name_public_place
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ INTERVALS_MS: Final = range(100, 3_600_001)
 """Announced intervals that are believed: a tenth of a second to an hour."""
 
 
-class RateLimit(Struct, frozen=True):
+class RateLimit(Checked, frozen=True):
     """At most ``requests`` in any ``interval`` seconds, and ``daily`` in a day (None: no limit).
 
     The defaults are the documented ones. Figures that the server announces replace them.
@@ -43,14 +43,9 @@ class RateLimit(Struct, frozen=True):
         >>> api = LeadConnector(token, limit=RateLimit(25, 10.0, daily=10_000))
     """
 
-    requests: int = 100
-    interval: float = 10.0
-    daily: int | None = 200_000
-
-    def __post_init__(self) -> None:
-        daily = 1 if self.daily is None else self.daily
-        if not (self.requests >= 1 and self.interval > 0 and daily >= 1):  # so is none with NaN
-            raise ValueError(f"{self} allows nothing: every figure must be positive")
+    requests: AtLeastOne = 100
+    interval: MoreThanZero = 10.0
+    daily: AtLeastOne | None = 200_000
 
     @property
     def spare(self) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
+from leadconnector_async.arguments import AtLeastOne, Checked, MoreThanZero, NotNegative
 from leadconnector_async.sandbox.faults import Fault
 
 READ_SCOPES: Final = frozenset({"conversations.readonly", "conversations/message.readonly"})
@@ -18,7 +19,7 @@ ANY_LOCATION: Final = "SandboxLocation00001"
 VERSIONS: Final = frozenset({"2021-04-15", "2021-07-28", "2023-02-21", "v3"})
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class Limits(Checked, frozen=True, kw_only=True):
     """The quota of one app in one location. The defaults are the API's own figures.
 
     ``interval`` and ``day`` are seconds. ``phase`` aligns fixed windows to multiples of
@@ -31,11 +32,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     """
 
     window: Literal["off", "fixed", "sliding", "bucket"] = "fixed"
-    max: int = 100
-    interval: float = 10.0
+    max: AtLeastOne = 100
+    interval: MoreThanZero = 10.0
     phase: float | None = None
-    daily: int | None = 200_000
-    day: float = 86_400.0
+    daily: Annotated[int, Meta(ge=0)] | None = 200_000
+    day: MoreThanZero = 86_400.0
     headers: bool = True
     retry_after: bool = True
 
@@ -44,7 +45,7 @@ NO_LIMITS: Final = Limits(window="off", max=10_000_000, daily=1_000_000_000)
 """Nothing is counted. Large figures are announced, so that a client learns it need not pace."""
 
 
-class Latency(Struct, frozen=True, kw_only=True):
+class Latency(Checked, frozen=True, kw_only=True):
     """Seconds on the way in (``up``, before the request is counted) and on the way back (``down``).
 
     Each way gets up to ``jitter`` seconds more, evenly spread.
@@ -53,12 +54,12 @@ class Latency(Struct, frozen=True, kw_only=True):
         >>> config = SandboxConfig(latency=Latency())
     """
 
-    up: float = 0.0
-    down: float = 0.0
-    jitter: float = 0.0
+    up: NotNegative = 0.0
+    down: NotNegative = 0.0
+    jitter: NotNegative = 0.0
 
 
-class Reads(Struct, frozen=True, kw_only=True):
+class Reads(Checked, frozen=True, kw_only=True):
     """How reads differ from what is stored. Lags are seconds.
 
     A message shows ``lag`` after it was stored, a conversation in the search ``search_lag`` after
@@ -71,14 +72,14 @@ class Reads(Struct, frozen=True, kw_only=True):
         >>> config = SandboxConfig(reads=Reads(lag=2.0))
     """
 
-    lag: float = 0.0
-    search_lag: float = 0.0
+    lag: NotNegative = 0.0
+    search_lag: NotNegative = 0.0
     alt_id: bool = True
     flat: bool = False
     export_by: Literal["date", "stored"] = "date"
 
 
-class SandboxContact(Struct, frozen=True, kw_only=True, rename="camel"):
+class SandboxContact(Checked, frozen=True, kw_only=True, rename="camel"):
     """A contact that exists before the first request. ``location_id`` defaults to the sandbox's.
 
     Example:
@@ -128,7 +129,7 @@ class OAuthApp(Struct, frozen=True, kw_only=True):
         return f"OAuthApp({self.client_id!r})"
 
 
-class SandboxConfig(Struct, frozen=True, kw_only=True):
+class SandboxConfig(Checked, frozen=True, kw_only=True):
     """All that the sandbox can be told. The defaults make a quick and faultless server.
 
     ``tokens`` maps each token to its location. While it is empty and there is no ``oauth``, any
@@ -174,10 +175,10 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     created_status: Literal[200, 201] = 200
     workflows: tuple[str, ...] = ()
     answer: str | None = None
-    upload_limit: int = 5 * 1024 * 1024
+    upload_limit: AtLeastOne = 5 * 1024 * 1024
     faults: tuple[Fault, ...] = ()
     keep_messages: bool = True
-    keep_alive: float = 75.0
+    keep_alive: NotNegative = 75.0
     seed: int = 0
 
     def __repr__(self) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import orjson
-from msgspec import Struct
+from msgspec import Meta
 from msgspec.structs import replace
 
+from leadconnector_async.arguments import AtLeastOne, Checked, NotNegative
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import derived_id, normal_phone
 
@@ -60,14 +61,23 @@ redirect_302/307     to ``target``
 
 When = Literal["before", "after"]
 
-FaultKind = WireKind | ReplyKind
+# fmt: off
+Endpoint = Literal[
+    "*", "inbound", "outbound", "upload", "export", "email", "message", "messages", "search",
+    "conversation", "update_conversation", "open_conversation", "find_contact", "create_contact",
+    "upsert_contact", "workflows", "delete_contact", "contact", "file", "token", "location_token",
+]
+# fmt: on
+"""All of them, and what `leadconnector_async.sandbox.app.ROUTES` calls each."""
+
+FaultKind = Literal[WireKind, ReplyKind]
 
 WIRE_KINDS: Final[frozenset[str]] = frozenset(get_args(WireKind))
 
-FAULT_KINDS: Final[tuple[str, ...]] = (*get_args(WireKind), *get_args(ReplyKind))
+FAULT_KINDS: Final[tuple[str, ...]] = get_args(FaultKind)
 
 
-class Fault(Struct, frozen=True):
+class Fault(Checked, frozen=True):
     """One rule: which requests meet which fault.
 
     ``when`` is before the message is stored (it is not, and an answer that claims so is made up)
@@ -85,26 +95,18 @@ class Fault(Struct, frozen=True):
 
     kind: FaultKind
     when: When = "before"
-    probability: float = 1.0
-    nth: tuple[int, ...] = ()
-    times: int | None = None
-    endpoint: str = "inbound"
+    probability: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    nth: tuple[AtLeastOne, ...] = ()
+    times: AtLeastOne | None = None
+    endpoint: Endpoint = "inbound"
     location: str | None = None
     alt_id: str | None = None
     text: str | None = None
     number: str | None = None
-    match: Mapping[str, str] = {}
-    seconds: float | None = None
+    match: Mapping[str, Any] = {}
+    seconds: NotNegative | None = None
     target: str = "https://elsewhere.invalid/"
-    status: int = 400
-
-    def __post_init__(self) -> None:
-        if self.kind not in FAULT_KINDS:
-            raise ValueError(f"unknown fault {self.kind!r}: one of {', '.join(FAULT_KINDS)}")
-        if self.when not in ("before", "after"):
-            raise ValueError(f"a fault is 'before' or 'after' storing, not {self.when!r}")
-        if not 0.0 <= self.probability <= 1.0:
-            raise ValueError(f"a probability is from 0 to 1, not {self.probability}")
+    status: Annotated[int, Meta(ge=200, le=599)] = 400
 
 
 NUMBERS: Final = "\0numbers"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, Protocol, get_args
+from typing import Final, Literal, NamedTuple, Protocol, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
+from leadconnector_async.arguments import check, fields_of
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, MessageFields, Problem
 
@@ -223,6 +224,11 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     call_notes: Literal["on", "off"] = "on"
     people: Directory | None = None
     repair_text: bool = False
+
+    def __post_init__(self) -> None:
+        for of in fields_of(type(self)):
+            if get_origin(of.type) is Literal:  # the others may be of like types
+                check({of.name: getattr(self, of.name)}, of.type)
 
 
 class Source(AbstractContextManager["Source", None], Protocol):

@@ -46,7 +46,7 @@ class LocationCopy:
     def __init__(self, folder: Path, location: str) -> None:
         self.name: str = LOCATION_PREFIX + location
         self._folder = folder
-        path = copy_path(folder, location)
+        path = copy_path(folder, location).absolute()  # of file:x it could be a URI
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)

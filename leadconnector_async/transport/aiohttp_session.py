@@ -13,10 +13,10 @@ from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from msgspec import Struct
 from msgspec.structs import replace
 from yarl import URL
 
+from leadconnector_async.arguments import Checked, MoreThanZero
 from leadconnector_async.errors import CLOSED, ClosedError
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.transport import base
@@ -76,7 +76,7 @@ def multipart_body(upload: base.FileUpload) -> Iterator[aiohttp.FormData]:
 _log: Final = logging.getLogger("leadconnector_async.transport")
 
 
-class Timeouts(Struct, frozen=True, kw_only=True):
+class Timeouts(Checked, frozen=True, kw_only=True):
     """Limits on one request, in seconds.
 
     Raises:
@@ -86,16 +86,17 @@ class Timeouts(Struct, frozen=True, kw_only=True):
         >>> api = LeadConnector(token, timeouts=Timeouts(connect=5, read=30))
     """
 
-    connect: float = 10.0
+    connect: MoreThanZero = 10.0
     """To open a connection, TLS included. Nothing was sent when it passes."""
-    read: float = 60.0
+    read: MoreThanZero = 60.0
     """For the whole request, to the end of its answer. The fate is unknown when it passes. A file
     has more, by its size: see `SLOWEST`.
     A limit between two pieces of an answer would cost a timer for each of them."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.connect < inf and 0 < self.read < inf):
-            raise ValueError("a time limit is 0 or without end: give seconds")
+        super().__post_init__()
+        if inf in (self.connect, self.read):
+            raise ValueError("a time limit is without end: give seconds")
 
 
 class _GuardedBody(aiohttp.BytesPayload):

@@ -73,7 +73,7 @@ def test_each_enrichment_may_fail_and_everything_is_stored_once(
         Fault(
             kind,  # type: ignore[arg-type]
             when="before" if kind == "429" else when,  # type: ignore[arg-type]
-            endpoint=endpoint,
+            endpoint=endpoint,  # type: ignore[arg-type]
             probability=0.2,
             times=5 if endpoint == "search" else None,  # a record is looked for six times at most
         )

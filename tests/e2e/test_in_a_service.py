@@ -740,8 +740,16 @@ async def test_a_session_that_was_closed_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("numbers", [{"buffer": 0}, {"buffer": -1}, {"concurrency": 0}])
 def test_what_would_send_nothing_is_refused(numbers: dict[str, Any]) -> None:
     """Rather than waited for without end."""
-    with pytest.raises(ValueError, match="less than 1"):
+    with pytest.raises(ValueError, match=r"(buffer|concurrency) is .*>= 1"):
         Ingestor(LeadConnector("t", location_id="here"), **numbers)
+
+
+@pytest.mark.parametrize("wrong", [{"api": None}, {"buffer": None}, {"stats_every": "5"}])
+def test_what_no_ingestor_can_use_is_refused(wrong: dict[str, Any]) -> None:
+    """When it is made, by its name."""
+    given: dict[str, Any] = {"api": LeadConnector("t", location_id="here")} | wrong
+    with pytest.raises(TypeError, match=f"{next(iter(wrong))} is a .*: give"):
+        Ingestor(**given)
 
 
 @pytest.mark.parametrize("outbox", ["", ":memory:"])
@@ -754,7 +762,7 @@ def test_an_outbox_that_is_no_file_is_refused(outbox: str) -> None:
 @pytest.mark.parametrize("numbers", [{"connect": 0}, {"read": 0}, {"read": float("inf")}])
 def test_a_time_limit_that_is_none_is_refused(numbers: dict[str, Any]) -> None:
     """With one of 0 all would be stored, and nobody would know."""
-    with pytest.raises(ValueError, match="0 or without end"):
+    with pytest.raises(ValueError, match=r"is 0: give|without end"):
         Timeouts(**numbers)
 
 
@@ -767,7 +775,7 @@ def test_a_limit_that_is_a_number_is_refused(limits: dict[str, Any]) -> None:
 
 def test_a_client_without_connections_is_refused() -> None:
     """It would wait for one without end."""
-    with pytest.raises(ValueError, match="connections is less than 1"):
+    with pytest.raises(ValueError, match="connections is 0"):
         LeadConnector("t", location_id="here", connections=0)
 
 

@@ -154,7 +154,7 @@ def test_a_piece_from_a_program(sandbox: SandboxThread, tmp_path: Path) -> None:
     assert (found.sent, found.pending, found.ended) == (0, 20, "time_up")
     found = imported(sandbox, source, outbox)
     assert (found.sent, found.later) == (20, 0)
-    with pytest.raises(ValueError, match="limit must be"):
+    with pytest.raises(ValueError, match="limit is 0"):
         imported(sandbox, source, outbox, limit=0)
 
 
@@ -199,7 +199,36 @@ def test_nothing_is_told_without_a_pause(tmp_path: Path, name: str, seconds: flo
         async with LeadConnector("t", location_id="here") as api:
             await import_files(api, [], **given, outbox=tmp_path / "o.db")
 
-    with pytest.raises(ValueError, match=f"^{name} is not more than 0: give seconds"):
+    with pytest.raises(ValueError, match=f"^{name} is {seconds}: give `float` > 0"):
+        asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("run_for", -1.0),
+        ("run_for", nan),
+        ("every", None),
+        ("concurrency", "4"),
+        ("limit", 0.5),
+        ("limit_conversations", -1),
+        ("region", 1),
+        ("provider", 1),
+        ("timezone", 1),
+        ("api", None),
+    ],
+)
+def test_an_argument_that_is_none_is_refused_by_its_name(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    """At the call: some were taken for another one, others failed deep within."""
+
+    async def scenario() -> None:
+        async with LeadConnector("t", location_id="here") as api:
+            given: dict[str, Any] = {"api": api, "outbox": tmp_path / "o.db", name: value}
+            await import_files(sources=[], **given)
+
+    with pytest.raises((TypeError, ValueError), match=f"^{name} is .*: give"):
         asyncio.run(scenario())
 
 
@@ -210,7 +239,7 @@ def test_what_an_ingestor_refuses_is_refused(
 ) -> None:
     """By the same words: 0 requests at once were as many as there may be."""
     place = str(tmp_path / "o.db") if outbox == "o" else outbox
-    with pytest.raises(ValueError, match=r"no file|less than 1"):
+    with pytest.raises(ValueError, match=r"no file|concurrency is 0"):
         imported(sandbox, tmp_path / "none.csv", place, concurrency=concurrency)
 
 

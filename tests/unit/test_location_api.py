@@ -114,7 +114,7 @@ async def test_conversations_are_searched_and_marked_as_read() -> None:
         assert (found.id, found.unread) == (second.id, 0)
         with pytest.raises(RefusedError, match="400"):
             await api.mark_read("nothing")
-        with pytest.raises(ValueError, match="from 1 to 100"):
+        with pytest.raises(ValueError, match="limit is 101: give `int` <= 100"):
             await api.search_conversations(limit=101)
 
 
@@ -192,12 +192,33 @@ async def test_a_call_that_was_made_elsewhere_is_logged(old: bool) -> None:  # n
 async def test_an_empty_id_is_not_all_of_the_location() -> None:
     """It is that of a contact who was not found, and the answer would be everybody's."""
     async with LeadConnector("token", location_id="L") as api:
-        with pytest.raises(ValueError, match="an id is empty"):
+        with pytest.raises(ValueError, match="_id is ''"):
             await api.search_conversations(contact_id="")
-        with pytest.raises(ValueError, match="an id is empty"):
+        with pytest.raises(ValueError, match="_id is ''"):
             api.export_messages(contact_id="")
-        with pytest.raises(ValueError, match="an id is empty"):
+        with pytest.raises(ValueError, match="_id is ''"):
             api.export_messages(contact_id="c", conversation_id="")
+        with pytest.raises(ValueError, match="_id is ''"):
+            await api.mark_read("")
+
+
+async def test_what_is_of_another_type_is_refused_by_its_name() -> None:
+    """At the call, before anything is asked for: None for a call was logged without numbers."""
+    wrong: Any = None
+    async with LeadConnector("token", location_id="L") as api:
+        with pytest.raises(TypeError, match="call is a NoneType: give"):
+            await api.add_outbound_call(wrong, contact_id="c", conversation_provider_id=PROVIDER)
+        with pytest.raises(TypeError, match="conversation_id is a NoneType"):
+            await api.mark_read(wrong)
+        with pytest.raises(TypeError, match="limit is a NoneType"):
+            await api.search_conversations(limit=wrong)
+        wrong = 7
+        with pytest.raises(TypeError, match="contact_id is a int"):
+            api.export_messages(contact_id=wrong)
+        with pytest.raises(TypeError, match="name is a int"):
+            await api.upload_file("x.txt", contact_id="c", name=wrong)
+        with pytest.raises(ValueError, match="7 has no offset: give an aware datetime"):
+            api.export_messages(since=wrong)
 
 
 @pytest.mark.slow

@@ -73,7 +73,8 @@ def open_to_write(path: str, connect: Connect) -> sqlite3.Connection:
     """
     try:
         _create_private(path)
-        return _checked(_connect(connect, path, uri=False), path, schema.prepare)
+        name = str(Path(path).absolute())  # SQLite may take one that begins with file: for a URI
+        return _checked(_connect(connect, name, uri=False), path, schema.prepare)
     except (sqlite3.Error, OSError) as error:
         raise explained(path, error) from error
 

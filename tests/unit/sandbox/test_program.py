@@ -98,7 +98,7 @@ def test_faults_that_make_no_sense_are_refused(text: str) -> None:
 
 def test_a_window_that_does_not_exist_is_refused() -> None:
     """The message lists those that do."""
-    with pytest.raises(ValueError, match="off, fixed, sliding or bucket"):
+    with pytest.raises(ValueError, match="off, fixed, sliding, bucket"):
         config_from_options(window="round")
 
 

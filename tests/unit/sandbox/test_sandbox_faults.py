@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from typing import cast
+from math import nan
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pytest
 
-from leadconnector_async.sandbox import FAULT_KINDS, Fault
-from leadconnector_async.sandbox.faults import FaultKind, FaultPlan
+from leadconnector_async.sandbox import FAULT_KINDS, Fault, Latency, Limits, Reads, SandboxConfig
+from leadconnector_async.sandbox.app import ROUTES
+from leadconnector_async.sandbox.faults import Endpoint, FaultKind, FaultPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def hits(
@@ -72,8 +77,49 @@ def test_rules_can_be_replaced() -> None:
 )
 def test_a_rule_that_makes_no_sense_is_refused(kind: str, when: str, probability: float) -> None:
     """A wrong kind, moment or probability is a ValueError."""
-    with pytest.raises(ValueError, match=r"unknown fault|before|probability"):
+    with pytest.raises(ValueError, match=r"one of drop|one of before|probability is 1.5"):
         Fault(kind, when, probability)  # type: ignore[arg-type] # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"endpoint": "typo"},
+        {"times": 0},
+        {"times": -1},
+        {"nth": (0,)},
+        {"seconds": -1.0},
+        {"status": 42},
+    ],
+)
+def test_a_rule_that_nothing_would_meet_is_refused(wrong: dict[str, Any]) -> None:
+    """Its test would pass without its fault, or the sandbox would fail when it is met."""
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*: give"):
+        Fault("500", **wrong)
+    with pytest.raises(TypeError, match="nth is a int: give"):
+        Fault("500", nth=3)  # type: ignore[arg-type] # wrong on purpose
+
+
+def test_a_rule_names_endpoints_that_there_are() -> None:
+    """Each one, and all of them."""
+    assert {"*", *(route.name for route in ROUTES)} == set(get_args(Endpoint))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Limits(max=0),
+        lambda: Limits(interval=nan),
+        lambda: Limits(window="round"),  # type: ignore[arg-type] # wrong on purpose
+        lambda: Latency(up=-1.0),
+        lambda: Reads(lag=-1.0),
+        lambda: SandboxConfig(created_status=404),  # type: ignore[arg-type] # the same
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(make: Callable[[], object]) -> None:
+    """When they are made, by their names."""
+    with pytest.raises(ValueError, match=r"\w+ is .*: give"):
+        make()
 
 
 def test_every_kind_can_be_named() -> None:

@@ -231,6 +231,7 @@ def test_an_api_out_of_reach_is_exit_1(kind: FaultKind, why: str, tmp_path: Path
         (["x.csv", "--sandbox", "--timeout", "inf"], "'inf' is no time"),
         (["x.csv", "--sandbox", "--location", "Spoke & Chain"], "is no location's id: give one"),
         (["x.csv", "--sandbox", "--location", "'id'"], "is no location's id: give one"),
+        (["x.csv", "--sandbox", "--provider", "My calls"], "is no provider's id: give one"),
         (["x.csv", "--outbox", "o.db", "--token", "a b"], "characters that no token has"),
         (["x.csv", "--outbox", "o.db", "--token", '"ab"'], "characters that no token has"),
         (["x.csv", "--outbox", "o.db", "--token", "t", "--base-url", "http://x.example"], "https"),

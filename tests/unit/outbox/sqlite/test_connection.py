@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 from outbox_kit import claimed, drafts, failing, fate, in_outbox, published
 
+from leadconnector_async.auth.store import TokenStore
 from leadconnector_async.errors import (
     OutboxBusyError,
     OutboxError,
@@ -230,6 +231,19 @@ def test_names_that_mean_something_in_a_uri_are_only_names(tmp_path: Path) -> No
     open_to_write(path, sqlite3.connect).close()
     open_to_read(path).close()
     assert Path(path).exists()
+
+
+def test_a_name_that_begins_as_a_uri_is_only_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where SQLite is built so, it takes ``file:x`` for the file ``x``, which everyone may read."""
+    monkeypatch.chdir(tmp_path)
+    open_to_write("file:o.db", sqlite3.connect).close()
+    open_to_read("file:o.db").close()
+    asyncio.run(TokenStore("file:t.db").read("an installation"))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"file:o.db", "file:t.db"} <= names
+    assert not {"o.db", "t.db"} & names
 
 
 @pytest.mark.parametrize(
