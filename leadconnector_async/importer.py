@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from copy import copy
 from math import inf
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
+from leadconnector_async import errors
 from leadconnector_async.delivery.results import RunStats
-from leadconnector_async.errors import DailyQuotaSpentError, OutboxError, OutboxUnusableError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_outbox, shown_place
 from leadconnector_async.outbox.selection import Selection
@@ -151,7 +152,8 @@ class Importer:
     async def stage(self) -> None:
         """Do the first half of `run`."""
         if self._selection is not None and self._outbox.is_shared:
-            await self._outbox.select(self._selection)  # before others could send what is staged
+            with suppress(errors.SelectionError):  # of records that are to be staged yet
+                await self._outbox.select(self._selection)  # before others could send these
         if self._origin is not None:
             await self._origin.read(self.reader)
         await self.stager.read(self.reader)
@@ -183,12 +185,12 @@ class Importer:
 
     def ending(self) -> Ending:
         """How a run ended that nothing interrupted."""
-        errors = self.sending.errors
-        stopped = {name: str(error) for name, error in errors.items()}
+        left = self.sending.errors
+        stopped = {name: str(error) for name, error in left.items()}
         barred = [
             why if name in why else f"location {name}: {why}"
             for name, why in stopped.items()
-            if not isinstance(errors[name], DailyQuotaSpentError)
+            if not isinstance(left[name], errors.DailyQuotaSpentError)
         ]
         if barred:
             error, more = barred[0], len(barred) - 1
@@ -220,7 +222,7 @@ async def _folders_of(outbox: str) -> list[Path]:
         return []
     try:
         return await read_outbox(outbox, folders)
-    except OutboxError:  # of an older form, or none: who opens it to write says so
+    except errors.OutboxError:  # of an older form, or none: who opens it to write says so
         return []
 
 
@@ -251,7 +253,7 @@ async def import_with(
     if not exists(outbox):
         wrong = f"{shown_place(outbox)} was taken away while the import ran"
         fix = "put it back, and run again; a new one would send again what was sent"
-        raise OutboxUnusableError(f"{wrong}: {fix}")
+        raise errors.OutboxUnusableError(f"{wrong}: {fix}")
     return summary_of(
         importer.stats,
         await read_outbox(outbox, status_of),

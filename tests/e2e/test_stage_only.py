@@ -13,6 +13,7 @@ from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 from outbox_kit import ENVIRONMENT
 from worker_harness import drained, start
 
+from leadconnector_async.delivery import stopped_locations
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
 
@@ -98,6 +99,28 @@ def test_draining_counts_what_failed_beside_a_location_that_stopped(
         found = result_of(run.stdout)
         assert (run.exit_code, [*found["errors"]]) == (1, ["location00000001"])
         assert found["failed"] == 1
+
+
+@pytest.mark.full
+def test_draining_is_no_error_for_a_location_that_has_nothing_to_send(
+    tmp_path: Path, postgres_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands there as stopped, as it did when the rest of it was left for later."""
+    records = [sms(n, contactId=f"c{n:019}", locationId=f"location{n:08}") for n in range(2)]
+    history = write_jsonl(tmp_path / "h.jsonl", records)
+    refused = Fault("403", match={"altId": "m1"})
+    with SandboxThread(SandboxConfig(trusting=True, faults=(refused,))) as sandbox:
+        words = ("--base-url", sandbox.url, "--outbox", postgres_place)
+        drain = ("worker", *words, "--drain", "--json", "--token", sandbox.token)
+        run = leadconnector("import", history, *words, "--stage-only", "--only", f"c{1:019}")
+        assert run.exit_code == 0, run.output
+        run = leadconnector(*drain)
+        assert run.exit_code == 1, run.output
+        leadconnector("import", history, *words, "--stage-only", "--only", f"c{0:019}")
+        monkeypatch.setattr(stopped_locations, "STANDS_S", 0.0)
+        run = leadconnector(*drain)
+        found = result_of(run.stdout)
+        assert (run.exit_code, found["sent"], found["errors"]) == (0, 1, {}), run.output
 
 
 @pytest.mark.full

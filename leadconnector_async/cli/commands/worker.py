@@ -59,9 +59,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 async def _work(options: of.WorkerOptions, metrics: Metrics) -> Exit:
     base_url = options.base_url or BASE_URL
     failed: int | None = None
+    unsent: Mapping[str, int] | None = None
 
     async def left(outbox: PostgresOutbox) -> Mapping[str, int]:
-        nonlocal failed
+        nonlocal failed, unsent
         unsent = await outbox.unsent()
         if not unsent.keys() - worker.errors.keys():
             ends = (await outbox.unsettled(None)).values()
@@ -87,7 +88,9 @@ async def _work(options: of.WorkerOptions, metrics: Metrics) -> Exit:
                 metrics.read = meter.read
                 until_ended.callback(asyncio.create_task(_count(worker, meter)).cancel)
             await worker.run()
-    return _report(worker, options, failed)
+    # Others' locations may stand there as stopped that have nothing to send.
+    errors = {of: str(why) for of, why in worker.errors.items() if unsent is None or unsent.get(of)}
+    return _report(worker, options, errors, failed)
 
 
 async def _count(worker: Worker, meter: StatisticsMeter) -> None:
@@ -101,8 +104,10 @@ async def _count(worker: Worker, meter: StatisticsMeter) -> None:
         await asyncio.sleep(COUNTED_S)
 
 
-def _report(worker: Worker, options: of.WorkerOptions, failed: int | None) -> Exit:
-    stats, errors = worker.stats, {name: str(why) for name, why in worker.errors.items()}
+def _report(
+    worker: Worker, options: of.WorkerOptions, errors: Mapping[str, str], failed: int | None
+) -> Exit:
+    stats = worker.stats
     for name, why in errors.items():
         say(f"leadconnector: location {name}: {why}", err=True)
     if options.as_json:
