@@ -306,6 +306,10 @@ def test_both_sides_are_compared(sandbox: SandboxThread, tmp_path: Path) -> None
     code, found = checked(sandbox, tmp_path)
     assert (code, found["absent_count"], found["there"]) == (3, 1, 9)
     assert found["absent"] == [sandbox.messages[-1].id]
+    sandbox.set_faults(Fault("422", alt_id=sandbox.messages[-1].id))
+    merge(sandbox, tmp_path)
+    code, found = checked(sandbox, tmp_path)
+    assert (code, found["refused"], found["absent_count"], found["there"]) == (0, 1, 0, 9)
 
 
 def test_another_date_or_direction_is_told() -> None:

@@ -218,8 +218,12 @@ class RowCoercer:
                     raise value
                 read = reader(value)
             except WrongValueError as error:
-                problems.append(Problem(name, error.wrong, error.fix))
-                self._kinds += () if error.kind is None else (error.kind,)
+                self._kinds.append(error.kind or "")
+                text = str(_given(value))
+                if error.kind == "names" and self._options.people is not None and "@" not in text:
+                    nested.setdefault("contact", {}).setdefault("name", text)
+                else:
+                    problems.append(Problem(name, error.wrong, error.fix))
                 continue
             if inner:
                 nested.setdefault(outer, {})[inner] = read

@@ -140,12 +140,16 @@ def withheld() -> WrongValueError:
 
 def nameless() -> WrongValueError:
     """Say that it is the name of a sender."""
-    return numberless("is a name, and no telephone number", "names")
+    ways = f"{_WRITE}, give --people FILE that has it"
+    return numberless("is a name, and no telephone number", "names", ways)
 
 
-def numberless(wrong: str, kind: str) -> WrongValueError:
+_WRITE: Final = "write the person's number"
+
+
+def numberless(wrong: str, kind: str, ways: str = _WRITE) -> WrongValueError:
     """Say what it is, of a kind that has no number of a person."""
-    fix = f"write the person's number, or give --leave-out {kind} or --no-number leave-out"
+    fix = f"{ways}, or give --leave-out {kind} or --no-number leave-out"
     return WrongValueError(wrong, fix, kind=kind)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, Problem
@@ -196,6 +197,32 @@ def test_records_that_know_a_name_alone_find_its_number(ending: str, tmp_path: P
     assert (one.said, two.said) == ("ann lee", "+12125550101")
     assert three is None
     assert four == Contact(name="Zed")
+
+
+def test_a_name_in_the_place_of_a_number_is_looked_up(tmp_path: Path) -> None:
+    """Of tables whose From and To are names; the senders that nobody knows stay such."""
+    book = people(tmp_path / "p.csv", b"Ann Lee,+12125550100\n")
+    path = tmp_path / "a.csv"
+    path.write_bytes(
+        b"Type,From,To,Direction,Date,Message\n"
+        b"SMS,Ann Lee,+13035550100,inbound,2024-03-01T10:00:00Z,1\n"
+        b"SMS,+13035550100,Ann Lee,outbound,2024-03-01T10:00:00Z,2\n"
+        b"SMS,ACME,+13035550100,inbound,2024-03-01T10:00:00Z,3\n"
+    )
+    given = SourceOptions(people=book, mapping_file="generic", mine=("+13035550100",))
+    with open_source(path, given) as source:
+        one, two, three = source
+    for parsed in (one, two):
+        assert parsed.row is not None
+        assert isinstance(parsed.row.contact, SettledContact)
+        assert parsed.row.contact.phone == "+12125550100"
+    assert [str(problem) for problem in three.problems] == [
+        'contact.name "ACME" is not there in --people: add it with a number or an address'
+    ]
+    with open_source(path, replace(given, leave_out=frozenset({"names"}))) as source:
+        assert [parsed.row is not None for parsed in source] == [True, True, False]
+    with open_source(path, replace(given, people=None)) as source:
+        assert "give --people FILE" in str(next(iter(source)).problems[0])
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
