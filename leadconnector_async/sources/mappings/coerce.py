@@ -58,6 +58,9 @@ _MAX_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
 
 
+_Nested = dict[str, dict[str, object]]
+
+
 def identity_of(values: Mapping[str, object]) -> Identity:
     """Read what a refused record says of itself."""
     own, location, key = (values.get(name) for name in ("id", "locationId", "outboxKey"))
@@ -203,7 +206,7 @@ class RowCoercer:
     def row(self, values: Mapping[str, object]) -> tuple[SourceRow | None, tuple[Problem, ...]]:
         """Read every field. The row is None if there is any problem."""
         made: dict[str, object] = {}
-        nested: dict[str, dict[str, object]] = {}
+        nested: _Nested = {}
         problems: list[Problem] = []
         self._type = values.get("type")
         for name, value in values.items():
@@ -218,12 +221,7 @@ class RowCoercer:
                     raise value
                 read = reader(value)
             except WrongValueError as error:
-                self._kinds.append(error.kind or "")
-                text = str(_given(value))
-                if error.kind == "names" and self._options.people is not None and "@" not in text:
-                    nested.setdefault("contact", {}).setdefault("name", text)
-                else:
-                    problems.append(Problem(name, error.wrong, error.fix))
+                problems += self._unread(name, value, error, nested)
                 continue
             if inner:
                 nested.setdefault(outer, {})[inner] = read
@@ -237,6 +235,17 @@ class RowCoercer:
         if problems and "type" in made and values.get("direction") is None:
             problems.append(fields.problem_of("untold"))
         return (None, tuple(problems)) if problems else self._settled(made, nested)
+
+    def _unread(
+        self, name: str, value: object, error: WrongValueError, nested: _Nested
+    ) -> list[Problem]:
+        """Say what is wrong with a value, unless it is a name that may be looked up."""
+        self._kinds.append(error.kind or "")
+        text = str(_given(value))
+        if error.kind != "names" or self._options.people is None or "@" in text:
+            return [Problem(name, error.wrong, error.fix)]
+        nested.setdefault("contact", {}).setdefault("name", text)
+        return []
 
     def _settled(
         self, made: dict[str, object], nested: Mapping[str, dict[str, object]]
