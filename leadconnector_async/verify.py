@@ -151,12 +151,16 @@ async def verify(
     result = Verification()
     with closing(sqlite3.connect("")) as shelf:  # a temporary file, deleted when it is closed
         shelf.execute(_SQL["message"])
+        total = 0
         async for page, _ in exported(api, location):
             rows = (
                 (one.id, one.alt_id, _look_of(one), _second(one.date_added), one.direction)
                 for one in page.messages
             )
             shelf.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?)", rows)
+            total = max(
+                total, page.total or 0
+            )  # it may count mails too, which come with the others
             result.exported += len(page.messages)
             result.unreadable_count += len(page.problems)
             result.unreadable += page.problems[: MAX_LISTED - len(result.unreadable)]
@@ -165,6 +169,12 @@ async def verify(
         async for pairs in sent:
             shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", pairs)
         _compare(shelf, result)
+        if result.missing_count and result.exported + result.unreadable_count < total:
+            short = (
+                f"{result.exported:,} of {total:,} messages: the export was cut short, try again"
+            )
+            result.unreadable.insert(0, short)
+            result.unreadable_count += 1
         if found is not None:
             found.add(shelf.execute(_SQL["found"]))
     return result

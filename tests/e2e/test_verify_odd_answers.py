@@ -122,6 +122,20 @@ def test_an_empty_page_with_a_cursor_is_not_the_last() -> None:
     assert requests == 10 + 9
 
 
+@pytest.mark.parametrize("cursor", [None, "again"])
+def test_an_export_that_gives_less_than_it_says_was_cut_short(cursor: str | None) -> None:
+    """What is missing may be there. Where all that was sent is shown, the figure is no matter."""
+
+    def answer(number: int, path: str) -> bytes:
+        more = f"c{number}" if cursor and "Email" not in path else None
+        return page(*["m1"] if "cursor" not in path else [], nextCursor=more, total=3)
+
+    result, _ = compare(answer, [("k1", "m1"), ("k2", "m2")])
+    assert result.missing_count == 1
+    assert result.unreadable == ["2 of 3 messages: the export was cut short, try again"]
+    assert compare(answer, [("k1", "m1")])[0].agrees
+
+
 def test_a_numeric_id_is_the_one_that_the_receipt_had() -> None:
     """The outbox keeps ids as texts."""
     result, _ = compare(lambda _, path: page(*[] if "Email" in path else [5]), [("k", "5")])
