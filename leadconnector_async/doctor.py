@@ -200,7 +200,8 @@ async def _asked(api: LeadConnector, location: str, needs: Needs | None) -> Asyn
                     said = effects.words_of(response)
                     yield finding("token_refused", location=location, said=said)
                     return
-            yield scope_finding(probe, response, by_handle=needs is None or needs.by_handle > 0)
+            if response.status != 429 or not api.session.quota(location).day.spent:  # noqa: PLR2004
+                yield scope_finding(probe, response, by_handle=needs is None or needs.by_handle > 0)
         listed = await api.exchange(location, list_workflows(location))
         others = automations_finding(listed), *provider_findings(needs, token)
         for one in (*quota_findings(response, needs), *others):

@@ -30,12 +30,12 @@ _ANSWERED: Final = frozenset({State.SENT, State.REJECTED})
 def is_final(stop: StoppedLocation, waited_s: float, looked_s: float) -> bool:
     """Tell whether to wait no longer for a location that has stopped elsewhere.
 
-    ``looked_s`` is how long this process has looked at such: what had stopped before, as for a day
-    that was spent yesterday, is tried anew first.
+    ``looked_s`` is how long this process has looked at such: what had stopped before, or is not of
+    the last minute, as for a day that was spent yesterday, is tried anew first.
     """
     if isinstance(stop.error, AccessError):
         return min(stop.age_s, waited_s) >= STANDS_S
-    return looked_s > min(stop.age_s, STANDS_S)
+    return (looked_s if stop.age_s < AGAIN_AFTER_S else waited_s) > min(stop.age_s, STANDS_S)
 
 
 class StoppedLocations:

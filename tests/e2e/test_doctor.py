@@ -144,6 +144,7 @@ def test_a_day_that_is_spent_or_too_short(tmp_path: Path) -> None:
             found = examined(sandbox, status=3)
             assert (found["day"]["state"], "api" in found) == ("fault", False)
             assert "wait for the next day" in found["day"]["fix"]
+            assert [one for one in found.values() if "429" in one["found"]] == []
     source = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(50)])
     with SandboxThread(SandboxConfig(limits=Limits(daily=30))) as sandbox:
         day = examined(sandbox, source)["day"]

@@ -10,6 +10,10 @@ import pytest
 from cli_harness import leadconnector, result_of, sms, started, wait_until, write_jsonl
 from worker_harness import PATIENCE_S, start
 
+from leadconnector_async.delivery.stopped_locations import is_final
+from leadconnector_async.errors import DailyQuotaSpentError
+from leadconnector_async.models import Refusal
+from leadconnector_async.outbox.base import StoppedLocation
 from leadconnector_async.sandbox import Latency, Limits, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
@@ -123,3 +127,13 @@ def test_retry_lets_a_stopped_location_go_on_at_once(tmp_path: Path, postgres_pl
         assert leadconnector("retry", "--outbox", postgres_place).exit_code == 0
         wait_until(lambda: (place(postgres_place)["stopped_at"] or 0) > first)
         stopped(worker)
+
+
+def test_a_stop_of_yesterday_is_tried_anew_first() -> None:
+    """However long whoever submits has been there: only a fresh one ends the wait at once."""
+    spent = DailyQuotaSpentError(Refusal(status=429, message="the day's quota is spent"))
+    yesterday, fresh = StoppedLocation(spent, 0, 80_000.0), StoppedLocation(spent, 0, 30.0)
+    assert not is_final(yesterday, 0.6, 200_000.0)
+    assert is_final(yesterday, 15.1, 200_000.0)
+    assert is_final(fresh, 0.6, 200_000.0)
+    assert not is_final(fresh, 0.6, 0.6)
