@@ -72,6 +72,9 @@ def test_a_date_alone_is_its_midnight() -> None:
         ("America/New_York", "2024-07-29 3:06 PM EDT", "2024-07-29T19:06", None),
         ("America/Phoenix", "2024-07-29 3:06 PM MST", "2024-07-29T22:06", None),
         ("Asia/Tokyo", "9999-12-31 6:59 PM EST", "9999-12-31T23:59", LATE),
+        ("Asia/Shanghai", "2024-01-29 3:06 PM CST", "2024-01-29T07:06", None),
+        ("Asia/Manila", "2024-01-29 3:06 PM PST", "2024-01-29T07:06", None),
+        ("Asia/Manila", "2024-01-29 3:06 PM CST", "2024-01-29T21:06", None),
     ],
 )
 def test_local_times_that_occur_twice_or_never_are_told(
