@@ -127,7 +127,7 @@ class LeadConnector(LocationApi):
         if isinstance(tokens, NeedsTransport):
             tokens.attach_transport(transport)
         elif not isinstance(tokens, StaticToken):
-            tokens = TimedTokens(tokens)
+            tokens = TimedTokens(tokens, max(policy.patience, timeouts.read))
         session_ = ApiSession(
             transport,
             tokens,

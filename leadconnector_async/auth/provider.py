@@ -29,7 +29,8 @@ class TokenProvider(Protocol):
     alone, with its message. They may raise `NotSentError` where the source of tokens is out of
     reach: it is asked again later, for as long as `Policy.patience`. `TimeoutError` and
     `ConnectionError` are taken for that one, any other error for an `AccessError`, whose cause it
-    is. What has not come after two minutes is a `TimeoutError` too.
+    is. What has not come after two minutes, or when both `Policy.patience` and the time of a
+    request, `Timeouts.read`, are over, is a `TimeoutError` too.
 
     Example:
         >>> class Vault:

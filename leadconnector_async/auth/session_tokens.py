@@ -29,18 +29,22 @@ TOKEN_S: Final = 120.0
 
 @dataclass(eq=False, repr=False)
 class TimedTokens:
-    """A `TokenProvider` that raises `TimeoutError` where another one does not answer."""
+    """A `TokenProvider` that raises `TimeoutError` where another one does not answer in time.
+
+    Closing waits for it, so that it is not longer than the patience, or than a request may take.
+    """
 
     _tokens: TokenProvider
+    _seconds: float
 
     async def token(self, location_id: str) -> str:
         """See `TokenProvider.token`."""
-        async with asyncio.timeout(TOKEN_S):
+        async with asyncio.timeout(min(self._seconds, TOKEN_S)):
             return await self._tokens.token(location_id)
 
     async def renew(self, location_id: str, refused: str) -> str | None:
         """See `TokenProvider.renew`."""
-        async with asyncio.timeout(TOKEN_S):
+        async with asyncio.timeout(min(self._seconds, TOKEN_S)):
             return await self._tokens.renew(location_id, refused)
 
 

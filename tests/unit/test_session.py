@@ -24,9 +24,11 @@ from leadconnector_async import (
     LeadConnector,
     NotSentError,
     OAuth,
+    Policy,
     RateLimit,
     Record,
     Sent,
+    Timeouts,
 )
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.auth.session_tokens import NoTokenYetError, SessionTokens
@@ -138,6 +140,26 @@ def test_a_provider_that_does_not_answer_is_asked_again(monkeypatch: pytest.Monk
 
     add(Hanging())
     assert hung == ["token", "renew"]
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("patience", "read", "most"), [(5, 1, 6), (1, 5, 6), (1800, 60, 121)])
+async def test_a_provider_that_hangs_is_waited_for_as_long_as_the_patience(
+    patience: float, read: float, most: float
+) -> None:
+    """Closing waits as long. But a request may take its time, and two minutes are enough."""
+
+    class Hanging(Moody):
+        async def token(self, location_id: str) -> str:
+            await asyncio.Event().wait()
+            return await super().token(location_id)
+
+    given = Policy(attempts=1, patience=patience), Timeouts(read=read)
+    began = asyncio.get_running_loop().time()
+    async with LeadConnector(Hanging(), policy=given[0], timeouts=given[1]) as api:
+        with pytest.raises(NotSentError):
+            await api.add_inbound_message(MESSAGE, location_id="l")
+    assert most - 2 < asyncio.get_running_loop().time() - began < most
 
 
 def test_a_renewal_out_of_reach_is_asked_for_again() -> None:
