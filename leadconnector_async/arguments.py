@@ -15,6 +15,8 @@ AtLeastOne = Annotated[int, Meta(ge=1)]
 
 MoreThanZero = Annotated[float, Meta(gt=0)]
 
+Seconds = Annotated[float, Meta(gt=0, lt=1e9)]
+
 NotNegative = Annotated[float, Meta(ge=0)]
 
 NotEmpty = Annotated[str, Meta(min_length=1)]

@@ -266,8 +266,6 @@ class LeadConnector(LocationApi):
 def _provider(token: object) -> TokenProvider:
     if isinstance(token, str):
         return StaticToken(token)
-    if token is None:  # such as os.environ.get of a variable that is not set
-        raise TypeError(f"the token is None: {FIX_TOKEN}")
     if not isinstance(token, TokenProvider):
         raise TypeError(f"the token is a {type(token).__name__}: {FIX_TOKEN}")
     return token

@@ -139,8 +139,8 @@ class LocationApi(Requester):
             >>> async for message in api.export_messages(since=datetime(2024, 1, 1, tzinfo=UTC)):
             ...     print(message.date_added, message.message_type, message.direction)
         """
-        ids = {"contact_id": contact_id, "conversation_id": conversation_id}
-        check(ids, NotEmpty | None)  # of a contact that was not found, the answer would be all
+        # Of an empty one, as of a contact that was not found, the answer would be all.
+        check({"contact_id": contact_id, "conversation_id": conversation_id}, NotEmpty | None)
         since, until = _in_utc(since), _in_utc(until)
         asked = {
             "contactId": contact_id,

@@ -84,10 +84,6 @@ class SourceVerification(msgspec.Struct):
         return not (self.absent_count or self.differing_count)
 
 
-REFUSED: Final = "refused"
-"""Stands for the direction of a message that is on the list of failed ones."""
-
-
 class FoundMessages:
     """The messages that were sent and found, by their keys: on disk, and deleted when closed."""
 
@@ -96,7 +92,7 @@ class FoundMessages:
         self._db.execute("CREATE TABLE found (key TEXT PRIMARY KEY, at INTEGER, direction TEXT)")
 
     def add(self, rows: Iterable[tuple[str, int | None, str | None]]) -> None:
-        """Keep keys, with the second and the direction of their messages, or None and `REFUSED`."""
+        """Keep keys, with the second and the direction of their messages, or "refused"."""
         self._db.executemany("INSERT OR IGNORE INTO found VALUES (?, ?, ?)", rows)
 
     def compare(self, source: Iterable[Parsed]) -> SourceVerification:
@@ -112,7 +108,7 @@ class FoundMessages:
         id_ = (row.id if row else said.id if said else None) or ""
         key = key_text(id_key(id_)) if id_ else ""
         found = self._db.execute("SELECT at, direction FROM found WHERE key = ?", (key,)).fetchone()
-        refused = found == (None, REFUSED)
+        refused = found == (None, "refused")
         result.there += found is not None and not refused
         if refused or (found is None and row is None):
             result.left_out += parsed.left_out is not None

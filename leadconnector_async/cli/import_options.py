@@ -107,10 +107,7 @@ class SendingOptions(ApiOptions, frozen=True, kw_only=True):
         self, token: str | TokenProvider, base_url: str, location: str | None = None
     ) -> LeadConnector:
         """The client for an address, within these limits. Raises as `client` does."""
-        try:
-            timeouts = Timeouts(connect=self.connect_timeout, read=self.timeout)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
+        timeouts = Timeouts(connect=self.connect_timeout, read=self.timeout)
         quotas = {"limit": self.limit, "limits": self.limits()}
         return self.client(
             token, base_url, location_id=location, policy=self.policy, timeouts=timeouts, **quotas

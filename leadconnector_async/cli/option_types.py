@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from zoneinfo import ZoneInfo
 
-    from leadconnector_async.locations.toml_file import StatedRate
+    from leadconnector_async.quota.limits import RateLimit
 
     _Type = click.ParamType[Any]  # a generic in newer versions alone
 else:
@@ -94,23 +94,22 @@ def mapping(text: str) -> tuple[str, str]:
     return field.strip(), column.strip()
 
 
-@_TextType
-def location(text: str) -> str:
+def _id_type(of: str, example: str) -> _TextType:
     """Take an id: a name would stay in the outbox as a location that no token opens."""
-    where = "which stands in the address of its pages, behind /location/"
-    return _id(text, f"location's id: give one such as ve9EPM428h8vShlRW1KT, {where}")
+
+    def read(text: str) -> str:
+        if not re.fullmatch(r"[\w.:-]+", id_ := text.strip(), re.ASCII):
+            raise ValueError(f"{text!r} is no {of}'s id: give one such as {example}")
+        return id_
+
+    return _TextType(read)
 
 
-@_TextType
-def provider(text: str) -> str:
-    """Take an id, not the name that the app's settings show beside it."""
-    return _id(text, "provider's id: give one such as 61d6d1f9cdac7612faf80753")
+_WHERE: Final = "which stands in the address of its pages, behind /location/"
 
+location: Final = _id_type("location", f"ve9EPM428h8vShlRW1KT, {_WHERE}")
 
-def _id(text: str, what: str) -> str:
-    if not re.fullmatch(r"[\w.:-]+", id_ := text.strip(), re.ASCII):
-        raise ValueError(f"{text!r} is no {what}")
-    return id_
+provider: Final = _id_type("provider", "61d6d1f9cdac7612faf80753")
 
 
 @_TextType
@@ -122,7 +121,7 @@ def address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _read_quota(text: str, or_off: str = "") -> StatedRate:
+def _read_quota(text: str, or_off: str = "") -> RateLimit:
     """Read ``100/10``."""
     from leadconnector_async.locations.toml_file import stated_rate  # noqa: PLC0415 - not for help
 
@@ -136,7 +135,7 @@ quota: Final = _TextType(_read_quota)
 
 
 @_TextType
-def quota_or_off(text: str) -> StatedRate | str:
+def quota_or_off(text: str) -> RateLimit | str:
     """Read ``100/10``, or the word."""
     return OFF if text == OFF else _read_quota(text, ', or "off"')
 

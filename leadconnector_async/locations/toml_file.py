@@ -5,38 +5,27 @@ See ``docs/locations.md``.
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
+from leadconnector_async.arguments import AtLeastOne
 from leadconnector_async.errors import LocationsError
 from leadconnector_async.models import MESSAGE_TYPES
 from leadconnector_async.outbox.open import is_url
-from leadconnector_async.quota.limits import RateLimit
-
-_ENDLESS: Final = 10**9
-"""Requests in an interval that no quota allows: stands for none, beside one of the day."""
+from leadconnector_async.quota.limits import UNLIMITED, RateLimit
 
 
-class StatedRate(NamedTuple):
-    """So many requests in so many seconds."""
-
-    requests: int
-    interval: float
-
-
-def stated_rate(text: str) -> StatedRate | None:
+def stated_rate(text: str) -> RateLimit | None:
     """Read ``100/10``; None where it is none."""
     requests, _, seconds = text.partition("/")
     try:
-        rate = StatedRate(int(requests), float(seconds))
+        return RateLimit(int(requests), float(seconds))
     except ValueError:
         return None
-    return rate if rate.requests > 0 and 0 < rate.interval < math.inf else None
 
 
 class AppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +54,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     company: str | None = None
     """The company whose token gives it."""
     limit: str | None = None
-    daily: int | None = None
+    daily: AtLeastOne | None = None
     """Requests a day; None where that is not known."""
     providers: dict[str, str] = msgspec.field(default_factory=dict)
     """The conversation provider of a message type."""
@@ -74,8 +63,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The quota to assume: the location's own figures, and the default's for the others."""
         if self.limit is None and self.daily is None:
             return default
-        usual = default or RateLimit(requests=_ENDLESS, daily=None)
-        rate = stated_rate(self.limit or "") or StatedRate(usual.requests, usual.interval)
+        usual = default or UNLIMITED
+        rate = stated_rate(self.limit or "") or usual
         return RateLimit(rate.requests, rate.interval, self.daily or usual.daily)
 
     def __repr__(self) -> str:
@@ -213,8 +202,6 @@ class _LocationsReader:
     def _location(self, place: str, table: dict[str, Any]) -> Location:
         found: Location = self._converted(place, table, Location)
         self._check_providers(place, found.providers)
-        if found.daily is not None and found.daily < 1:
-            raise self._error(f"{place}: daily is {found.daily}: write a whole number above 0")
         self._check_source(place, found)
         if found.limit is not None and stated_rate(found.limit) is None:
             fix = 'write REQUESTS/SECONDS, such as "25/10"'

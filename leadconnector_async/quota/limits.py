@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from leadconnector_async.arguments import AtLeastOne, Checked, MoreThanZero
+from leadconnector_async.arguments import AtLeastOne, Checked, Seconds
 from leadconnector_async.public_place import name_public_place
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class RateLimit(Checked, frozen=True):
     """
 
     requests: AtLeastOne = 100
-    interval: MoreThanZero = 10.0
+    interval: Seconds = 10.0
     daily: AtLeastOne | None = 200_000
 
     @property

@@ -156,19 +156,18 @@ def parse_fault(text: str) -> Fault:
     """
     words = text.split(":")
     match = dict(word.split("=", 1) for word in words if "=" in word)
-    names = ("endpoint", "location", "number", "text")
+    names = ("endpoint", "location", "number", "text", "status")
     where: dict[str, Any] = {name: match.pop(name) for name in names if name in match}
     kind, *rest = (word for word in words if "=" not in word)
     when = rest.pop(0) if rest and rest[0] in ("before", "after") else "before"
-    try:
-        probability = float(rest.pop(0)) if rest else 1.0
-        if "status" in match:
-            where["status"] = int(match.pop("status"))
-    except ValueError as exc:
-        raise ValueError(f"fault {text!r} is not {_FAULT_FORM}") from exc
+    probability, *rest = rest or ["1"]
+    given = {"kind": kind, "when": when, "probability": probability, "match": match, **where}
     if rest:
         raise ValueError(f"fault {text!r} is not {_FAULT_FORM}")
-    return Fault(kind, when, probability, match=match, **where)  # type: ignore[arg-type] # Fault checks its kind
+    try:
+        return convert(given, Fault, strict=False)
+    except ValueError as exc:
+        raise ValueError(f"fault {text!r} is not {_FAULT_FORM}: {exc}") from exc
 
 
 async def serve(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager, nullcontext
 from dataclasses import KW_ONLY, InitVar, dataclass
-from math import inf
 from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +15,7 @@ import aiohttp
 from msgspec.structs import replace
 from yarl import URL
 
-from leadconnector_async.arguments import Checked, MoreThanZero
+from leadconnector_async.arguments import Checked, Seconds
 from leadconnector_async.errors import CLOSED, ClosedError
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.transport import base
@@ -86,17 +85,12 @@ class Timeouts(Checked, frozen=True, kw_only=True):
         >>> api = LeadConnector(token, timeouts=Timeouts(connect=5, read=30))
     """
 
-    connect: MoreThanZero = 10.0
+    connect: Seconds = 10.0
     """To open a connection, TLS included. Nothing was sent when it passes."""
-    read: MoreThanZero = 60.0
+    read: Seconds = 60.0
     """For the whole request, to the end of its answer. The fate is unknown when it passes. A file
     has more, by its size: see `SLOWEST`.
     A limit between two pieces of an answer would cost a timer for each of them."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if inf in (self.connect, self.read):
-            raise ValueError("a time limit is without end: give seconds")
 
 
 class _GuardedBody(aiohttp.BytesPayload):

@@ -762,7 +762,7 @@ def test_an_outbox_that_is_no_file_is_refused(outbox: str) -> None:
 @pytest.mark.parametrize("numbers", [{"connect": 0}, {"read": 0}, {"read": float("inf")}])
 def test_a_time_limit_that_is_none_is_refused(numbers: dict[str, Any]) -> None:
     """With one of 0 all would be stored, and nobody would know."""
-    with pytest.raises(ValueError, match=r"is 0: give|without end"):
+    with pytest.raises(ValueError, match=r"is (0: give .* > 0|inf: give .* < 1)"):
         Timeouts(**numbers)
 
 

@@ -25,7 +25,7 @@ from leadconnector_async.reports.outbox_status import by_state
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.base import location_in
 from leadconnector_async.sources.batch_reader import SourceReader
-from leadconnector_async.verify import REFUSED, FoundMessages, verify
+from leadconnector_async.verify import FoundMessages, verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -123,7 +123,7 @@ async def _verify_all(options: VerifyOptions) -> _Result:
                     except AccessError as error:  # the others are compared all the same
                         refused[of] = str(error)
                 async for page in reader.failed():
-                    there.add((key_text(one.key), None, REFUSED) for one in page)
+                    there.add((key_text(one.key), None, "refused") for one in page)
                 names = [] if refused else await reader.sources()
                 sources = await _verify_sources(names, options, api, there)
         return _Result(found, sources, (await reader.summary()).locations, refused)

@@ -11,7 +11,7 @@ from html import unescape
 from typing import Final
 
 from leadconnector_async.leave_out import LEAVE_OUT
-from leadconnector_async.models import CHOICES, Problem
+from leadconnector_async.models import CHOICES, Contact, Problem
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SOURCE_LINE, Identity, Parsed, SourceOptions, SourceRow
 from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError, read_text, stripped
@@ -56,9 +56,6 @@ PLACE: Final = re.compile(r"(.*?):\d+: ")
 
 _MAX_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
-
-
-_Nested = dict[str, dict[str, object]]
 
 
 def identity_of(values: Mapping[str, object]) -> Identity:
@@ -174,6 +171,9 @@ class RowCoercer:
         self.told()
         self.notices += notices
         self._kinds = []
+        people, who = self._options.people, _given(values.get("contact.phone"))
+        if people and type(who) is str and isinstance(people.settle(Contact(name=who)), Contact):
+            values = {**values, "contact.phone": None, "contact.name": who}  # of From or To
         row, problems = self.row(_placed(values) if ZONE in values else values)
         if row is not None and row.contact is not None:
             row.contact = self.contacts.noted(row.contact, row.type)
@@ -206,7 +206,7 @@ class RowCoercer:
     def row(self, values: Mapping[str, object]) -> tuple[SourceRow | None, tuple[Problem, ...]]:
         """Read every field. The row is None if there is any problem."""
         made: dict[str, object] = {}
-        nested: _Nested = {}
+        nested: dict[str, dict[str, object]] = {}
         problems: list[Problem] = []
         self._type = values.get("type")
         for name, value in values.items():
@@ -221,7 +221,8 @@ class RowCoercer:
                     raise value
                 read = reader(value)
             except WrongValueError as error:
-                problems += self._unread(name, value, error, nested)
+                problems.append(Problem(name, error.wrong, error.fix))
+                self._kinds += () if error.kind is None else (error.kind,)
                 continue
             if inner:
                 nested.setdefault(outer, {})[inner] = read
@@ -235,17 +236,6 @@ class RowCoercer:
         if problems and "type" in made and values.get("direction") is None:
             problems.append(fields.problem_of("untold"))
         return (None, tuple(problems)) if problems else self._settled(made, nested)
-
-    def _unread(
-        self, name: str, value: object, error: WrongValueError, nested: _Nested
-    ) -> list[Problem]:
-        """Say what is wrong with a value, unless it is a name that may be looked up."""
-        self._kinds.append(error.kind or "")
-        text = str(_given(value))
-        if error.kind != "names" or self._options.people is None or "@" in text:
-            return [Problem(name, error.wrong, error.fix)]
-        nested.setdefault("contact", {}).setdefault("name", text)
-        return []
 
     def _settled(
         self, made: dict[str, object], nested: Mapping[str, dict[str, object]]

@@ -111,7 +111,7 @@ def test_the_quota_of_a_location(
         (ONE + 'token_command = ["x"]', "location a has token_env and token_command: keep one"),
         (ONE + "tokens = 1", "location a: Object contains unknown field `tokens`"),
         (ONE + "daily = true", "location a: Expected `int | null`, got `bool` - at `$.daily`"),
-        (ONE + "daily = 0", "location a: daily is 0: write a whole number above 0"),
+        (ONE + "daily = 0", "location a: Expected `int` >= 1 - at `$.daily`"),
         (ONE + 'limit = "25"', 'location a: limit is "25": write REQUESTS/SECONDS'),
         (ONE + 'limit = "25/inf"', "location a: limit is"),
         (ONE + 'providers = { call = "x" }', "location a: providers.call is no message type"),

@@ -216,9 +216,7 @@ def test_a_name_in_the_place_of_a_number_is_looked_up(tmp_path: Path) -> None:
         assert parsed.row is not None
         assert isinstance(parsed.row.contact, SettledContact)
         assert parsed.row.contact.phone == "+12125550100"
-    assert [str(problem) for problem in three.problems] == [
-        'contact.name "ACME" is not there in --people: add it with a number or an address'
-    ]
+    assert "is a name, and no telephone number" in str(three.problems[0])
     with open_source(path, replace(given, leave_out=frozenset({"names"}))) as source:
         assert [parsed.row is not None for parsed in source] == [True, True, False]
     with open_source(path, replace(given, people=None)) as source:
