@@ -166,10 +166,8 @@ async def verify(
             shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", pairs)
         _compare(shelf, result)
         if result.missing_count and result.exported + result.unreadable_count < total:
-            short = (
-                f"{result.exported:,} of {total:,} messages: the export was cut short, try again"
-            )
-            result.unreadable.insert(0, short)
+            cut = f"{result.exported:,} of {total:,} messages: the export is cut short, try again"
+            result.unreadable.insert(0, cut)
             result.unreadable_count += 1
         if found is not None:
             found.add(shelf.execute(_SQL["found"]))

@@ -108,9 +108,8 @@ def after_response(
         case Forbidden():
             return StopLocation(refusal)
         case Refused():
-            return Settle(
-                State.REJECTED, reason=reason_of(refusal), detail=msgspec.json.encode(refusal)
-            )
+            detail = msgspec.json.encode(refusal)
+            return Settle(State.REJECTED, reason=reason_of(refusal), detail=detail)
         case Indeterminate():
             asked, reason = retry_after or 0.0, reason_of(refusal)
             wait = max(policy.delay(attempts, random), asked)

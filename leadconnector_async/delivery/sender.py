@@ -147,9 +147,8 @@ class Sender:
             state.works(claim)
             state.take_out(lane, claim)
             state.go_on(lane)
-            lookups = (
-                completed.lookups(classification.receipt.email_message_id) if completed else None
-            )
+            mail_id = classification.receipt.email_message_id
+            lookups = completed.lookups(mail_id) if completed else None
             self._handler.stored(claim, classification.receipt, lookups)
         elif completed is not None and completed.by_contact and lacks_conversation(response):
             await self._enricher.begin_again(state, lane, CALLS_NEED)

@@ -116,9 +116,7 @@ def source_of(messages: object) -> Source | None:
 
 async def _each(items: Messages) -> AsyncGenerator[InboundMessage | Record | Parsed, None]:
     if isinstance(items, str | bytes):
-        raise TypeError(
-            "text is no messages: of a file, give leadconnector_async.sources.open_source"
-        )
+        raise TypeError("text is no messages: use leadconnector_async.sources.open_source(path)")
     if hasattr(items, "__aiter__"):
         async for item in items:
             yield item

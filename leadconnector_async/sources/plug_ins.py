@@ -79,9 +79,7 @@ def _opened(point: EntryPoint, path: str, options: SourceOptions) -> Source | st
             return None
         if hasattr(found, "form"):
             return cast("Source", _GuardedSource(found, point))
-        lines = _guarded(
-            (orjson.dumps(record, default=_as_text) + b"\n" for record in found), point
-        )
+        lines = _guarded((orjson.dumps(one, default=_as_text) + b"\n" for one in found), point)
     except SourceError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever another's code raises

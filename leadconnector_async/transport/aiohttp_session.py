@@ -200,9 +200,8 @@ class AiohttpTransport:
                     proxy=self.proxy,
                     ssl=self._ssl,
                 )
-                return base.Response(
-                    response.status, response.headers, await read_body(response.content)
-                )
+                received = await read_body(response.content)
+                return base.Response(response.status, response.headers, received)
             except (aiohttp.ClientError, TimeoutError, OSError) as exc:
                 error = translated(exc)
                 if guard is not None and guard.withheld:

@@ -132,7 +132,7 @@ def test_an_export_that_gives_less_than_it_says_was_cut_short(cursor: str | None
 
     result, _ = compare(answer, [("k1", "m1"), ("k2", "m2")])
     assert result.missing_count == 1
-    assert result.unreadable == ["2 of 3 messages: the export was cut short, try again"]
+    assert result.unreadable == ["2 of 3 messages: the export is cut short, try again"]
     assert compare(answer, [("k1", "m1")])[0].agrees
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _BUSY_S: Final = 10.0
 """How long to wait for another program that reads or copies the file."""
 
-_STATEMENTS: Final = 512
+_CACHED: Final = 512
 
 _ROOM: Final = 64 * 1024
 """Bytes that SQLite asks for at once."""
@@ -119,10 +119,8 @@ def _checked(
     return connection
 
 
-def _connect(connect: Connect, database: str, *, uri: bool) -> sqlite3.Connection:
-    return connect(
-        database, timeout=_BUSY_S, isolation_level=None, cached_statements=_STATEMENTS, uri=uri
-    )
+def _connect(connect: Connect, name: str, *, uri: bool) -> sqlite3.Connection:
+    return connect(name, timeout=_BUSY_S, isolation_level=None, cached_statements=_CACHED, uri=uri)
 
 
 def _create_private(path: str) -> None:
@@ -234,7 +232,7 @@ def _statements(query: str, rows: Rows, constants: str = "") -> Iterator[tuple[s
         at += size
 
 
-@lru_cache(maxsize=_STATEMENTS)
+@lru_cache(maxsize=_CACHED)
 def _statement(query: str, width: int, rows: int, constants: str) -> str:
     row = f"({','.join('?' * width)}{constants})"
     return query.replace("{rows}", f"VALUES {','.join([row] * rows)}")
