@@ -99,8 +99,7 @@ class LeadConnector(LocationApi):
     ) -> None:
         check({"version": version, "user_agent": user_agent, "proxy": proxy}, str | None)
         if version is not None and not is_token(version):
-            wrong = "the version is empty or has characters that none has"
-            raise ValueError(f"{wrong}: give such as v3")
+            raise ValueError(f"version is {version!r}: give one of the API's, such as v3")
         check({"connections": connections}, AtLeastOne)
         check({"limits": limits}, Mapping)
         for one in (limit, *limits.values()):
@@ -108,8 +107,7 @@ class LeadConnector(LocationApi):
                 raise TypeError(f"a limit is a {type(one).__name__}: give a RateLimit, or None")
         for name, kind, given in (("policy", Policy, policy), ("timeouts", Timeouts, timeouts)):
             if not isinstance(given, kind):
-                is_ = f"{name} is a {type(given).__name__}"
-                raise TypeError(f"{is_}: give a {kind.__name__}, or leave it out")
+                raise TypeError(f"{name} is a {type(given).__name__}: give a {kind.__name__}")
         self.base_url: str = base_url
         self._connections = connections
         network = network_of(proxy, ssl, ca_file)

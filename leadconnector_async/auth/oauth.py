@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from aiolimiter import AsyncLimiter
 
 from leadconnector_async.api import oauth
+from leadconnector_async.arguments import NotEmpty, check
 from leadconnector_async.auth.provider import AccessToken, TokenCache, lasting
 from leadconnector_async.auth.store import StoredTokens, TokenStore, digest
 from leadconnector_async.errors import AccessError, FateUnknownError, NotSentError
@@ -187,6 +188,10 @@ class OAuth:
         remedies: by location or company, what to do where no refresh token works; for errors.
         clock: seconds since 1970.
 
+    Raises:
+        TypeError, ValueError: the app's id, its secret or the store is no text, or empty, as of a
+            variable of the environment that is not set.
+
     Example:
         >>> agency = OAuth(
         ...     "client-id",
@@ -208,6 +213,8 @@ class OAuth:
         remedies: Mapping[str, str] = {},
         clock: Callable[[], float] = time.time,
     ) -> None:
+        given = {"client_id": client_id, "client_secret": client_secret, "store": os.fspath(store)}
+        check(given, NotEmpty)
         self._app = OAuthApplication(client_id, client_secret, _token_place(store), clock)
         self._first = dict(refresh_tokens)
         self._company_of = company_of

@@ -140,14 +140,11 @@ def withheld() -> WrongValueError:
 
 def nameless() -> WrongValueError:
     """Say that it is the name of a sender."""
-    ways = f"{_WRITE}, give --people FILE that has it"
+    ways = "write the person's number, give --people FILE that has it"
     return numberless("is a name, and no telephone number", "names", ways)
 
 
-_WRITE: Final = "write the person's number"
-
-
-def numberless(wrong: str, kind: str, ways: str = _WRITE) -> WrongValueError:
+def numberless(wrong: str, kind: str, ways: str = "write the person's number") -> WrongValueError:
     """Say what it is, of a kind that has no number of a person."""
     fix = f"{ways}, or give --leave-out {kind} or --no-number leave-out"
     return WrongValueError(wrong, fix, kind=kind)

@@ -5,13 +5,13 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from oauth_kit import APP, FIRST_OWN, SECRET, Direct, direct, oauth
 from virtual_time import Clock
 
-from leadconnector_async import AccessError, FateUnknownError, NotSentError
+from leadconnector_async import AccessError, FateUnknownError, NotSentError, OAuth
 from leadconnector_async.auth.store import NOTHING, TokenStore
 from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
 from leadconnector_async.transport.base import Response
@@ -183,6 +183,14 @@ def test_two_providers_on_one_store_refresh_once(tmp_path: Path) -> None:
 
     asyncio.run(scenario())
     assert [path.name for path in tmp_path.iterdir()] == ["tokens.db"]
+
+
+@pytest.mark.parametrize("wrong", [{"client_id": None}, {"client_secret": ""}, {"store": ""}])
+def test_what_no_app_has_is_refused_by_its_name(wrong: dict[str, Any]) -> None:
+    """Such as a variable that is not set: the API would be asked with it, or no file be kept."""
+    given = {"client_id": "app", "client_secret": "s", "store": "tokens.db"} | wrong
+    with pytest.raises((TypeError, ValueError), match=f"{next(iter(wrong))} is .*: give"):
+        OAuth(**given)
 
 
 PROCESS = """
