@@ -130,7 +130,7 @@ def told_by(head: bytes, name: str | None, options: SourceOptions) -> str | None
 def _source(name: str | None, text: Utf8Text, options: SourceOptions) -> Source:
     _refuse_foreign(text)
     log = None if name in MAIL else log_mapping_of(text.head, options, text.stream.name)
-    if log is not None:
+    if log is not None and not _only_looks_so(log, name, text, options):
         return _by(log, text, options)
     if options.format is None:
         name = told_by(text.head, name, options)
@@ -179,6 +179,15 @@ class UnknownChat(RowSource):
     def __iter__(self) -> Iterator[Parsed]:
         wrong, _, fix = self._why.partition(": ")
         yield Parsed(1, in_api_names({"file": self.name}), None, (Problem("file", wrong, fix),))
+
+
+def _only_looks_so(log: str, name: str | None, text: Utf8Text, options: SourceOptions) -> bool:
+    """Tell what is no log of a chat, for all its dates, or the chat that is pasted into a text."""
+    if log == options.mapping_file or mapping_files.chosen(log, options).text is None:
+        return False
+    head, named = text.head, options.format is not None
+    is_other = named or _CERTAIN.match(head) is not None or told_by(head, name, options) in MAIL
+    return is_other or begins_with_header(head, options)
 
 
 def _by(name: str, text: Utf8Text, options: SourceOptions) -> Source:

@@ -240,3 +240,31 @@ def test_an_own_number_without_a_country_is_told_of(
     for source in sources:
         source.__exit__(None, None, None)
     assert any(f"--mine {mine}: " in one for one in sources.warnings) is is_told
+
+
+PASTED = "29/03/2024, 14:05 - Ann Lee: hi\n29/03/2024, 14:06 - Jo: ho"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", f'Phone,Direction,Date,Text\n+13035550142,in,1711724801,"See\n{PASTED}"\n'),
+        (
+            "a.csv",
+            "Created At,Phone,Direction,Text\n2024-03-29 09:06:41 -0600,+13035550142,in,hi: ho\n",
+        ),
+        ("a.xml", f'<smses><sms address="911" type="1" date="9" body="See\n{PASTED}"/></smses>'),
+        ("cur", f"From: a@x.org\nTo: me@x.org\nDate: Fri, 29 Mar 2024 9:06 GMT\n\n{PASTED}\n"),
+    ],
+)
+def test_a_chat_within_a_text_makes_no_chat_of_the_file(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    """Nor do dates as Ruby writes them, with a dash before the offset."""
+    (tmp_path / name).write_text(content)
+    for given in (None, "csv") if name == "a.csv" else (None,):
+        options = SourceOptions(mapping_file="generic", mine=("me@x.org",), format=given)
+        with open_source(str(tmp_path / name), options) as source:
+            parsed = list(source)
+        assert len(parsed) == 1
+        assert not isinstance(source, TextLog)
