@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 DIRECTION: Final = "direction"
 PHONE: Final = "contact.phone"
 
-_TRUE: Final = frozenset({"true", "yes", "y", "1"})
-_FALSE: Final = frozenset({"false", "no", "n", "0"})
+_TRUE: Final = frozenset({"true", "yes", "y", "t", "1"})
+_FALSE: Final = frozenset({"false", "no", "n", "f", "0"})
 _NOTHING: Final = frozenset(
     ("false", "pt0s", "0s", "0 sec", "0 min", "0m 0s", "0h 0m 0s", "n/a", "none", "null", "nan")
 )

@@ -565,6 +565,9 @@ def test_what_only_calls_have_makes_a_table_one_of_calls() -> None:
         ("SMS failed", "messages that were never delivered"),
         ("Hard bounce", "messages that were never delivered"),
         ("Message not sent", "messages that were never delivered"),
+        ("Fail", "messages that were never delivered"),
+        ("Unable to deliver", "messages that were never delivered"),
+        ("Failover to SMS unable, delivered", None),
         ("ERR_30006", "messages that were never delivered"),
         ("Cancelled by user", "messages that were not sent"),
         ("Delivered, first attempt failed", None),
@@ -605,3 +608,26 @@ def test_what_is_in_the_trash_is_told_by_any_of_its_labels(label: str, is_left_o
     header = "Phone,Direction,Date,Text,Labels"
     (one,), _ = _read(header, f'+12125550111,in,2024-01-31T10:00:00Z,hi,"{label}"')
     assert (one.left_out is not None) == is_left_out
+
+
+def test_true_and_false_are_read_as_postgresql_writes_them() -> None:
+    """And what is not there is no attachment."""
+    parsed, _ = _read(
+        "phone,is_outgoing,body,created_at,media_url",
+        r"+12125550111,f,hi,2024-01-31T10:00:00Z,\N",
+        "+12125550111,t,ho,2024-01-31T10:00:00Z,https://x.example/a.jpg",
+    )
+    rows = [one.row for one in parsed if one.row]
+    assert [row.direction for row in rows] == ["inbound", "outbound"]
+    assert [bool(row.attachments) for row in rows] == [False, True]
+
+
+def test_the_remote_number_is_the_others_whatever_the_source() -> None:
+    """A column Source may say where a message came from, and no number."""
+    parsed, _ = _read(
+        "direction,text,local_phone,remote_phone,date_created,source",
+        "inbound,hi,+12125550100,+12125550111,2024-01-31T10:00:00Z,External",
+        "outbound,ho,+12125550100,+12125550111,2024-01-31T10:01:00Z,Close.io",
+    )
+    contacts = [one.row and one.row.contact and one.row.contact.phone for one in parsed]
+    assert contacts == ["+12125550111"] * 2
