@@ -42,13 +42,14 @@ class RowContact:
         self._see_to_number(values, row)
         number, address = self._number, self._address
         sides = _first_of(row, number.inbound) and _first_of(row, number.outbound)
+        whose = _first_of(row, number.column)
+        if whose.casefold().startswith("external"):  # beside it the owner's people are named
+            sides, whose = whose, ""
         mail, name = values.get("contact.email"), values.get("contact.name")
         is_own = isinstance(mail, str) and self._contacts.is_own(mail)
-        of_neither = not isinstance(address.column, str) and _first_of(row, address.column)
-        if is_own or (mail and sides and of_neither and not _first_of(row, number.column)):
+        if is_own or (mail and sides and not whose and _of_either(address, row)):
             del values["contact.email"]
-            named = _of_either(self._name, row) if is_own else _first_of(row, self._name.column)
-            is_lost = "contact.name" in values and named
+            is_lost = "contact.name" in values and _of_either(self._name, row)
             if is_lost:  # of the same person
                 del values["contact.name"]
             return [notice("nobodys")] if is_lost or not is_own else []

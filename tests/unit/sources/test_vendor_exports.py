@@ -519,6 +519,12 @@ def test_an_address_beside_two_numbers_is_nobodys() -> None:
         (one,), _ = _read(names, row, mapping=mapping)  # type: ignore[arg-type]
         assert one.row is not None
         assert (one.row.contact, one.notices) == (whole, ())
+    (one,), _ = _read(header.replace("Email", "Customer Email"), row)  # says whose it is
+    assert one.row is not None
+    assert one.row.contact == Contact(phone="+12125550111", email="ann@shop.example", name="Ann")
+    (one,), _ = _read(header.replace("From,To", "External Number,Internal Number"), row)
+    assert one.row is not None
+    assert one.row.contact == Contact(phone="+12125550111")
 
 
 def test_notes_are_no_message_where_there_is_a_column_of_messages() -> None:
@@ -567,6 +573,8 @@ def test_what_only_calls_have_makes_a_table_one_of_calls() -> None:
         ("Message not sent", "messages that were never delivered"),
         ("Fail", "messages that were never delivered"),
         ("Unable to deliver", "messages that were never delivered"),
+        ("Zustellung fehlgeschlagen", "messages that were never delivered"),
+        ("Pendiente", "messages that were not sent"),
         ("Failover to SMS unable, delivered", None),
         ("ERR_30006", "messages that were never delivered"),
         ("Cancelled by user", "messages that were not sent"),
