@@ -41,6 +41,9 @@ _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CENTURY_TURN: Final = 69
 """Years of two digits from here on are of the 1900s, as POSIX has it for ``%y``."""
 
+_RARE: Final = 2012
+"""Few messages are of a year up to it: ``24/03/05`` may rather be of 2024 than of 2005."""
+
 _BUDDHIST: Final = range(2500, 2700)
 """Years that are none of the common calendar in messages."""
 
@@ -110,11 +113,13 @@ def _days(parts: dict[str, str | None]) -> Iterator[tuple[Order, int, int, int]]
             yield "any", _year(parts["year"] or ""), month, _number(parts, "day")
     else:
         first, second, third = _number(parts, "a"), _number(parts, "b"), parts["c"] or ""
-        can_be_last = parts["sep"] == "-" or _year(third) <= datetime.now(UTC).year + 1
+        last, newest = _year(third), datetime.now(UTC).year + 1
+        can_be_last = parts["sep"] == "-" or last <= newest
+        is_rather_first = last <= _RARE < _year(parts["a"] or "") <= newest
         if can_be_last or len(third) > len("yy"):
-            yield "dmy", _year(third), second, first
-            yield "mdy", _year(third), first, second
-        if len(third) == len("yy") and (parts["sep"] == "-" or not can_be_last):
+            yield "dmy", last, second, first
+            yield "mdy", last, first, second
+        if len(third) == len("yy") and (parts["sep"] == "-" or not can_be_last or is_rather_first):
             yield "ymd", _year(parts["a"] or ""), second, int(third)
 
 
