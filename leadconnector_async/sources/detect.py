@@ -169,10 +169,10 @@ def _delimited(text: Utf8Text, options: SourceOptions) -> Source:
         raise
 
 
-class UnknownChat(RowSource):
-    """Refuses a chat that no mapping reads, as one record, so that it counts among others."""
+class Refused(RowSource):
+    """A chat that no mapping reads, or a table, as one record, so that it counts among others."""
 
-    def __init__(self, file: SourceFile, options: SourceOptions, error: UnknownChatError) -> None:
+    def __init__(self, file: SourceFile, options: SourceOptions, error: SourceError) -> None:
         super().__init__(Utf8Text(file.stream(), options.encoding), options)
         self._why = str(error).removeprefix(f"{file.name}: ")
 

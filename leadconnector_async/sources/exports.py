@@ -17,6 +17,7 @@ from leadconnector_async.sources.base import FORMATS, Source, SourceOptions, loc
 from leadconnector_async.sources.fields import MAPPABLE, listed, notice
 from leadconnector_async.sources.files.byte_stream import SourceFile
 from leadconnector_async.sources.files.members import FolderMembers, Members, ZipMembers, printable
+from leadconnector_async.sources.formats.csv import UnreadableHeaderError
 from leadconnector_async.sources.formats.spreadsheet import SwappedDatesError
 from leadconnector_async.sources.mappings.mapping_files import found_in, right_names
 from leadconnector_async.sources.plug_ins import from_plug_ins
@@ -204,11 +205,14 @@ class Export(Sources):
 
     def _source(self, file: SourceFile, format_: str | None = None) -> Source | None:
         options = replace(self._options, format=format_ or self._options.format)
+        is_table = detect.format_by_name(file.name) == "csv"
         try:
             source = detect.open_file(file, options)
-        except detect.UnknownChatError as error:
-            return detect.UnknownChat(file, self._options, error)
         except SourceError as error:
+            if isinstance(error, detect.UnknownChatError) or (
+                is_table and isinstance(error, UnreadableHeaderError)
+            ):
+                return detect.Refused(file, self._options, error)
             is_closed = isinstance(error.__cause__, PermissionError)
             is_source = isinstance(error, SwappedDatesError)
             if is_source or is_closed or file.peek()[1] is not None:  # the last two may be one
@@ -219,7 +223,6 @@ class Export(Sources):
 
         # Text that reads like a mail is none here: see `holds_mail`. What is named as a table may
         # have columns that nothing knows, to be told with its rows.
-        is_table = detect.format_by_name(file.name) == "csv"
         if not isinstance(source, Mailbox) and (is_table or getattr(source, "is_known", True)):
             return source
         source.__exit__(None, None, None)

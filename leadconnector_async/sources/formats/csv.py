@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.files.encoding import Utf8Text
 
 
+class UnreadableHeaderError(SourceError):
+    """The header of a table cannot be read, most likely by its encoding."""
+
+
 class _RecordTooLongError(Exception):
     """The record is longer than any may be."""
 
@@ -218,7 +222,7 @@ class Delimited(StreamSource):
             problem = Problem("line", "holds NUL bytes", "export it as text in UTF-8")
         if problem is not None:
             place = f"{self.name}: line {self._records.line}"
-            raise SourceError(f"{place}: the header cannot be read: {problem}")
+            raise UnreadableHeaderError(f"{place}: the header cannot be read: {problem}")
         return header
 
     def __iter__(self) -> Iterator[Parsed]:

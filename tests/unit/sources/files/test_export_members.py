@@ -82,6 +82,17 @@ def test_a_folder_and_its_archive_hold_the_same_records(tmp_path: Path) -> None:
     ]
 
 
+def test_a_table_in_another_encoding_counts_as_one_that_failed(tmp_path: Path) -> None:
+    """Even by its header: else the import of its folder would end as if all were there."""
+    good = CHATS % (ROW % (1, 1, b""))
+    files = {"old.csv": good.replace(b"message", "Größe".encode("cp1252")), "two.csv": good}
+    found, left = read(laid(tmp_path, files | {"x.bin": b"\xff,\xfe\n\xff,\xfe"}))
+    assert [bool(one.row) for one in found.values()] == [False, True]
+    (problem,) = found["/old.csv:1"].problems
+    assert "--encoding cp1252" in problem.fix
+    assert 'not read: "x.bin"' in left[0]
+
+
 def test_mails_of_an_archive_are_read_as_those_of_a_folder(tmp_path: Path) -> None:
     """The folders in it say what they are."""
     (tmp_path / "mails.zip").write_bytes(
