@@ -209,9 +209,8 @@ class Export(Sources):
         try:
             source = detect.open_file(file, options)
         except SourceError as error:
-            if isinstance(error, detect.UnknownChatError) or (
-                is_table and isinstance(error, UnreadableHeaderError)
-            ):
+            is_unreadable = is_table and isinstance(error, UnreadableHeaderError)
+            if is_unreadable or isinstance(error, detect.UnknownChatError):
                 return detect.Refused(file, self._options, error)
             is_closed = isinstance(error.__cause__, PermissionError)
             is_source = isinstance(error, SwappedDatesError)

@@ -23,7 +23,7 @@ from leadconnector_async.sources.formats.json_cells import (
 from leadconnector_async.sources.mappings.chat_sides import LookUps
 from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import RowMapper
-from leadconnector_async.sources.mappings.mapping import Definition, columns_read
+from leadconnector_async.sources.mappings.mapping import Definition, columns_of, columns_read
 from leadconnector_async.sources.mappings.rules import Cell, Spelling
 
 if TYPE_CHECKING:
@@ -73,7 +73,13 @@ class Objects:
         columns = {field: key_of(name) for field, name in self._mapping.items()}
         kind = Spelling(key_of).kind(definition.table, columns)
         self._repairs = definition.repair
-        self._reader = RowMapper(kind, definition, self._coercer.sides)
+        self._reader = self._of_calls = RowMapper(kind, definition, self._coercer.sides)
+        type_, text = kind.fields.get("type"), kind.fields.get("message")
+        self._lengths = type_.without_text if type_ and text else {}
+        if text and self._lengths:
+            self._texts = columns_of(text)
+            calls = Spelling(key_of).kind(definition.table, columns | {"message": ""})
+            self._of_calls = RowMapper(calls, definition, self._coercer.sides)
         named = {*columns_read(definition.table), *self._mapping.values()}
         found = ((name, _PICK.fullmatch(name)) for name in named)
         self._picks = [Pick(name, key_of(of[1]), *of.groups()[1:]) for name, of in found if of]
@@ -104,7 +110,8 @@ class Objects:
         if self.definition is None:
             values, told = self._as_named(record)
             return self._coercer.parsed(line, raw, values, notices + told)
-        values, reason, told = self._reader.read(self._row(record))
+        row = self._row(record)
+        values, reason, told = self._reader_of(row).read(row)
         if self.definition.needs_its_file and values:  # of one left out there are none
             said = {key: value for key, value in record.items() if key != AROUND}
             raw = in_api_names(values, [*self._coercer.sides.chat, said])
@@ -127,7 +134,13 @@ class Objects:
         """Name the values of an object as the API does."""
         if self.definition is None:
             return self._as_named(record)[0]
-        return self._reader.values(self._row(record)) | _listed(record)
+        row = self._row(record)
+        return self._reader_of(row).values(row) | _listed(record)
+
+    def _reader_of(self, row: dict[str, Cell]) -> RowMapper:
+        """Read what has a duration, and no key of a text, as a table of such columns is read."""
+        is_call = not row.keys().isdisjoint(self._lengths) and row.keys().isdisjoint(self._texts)
+        return self._of_calls if is_call else self._reader
 
     def _as_named(self, record: Record) -> tuple[dict[str, object], list[str]]:
         values = fields.flat(fields.api_names(record, self._mapping))

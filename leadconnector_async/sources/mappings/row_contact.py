@@ -49,16 +49,14 @@ class RowContact:
         is_own = isinstance(mail, str) and self._contacts.is_own(mail)
         if is_own or (mail and sides and not whose and _of_either(address, row)):
             del values["contact.email"]
-            is_lost = "contact.name" in values and _of_either(self._name, row)
-            if is_lost:  # of the same person
-                del values["contact.name"]
+            # Of the same person.
+            is_lost = _of_either(self._name, row) and values.pop("contact.name", None)
             return [notice("nobodys")] if is_lost or not is_own else []
         phone = values["contact.phone"]
-        is_told = sides and isinstance(phone, str) and isinstance(name, str)
-        if is_told and _of_either(self._name, row):
-            is_many = self._contacts.has_many(str(name), self._contacts.same(str(phone)))
-            return [notice("many_with_name")] if is_many else []
-        return []
+        are_texts = isinstance(phone, str) and isinstance(name, str)
+        is_told = sides and are_texts and _of_either(self._name, row)
+        is_many = is_told and self._contacts.has_many(str(name), self._contacts.same(str(phone)))
+        return [notice("many_with_name")] if is_many else []
 
     def _part(self, values: Values, row: Row) -> None:
         """Take the name and the address out of the place of the number."""
