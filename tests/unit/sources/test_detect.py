@@ -242,6 +242,15 @@ def test_an_own_number_without_a_country_is_told_of(
     assert any(f"--mine {mine}: " in one for one in sources.warnings) is is_told
 
 
+@pytest.mark.parametrize("days", ["03/01/2024 03/31/2024", "2024-03-01 2024-03-31"])
+def test_a_title_of_two_days_begins_a_table_and_no_mail(tmp_path: Path, days: str) -> None:
+    """What a mail is from and to is an address, and never a day."""
+    first, last = days.split()
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"From: {first}\nTo: {last}\n\n".encode() + CSV)
+    assert _messages(path) == ["hi"]
+
+
 PASTED = "29/03/2024, 14:05 - Ann Lee: hi\n29/03/2024, 14:06 - Jo: ho"
 
 
