@@ -639,3 +639,19 @@ def test_the_remote_number_is_the_others_whatever_the_source() -> None:
     )
     contacts = [one.row and one.row.contact and one.row.contact.phone for one in parsed]
     assert contacts == ["+12125550111"] * 2
+
+
+def test_where_a_call_came_from_is_no_channel() -> None:
+    """Nor is the type of a chat lost because of the name of its column."""
+    (one,), _ = _read(
+        "Call Status,Phone,Start Time,Source,Direction",
+        "Answered Call,+12125550111,2024-01-31T10:00:00Z,Facebook,in",
+    )
+    assert one.row is not None
+    assert (one.row.type, one.row.call and one.row.call.status) == ("Call", "answered")
+    (one,), _ = _read(
+        "Phone,Direction,Date,Text,Conversation Channel",
+        "+12125550111,in,2024-01-31T10:00:00Z,hi,WhatsApp",
+    )
+    assert one.row is not None
+    assert one.row.type == "WhatsApp"
