@@ -655,3 +655,36 @@ def test_where_a_call_came_from_is_no_channel() -> None:
     )
     assert one.row is not None
     assert one.row.type == "WhatsApp"
+
+
+@pytest.mark.parametrize(
+    "header", ["From,From Phone,To,To Phone", "Sender,Sender Number,Recipient,Recipient Number"]
+)
+def test_a_name_beside_the_number_of_its_side_is_no_number(header: str) -> None:
+    """The number has a column of its own there."""
+    parsed, _ = _read(
+        f"{header},Direction,Text,Date",
+        "Ann,+12125550111,Shop,+12125550100,in,hi,2024-01-31T10:00:00Z",
+        "Shop,+12125550100,Ann,+12125550111,out,ho,2024-01-31T10:01:00Z",
+    )
+    contacts = [one.row and one.row.contact and one.row.contact.phone for one in parsed]
+    assert contacts == ["+12125550111"] * 2
+
+
+def test_helpdesks_tell_the_side_by_a_flag_and_the_type_of_a_text() -> None:
+    """As Gorgias and Zoho do; what a visitor is called is the contact's."""
+    parsed, _ = _read(
+        "Channel,From agent,Sender email,Receiver email,Subject,Body,Date",
+        "email,false,ann@client.example,help@shop.example,Hours,hi,2024-01-31T10:00:00Z",
+        "email,true,help@shop.example,ann@client.example,Hours,ho,2024-01-31T10:01:00Z",
+    )
+    rows = [one.row for one in parsed if one.row]
+    assert [row.direction for row in rows] == ["inbound", "outbound"]
+    assert [row.contact and row.contact.email for row in rows] == ["ann@client.example"] * 2
+    (one,), _ = _read(
+        "Visitor Phone,Visitor Name,SMS Type,Text,Date",
+        "+12125550111,Ann,Incoming,hi,2024-01-31T10:00:00Z",
+    )
+    assert one.row is not None
+    assert one.row.contact == Contact(phone="+12125550111", name="Ann")
+    assert one.row.direction == "inbound"
