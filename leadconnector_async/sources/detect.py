@@ -183,7 +183,8 @@ class Refused(RowSource):
 
 def _only_looks_so(log: str, name: str | None, text: Utf8Text, options: SourceOptions) -> bool:
     """Tell what is no log of a chat, for all its dates, or the chat that is pasted into a text."""
-    is_meant = log == options.mapping_file or mapping_files.chosen(log, options).text is None
+    is_own = log == options.mapping_file or log not in mapping_files.NAMES
+    is_meant = is_own or mapping_files.chosen(log, options).text is None
     head, named = text.head, options.format is not None
     is_other = named or _CERTAIN.match(head) is not None or told_by(head, name, options) in MAIL
     return not is_meant and (is_other or begins_with_header(head, options))

@@ -213,8 +213,8 @@ class Export(Sources):
             if is_unreadable or isinstance(error, detect.UnknownChatError):
                 return detect.Refused(file, self._options, error)
             is_closed = isinstance(error.__cause__, PermissionError)
-            is_source = isinstance(error, SwappedDatesError)
-            if is_source or is_closed or file.peek()[1] is not None:  # the last two may be one
+            # What is closed or damaged may be one.
+            if isinstance(error, SwappedDatesError) or is_closed or file.peek()[1] is not None:
                 raise
             self._left[file.member] = str(error).removeprefix(f"{file.name}: ")
             return None

@@ -277,3 +277,14 @@ def test_a_chat_within_a_text_makes_no_chat_of_the_file(
             parsed = list(source)
         assert len(parsed) == 1
         assert not isinstance(source, TextLog)
+
+
+def test_a_mapping_of_ones_own_goes_before_a_header(tmp_path: Path) -> None:
+    """Its logs may begin with the names of what is in them."""
+    (tmp_path / "till.toml").write_text(
+        "[text]\nbegins = ['(?P<when>\\S+Z) (?P<said>.*)']\n"
+        '[fields]\ntype = { constant = "SMS" }\ndate = "when"\nmessage = "said"\n'
+    )
+    log = tmp_path / "log.txt"
+    log.write_text("Date,Direction,Text\n2024-03-29T09:06:00Z hi\n")
+    assert _messages(log, SourceOptions(mappings=(tmp_path,))) == ["hi"]
