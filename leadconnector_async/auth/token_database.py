@@ -13,8 +13,14 @@ from typing import Final, TypeVar
 
 from leadconnector_async.auth import store
 from leadconnector_async.errors import NotSentError, OutboxError, TokenStoreError
-from leadconnector_async.outbox.postgres.connection import WRITING, Connection, check_server, opened
-from leadconnector_async.outbox.postgres.faults import FAULTS, explained
+from leadconnector_async.outbox.postgres.connection import (
+    FAULTS,
+    WRITING,
+    Connection,
+    check_server,
+    explained,
+    opened,
+)
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_TOKENS, prepare
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 from leadconnector_async.errors import OutboxUnusableError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Claim, Settlement
 
-    Rows = Sequence[tuple[Any, ...]]
+Rows: TypeAlias = "Sequence[tuple[Any, ...]]"
 
 T = TypeVar("T")
 

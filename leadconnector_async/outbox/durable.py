@@ -7,7 +7,7 @@ is another's after the lease's time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self, TypeAlias
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import Lease, Outbox, Settlement, State, StoppedLocation
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.source_pass import SourcePass
 
-    Keys = Iterable[tuple[bytes, str]]
-    """Keys of records, each with its location, or "" where it is of any."""
+Keys: TypeAlias = "Iterable[tuple[bytes, str]]"
+"""Keys of records, each with its location, or "" where it is of any."""
 
 DESTINATION: Final = "destination "
 """The API is kept among the names of sources after this word, as one that has no records."""
@@ -117,13 +117,6 @@ class DurableOutbox(Outbox, Protocol):
             SelectionError: nothing is known of what is to be selected. All stays as it was.
             OutboxBusyError: another process sends.
         """
-
-    async def stopped(self) -> dict[str, StoppedLocation]:
-        """The locations that cannot go on, whoever owns them; none in a file, which has one owner.
-
-        One whose token is refused may go on at once in another process, which has another token.
-        """
-        return {}
 
     async def finished(self, lease: Lease) -> list[ReadMark]:
         """The lookups that `note_unread` made for lanes that have nothing to send."""

@@ -117,7 +117,7 @@ class OutboxReader(ABC):
         return {name: QuotaSnapshot(*of) for name, *of in await self._rows(self._queries["quotas"])}
 
     async def stopped(self) -> dict[str, StoppedLocation]:
-        """See `DurableOutbox.stopped`."""
+        """Locations that cannot go on, whoever owns them: none of a file, which has one owner."""
         return {}
 
     async def lanes(self) -> dict[str, int]:

@@ -9,24 +9,24 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from leadconnector_async.outbox.base import State, StoredOutcome, end_of, kept, why
 from leadconnector_async.outbox.database import Database, Numbers, statements
-from leadconnector_async.outbox.readings import Readings
+from leadconnector_async.outbox.source_pass import Readings
 from leadconnector_async.records.draft import Draft
 from leadconnector_async.records.keys import line_key
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence, Set as AbstractSet
 
-    LineKey = tuple[int, bytes]
-    """Number of a location, and key of a record in it."""
+LineKey: TypeAlias = tuple[int, bytes]
+"""Number of a location, and key of a record in it."""
 
-    QueuePlace = tuple[int, int, int, int]
-    """Location, lane, date, seq: the order of the queue."""
+QueuePlace: TypeAlias = tuple[int, int, int, int]
+"""Location, lane, date, seq: the order of the queue."""
 
 _KEYS: Final = "int bytea"
 

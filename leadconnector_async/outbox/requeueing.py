@@ -5,21 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.database import Database, T, statements
-from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.durable import Keys, Requeued
 from leadconnector_async.outbox.reader import gist
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
-    from leadconnector_async.outbox.durable import Keys
     from leadconnector_async.outbox.lookups import Lookups
 
-    FailedRow = Sequence[Any]
-    """Location, lane, date, seq and state of a record, and whether validation refused it."""
+FailedRow: TypeAlias = "Sequence[Any]"
+"""Location, lane, date, seq and state of a record, and whether validation refused it."""
 
 RETRIES: Final = 5_000
 """Records to put back, give up or forget in one transaction."""

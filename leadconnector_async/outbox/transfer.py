@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from leadconnector_async.outbox.database import read_toml
+from leadconnector_async.outbox.database import Rows, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-
-    from leadconnector_async.outbox.database import Rows
 
 RELATIONS: Final[dict[str, list[str]]] = read_toml(__package__, "transfer")
 """Names and columns."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 from asyncpg.exceptions import DivisionByZeroError
 
 from leadconnector_async.outbox import base
-from leadconnector_async.outbox.base import LOWEST, STRETCH, Claim, Lease, LocationClaim, Wants
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.records.draft import traced
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
 _SQL: Final = statements(__package__, "claims")
 
 
-class _LocationClaim(LocationClaim):
+class _LocationClaim(base.LocationClaim):
     """What one location has given to one claim so far."""
 
-    def __init__(self, lease: Lease, wanted: int, held: dict[int, set[int]]) -> None:
+    def __init__(self, lease: base.Lease, wanted: int, held: dict[int, set[int]]) -> None:
         super().__init__(lease, wanted)
         self.held = held
-        self.begins = self.began = LOWEST
+        self.begins = self.began = base.LOWEST
         self.is_walking = True
         self.has_turned = False
         """Whether the walk goes on at the first lane, and may meet those that gave some."""
@@ -45,7 +44,7 @@ class _LocationClaim(LocationClaim):
         """How many lanes to read next: more where some are passed over."""
         few = -(-self.short * 3 // (2 * self.depth))  # not all are as deep
         passed = len(self.held) + (len(self.lanes) if self.has_turned else 0)
-        return few + min(passed, STRETCH)
+        return few + min(passed, base.STRETCH)
 
     def meet(self, entries: Iterable[base.QueueEntry], read: int) -> None:
         """Take what may be taken of ``read`` lanes, or fewer if there are no more."""
@@ -58,9 +57,9 @@ class _LocationClaim(LocationClaim):
                 self.lanes.add(lane)
         if not self.short:
             self.is_walking = False
-        elif met < read or lane is None or lane == -LOWEST - 1:  # that was the last one
-            self.is_walking, self.began = self.began > LOWEST, LOWEST
-            self.begins, self.has_turned = LOWEST, True
+        elif met < read or lane is None or lane == -base.LOWEST - 1:  # that was the last one
+            self.is_walking, self.began = self.began > base.LOWEST, base.LOWEST
+            self.begins, self.has_turned = base.LOWEST, True
         else:
             self.begins = lane + 1
 
@@ -102,15 +101,15 @@ class Claims:
         if not lanes[lane]:
             del lanes[lane]
 
-    async def unknown(self, lease: Lease, seqs: Sequence[int]) -> list[Claim]:
+    async def unknown(self, lease: base.Lease, seqs: Sequence[int]) -> list[base.Claim]:
         """Return what is held of a location, in the order of its lanes."""
         claims = []
         for *of, parent, state in await self._connection.fetch(_SQL["held"], lease.number, seqs):
-            claims.append(Claim(lease, *of))
+            claims.append(base.Claim(lease, *of))
             claims[-1].trace = traced(parent, state)
         return claims
 
-    async def choose(self, wants: Wants, room: int = base.NO_BOUND) -> list[list[Claim]]:
+    async def choose(self, wants: base.Wants, room: int = base.NO_BOUND) -> list[list[base.Claim]]:
         """Find the next records of each (lease, at most how many), and note them as held.
 
         What comes after some that weigh ``room`` is left.
@@ -119,8 +118,8 @@ class Claims:
         """
         catches = [_LocationClaim(of, n, self._lanes.get(of.number, {})) for of, n in wants]
         for catch in catches:
-            begins, walked = self._walks.get(catch.location, (LOWEST, 0))
-            if walked < max(STRETCH, 2 * catch.wanted):
+            begins, walked = self._walks.get(catch.location, (base.LOWEST, 0))
+            if walked < max(base.STRETCH, 2 * catch.wanted):
                 catch.begins = catch.began = begins
         while walking := [catch for catch in catches if catch.is_walking and catch.short > 0]:
             await self._walk(walking)
@@ -165,7 +164,7 @@ class Claims:
         mine = {entry[2] for entry in catch.places if entry[0] == lane}
         return mine | catch.held.get(lane, set())
 
-    async def _hold(self, catches: Sequence[_LocationClaim], room: int) -> list[list[Claim]]:
+    async def _hold(self, catches: Sequence[_LocationClaim], room: int) -> list[list[base.Claim]]:
         """Write down what is claimed, under the leases; then read it."""
         seqs = [entry[2] for catch in catches for entry in catch.places]
         if not seqs:
@@ -185,17 +184,17 @@ class Claims:
                     break
                 key, payload, late, *trace = records[seq]
                 place, rest = (catch.lease, lane, date, seq), (key, payload, attempts, late)
-                of_location.append(Claim(*place, *rest, trace=traced(*trace)))
+                of_location.append(base.Claim(*place, *rest, trace=traced(*trace)))
             claims.append(of_location)
         return claims
 
-    def took(self, wants: Wants, claims: Sequence[Sequence[Claim]]) -> None:
+    def took(self, wants: base.Wants, claims: Sequence[Sequence[base.Claim]]) -> None:
         """Note in memory what was claimed, once it is committed; and where to go on."""
         for (lease, _), of in zip(wants, claims, strict=True):
             self.hold(lease.number, [(claim.lane, claim.seq) for claim in of])
             if of:
                 lanes = {claim.lane for claim in of}
-                begins, walked = self._walks.get(lease.number, (LOWEST, 0))
+                begins, walked = self._walks.get(lease.number, (base.LOWEST, 0))
                 last = max(lanes)
                 walked = walked + len(lanes) if last >= begins else len(lanes)
-                self._walks[lease.number] = min(last + 1, -LOWEST - 1), walked
+                self._walks[lease.number] = min(last + 1, -base.LOWEST - 1), walked

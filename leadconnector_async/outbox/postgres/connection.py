@@ -8,6 +8,7 @@ came.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import logging
 import os
 import socket
@@ -19,9 +20,9 @@ from uuid import uuid4
 import asyncpg
 from asyncpg import exceptions as pg
 
-from leadconnector_async.errors import OutboxError, OutboxUnusableError
+from leadconnector_async import errors
+from leadconnector_async.errors import OutboxError, OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.database import T, read_toml, statements
-from leadconnector_async.outbox.postgres import faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -50,6 +51,36 @@ def told_name(name: str) -> tuple[str, str]:
     words = name.split(" ")
     is_ours = len(words) == 3 and words[0] == _NAME  # noqa: PLR2004 - as `_process_name` writes it
     return (words[1], words[2]) if is_ours else (name or "?", "")
+
+
+_FAULTS: Final = read_toml(__package__, "faults")
+
+SAID: Final[dict[str, str]] = _FAULTS["said"]
+"""What is said of a server itself, by what is wrong with it."""
+
+_CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
+"""The driver's own. It raises the second where a connection ends in the middle of an operation."""
+
+FAULTS: Final[tuple[type[Exception], ...]] = (pg.PostgresError, *_CLIENT, OSError)
+"""What can come of any call, TimeoutError included, which is an OSError."""
+
+_OF_THE_CALLER: Final[Any] = (pg.DataError, pg.IntegrityConstraintViolationError, ValueError)
+
+
+def explained(place: PostgresPlace, error: BaseException) -> OutboxError:
+    """Say in the user's words what happened, and what to do. No message holds a password."""
+    if isinstance(error, OutboxError):
+        return error
+    at = place.shown
+    if isinstance(error, pg.ProtocolViolationError) and "startup parameter" in str(error):
+        return OutboxUnusableError(f"{at} {SAID['pooled']}")
+    for row in _FAULTS["fault"]:
+        kinds = tuple(getattr(pg, name, None) or getattr(builtins, name) for name in row["of"])
+        if isinstance(error, kinds):
+            said, name = str(error).partition("\n")[0], f'"{place.schema}"'  # details quote values
+            kind: type[OutboxError] = getattr(errors, row["is"])
+            return kind(row["says"].format(at=at, said=said, name=name, **SAID))
+    return OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
 
 
 _log: Final = logging.getLogger(__name__)
@@ -90,8 +121,8 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
             raise
     except (OSError, ValueError, pg.ClientConfigurationError, TimeoutError) as error:
         raise _unreachable(place, error) from None
-    except faults.FAULTS as error:
-        raise faults.explained(place, error) from None
+    except FAULTS as error:
+        raise explained(place, error) from None
     return connection
 
 
@@ -121,8 +152,8 @@ async def opened(
     try:
         yield connection
         is_kept = keep
-    except faults.FAULTS as error:
-        raise faults.explained(place, error) from None
+    except FAULTS as error:
+        raise explained(place, error) from None
     finally:
         if not is_kept:
             connection.terminate()
@@ -141,13 +172,13 @@ async def check_server(
     is_pooled = row[0] != connection.get_server_pid() and await _is_shared(place, row[0])
     is_pooled |= row[4] != f'"{place.schema}"'  # another schema would be used
     if is_pooled or (row[5] == "off" and not to_read):
-        raise OutboxUnusableError(f"{place.shown} {faults.SAID['pooled']}")
+        raise OutboxUnusableError(f"{place.shown} {SAID['pooled']}")
     if row[1] and not to_read:
-        raise OutboxUnusableError(f"{place.shown}: {faults.SAID['read_only']}")
+        raise OutboxUnusableError(f"{place.shown}: {SAID['read_only']}")
     if row[2] < _OLDEST:
         raise OutboxUnusableError(f"{place.shown}: PostgreSQL 14 or later is needed: upgrade it")
     if row[3] and not to_read:
-        _log.warning(faults.SAID["asynchronous"], place.shown)
+        _log.warning(SAID["asynchronous"], place.shown)
 
 
 _OLDEST: Final = 140_000
@@ -218,14 +249,14 @@ class JobRunner:
                 if not self.connection.is_closed():
                     raise
                 # The driver's own, where its connection is ended amid a call.
-                self._failure = faults.explained(self.place, ConnectionError())
+                self._failure = explained(self.place, ConnectionError())
                 raise self._failure from error
-            except faults.FAULTS as error:
-                if isinstance(error, faults.OF_THE_CALLER) and not self.connection.is_closed():
+            except FAULTS as error:
+                if isinstance(error, _OF_THE_CALLER) and not self.connection.is_closed():
                     if isinstance(error.__cause__, OverflowError):
                         raise error.__cause__ from error
                     raise
-                self._failure = faults.explained(self.place, error)
+                self._failure = explained(self.place, error)
                 raise self._failure from error
 
     async def _in_transaction(self, work: Callable[[Connection], Awaitable[T]], begin: str) -> T:
@@ -242,7 +273,7 @@ class JobRunner:
             for call in self.undone:
                 call()
             if begin != ALONE:
-                with suppress(*faults.FAULTS):
+                with suppress(*FAULTS):
                     await connection.execute("ROLLBACK")
             raise
         for call in self.committed:
@@ -262,7 +293,7 @@ class JobRunner:
                 while self._jobs:
                     await asyncio.wait(self._jobs)
             await self.connection.close(timeout=_CLOSE_S)
-        except faults.FAULTS:
+        except FAULTS:
             self.connection.terminate()
 
     def __repr__(self) -> str:

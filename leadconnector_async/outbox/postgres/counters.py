@@ -6,13 +6,12 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import Rows, statements
 from leadconnector_async.outbox.postgres.schema import BLOCK, MAX_INDEXED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leadconnector_async.outbox.database import Rows
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 
 _SQL: Final = statements(__package__, "counters")
@@ -94,8 +93,7 @@ class ServerDatabase:
         """See `Database.write`."""
         if rows:
             values = ", ".join(f"${n + 1}" for n in range(len(rows[0])))
-            statement = query.replace("{rows}", f"VALUES ({values})")
-            await self._connection.executemany(statement, rows)
+            await self._connection.executemany(query.replace("{rows}", f"VALUES ({values})"), rows)
 
     async def number(self, table: str, **values: str | bytes) -> int:
         """See `Database.number`. The first value is a text, which is found by its digest."""

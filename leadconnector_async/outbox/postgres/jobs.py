@@ -160,7 +160,10 @@ class StagingJobs:
         return dict(await self._fetch(_SQL["unsent"]))
 
     async def stopped(self) -> dict[str, StoppedLocation]:
-        """See `DurableOutbox.stopped`."""
+        """The locations that cannot go on, whoever owns them.
+
+        One whose token is refused may go on at once in another process, which has another token.
+        """
         return await self._runner.run(announcements.stopped)
 
     async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:

@@ -18,7 +18,7 @@ from leadconnector_async.outbox.durable import MAX_UNKNOWN, Requeued
 from leadconnector_async.outbox.postgres.counters import ServerDatabase, columns, count
 from leadconnector_async.outbox.postgres.leases import Leases, shard_of
 from leadconnector_async.outbox.postgres.stored_files import unuse
-from leadconnector_async.outbox.requeueing import Requeuer, dismiss, in_lots
+from leadconnector_async.outbox.requeueing import FailedRow, Requeuer, dismiss, in_lots
 from leadconnector_async.outbox.selection import Selection, SelectionPass
 from leadconnector_async.records.deferred import Trait, answers_last
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.lookups import Lookups
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.record_store import QueuePlace
-    from leadconnector_async.outbox.requeueing import FailedRow
 
 _AT_A_TIME: Final = 5_000
 

@@ -75,8 +75,7 @@ async def check_unmoved(place: PostgresPlace, connection: Connection) -> None:
         OutboxUnusableError: it would.
     """
     moved = f"{place.schema}_moved"
-    is_new = await _format(place, connection) is None
-    if is_new and await connection.fetchval(_SQL["moved"], moved):
+    if await _format(place, connection) is None and await connection.fetchval(_SQL["moved"], moved):
         wrong = f"{place.shown} was moved, and the schema {moved} is kept of it"
         fix = "give the place where it is now, or, to begin anew, rename or drop that schema"
         raise OutboxUnusableError(f"{wrong}: {fix}")

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.database import Rows, statements
 from leadconnector_async.outbox.postgres.connection import Connection, check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
@@ -23,8 +23,6 @@ from leadconnector_async.records.keys import line_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from leadconnector_async.outbox.database import Rows
 
 
 _SQL: Final = statements(__package__, "upkeep")

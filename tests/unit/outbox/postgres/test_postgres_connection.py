@@ -23,8 +23,13 @@ from leadconnector_async.errors import (
     OutboxWriteError,
 )
 from leadconnector_async.outbox.open import open_outbox, read_outbox
-from leadconnector_async.outbox.postgres.connection import READING, WRITING, JobRunner, connect
-from leadconnector_async.outbox.postgres.faults import explained
+from leadconnector_async.outbox.postgres.connection import (
+    READING,
+    WRITING,
+    JobRunner,
+    connect,
+    explained,
+)
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import FORMAT
