@@ -14,8 +14,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from leadconnector_async import errors
 from leadconnector_async.delivery.results import RunStats
@@ -205,7 +204,7 @@ class Importer:
 async def reading_options(options: SourceOptions, outbox: str) -> SourceOptions:
     """How to read for an outbox: what comes within the sources is kept beside it."""
     files = (*options.files, *await _folders_of(outbox))
-    return replace(options, files=files, spool=files_of(outbox))
+    return structs.replace(options, files=files, spool=files_of(outbox))
 
 
 async def _folders_of(outbox: str) -> list[Path]:

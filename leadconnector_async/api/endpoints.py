@@ -155,8 +155,7 @@ def probes(location: str) -> list[Probe]:
     """
 
     def read(path: str, version: str, **asked: str) -> Request:
-        query = urlencode({"locationId": location} | asked)
-        return Request("GET", f"{path}?{query}", version)
+        return Request("GET", f"{path}?{urlencode({'locationId': location} | asked)}", version)
 
     find = read("/contacts/search/duplicate", CONTACTS_VERSION, number=_NOBODY)
     search = read("/conversations/search", CONVERSATIONS_VERSION, limit="1")

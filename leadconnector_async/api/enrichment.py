@@ -35,7 +35,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 import orjson
-from msgspec.structs import replace
 
 from leadconnector_async.api import effects, endpoints
 from leadconnector_async.api.contacts import find_contact, find_owner, open_conversation
@@ -206,7 +205,7 @@ def _contact(contact: Contact, location: str, mode: ContactMode) -> effects.Flow
         met: dict[str, str] = yield effects.GetLookups([other])
         one = CONTACTS.decode(met[other]) if other in met else person
         if (one.phone, one.email) != (person.phone, person.email):
-            person = replace(person, **{field: None})
+            person = msgspec.structs.replace(person, **{field: None})
     search = find_contact(location, contact, mode, person)
     return (yield from _remembered(contact_lookup(contact), search))
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from leadconnector_async.errors import AccessError, TransportError
 from leadconnector_async.models import Refusal
@@ -142,7 +141,7 @@ class TokenCache:
             now = self._clock()
             if held is None or self._held is not held or now >= held.ends_at:
                 raise
-            self._held = replace(held, renew_at=min(now + _RENEW_AGAIN_S, held.ends_at))
+            self._held = structs.replace(held, renew_at=min(now + _RENEW_AGAIN_S, held.ends_at))
             return held.token
 
     async def renew(self, refused: str) -> str:

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from leadconnector_async.api.endpoints import BASE_URL
 from leadconnector_async.auth.provider import StaticToken, TokenProvider
@@ -139,7 +138,7 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
         reading = await reading_options(self.source, self.outbox or "")
         spool = reading.spool if self.outbox else None
         kept = () if spool is None or not spool.is_dir() else (spool,)
-        return replace(reading, files=(*reading.files, *kept), spool=None)
+        return structs.replace(reading, files=(*reading.files, *kept), spool=None)
 
 
 def providers_of(provider: str | None, locations: Locations | None) -> Providers:

@@ -20,7 +20,6 @@ from leadconnector_async.outbox.transfer import StoreTransfer, transfer
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.open import Place
 
 GIVEN_UP: Final = "given up before it was sent"
 
@@ -28,7 +27,7 @@ _ROOM: Final = 1 << 24
 """Bytes that are given up at once."""
 
 
-async def forget_texts(place: Place) -> int:
+async def forget_texts(place: stores.Place) -> int:
     """Forget what the records of an outbox say that are settled, and free what they took.
 
     Returns how many there were: see `DurableOutbox.forget_texts`.
@@ -47,7 +46,7 @@ async def forget_texts(place: Place) -> int:
     return done
 
 
-async def give_up(place: Place, location: str) -> int:
+async def give_up(place: stores.Place, location: str) -> int:
     """Reject what is pending in a location, so that it is listed as failed. Returns how many.
 
     What may be stored stays, to be looked for; in a database, what is left for later too, and what
@@ -75,7 +74,7 @@ async def give_up(place: Place, location: str) -> int:
     return await stores.write_outbox(place, reject)
 
 
-async def empty_files(place: Place) -> None:
+async def empty_files(place: stores.Place) -> None:
     """Delete the files beside an outbox that came within sources, where no record needs them.
 
     Raises:
@@ -113,7 +112,7 @@ async def move_outbox(place: str, target: str) -> tuple[int, str]:
         return await transfer(source, to), await source.retire()
 
 
-async def back_up(place: Place, target: str) -> None:
+async def back_up(place: stores.Place, target: str) -> None:
     """Copy an outbox to a file, beside whoever writes it, and its folder of files with it.
 
     Raises:

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
-from msgspec.structs import replace
 
 from leadconnector_async.models import Contact, InboundMessage, Problem, Record
 from leadconnector_async.records import deferred as late, draft as drafts, keys, validation as rules
-from leadconnector_async.records.deferred import Deferred, is_outbound_call
 from leadconnector_async.records.draft import Draft, draft, unsent_draft, verified
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
 from leadconnector_async.sources.base import SettledContact
@@ -76,9 +74,9 @@ class RecordBuilder:
         key = keys.fresh_key(now_ms) if alone and not record.id and message.date is None else None
         if message.contact_id or message.conversation_id:
             contact = None
-        is_call, deferred = is_outbound_call(message), None
+        is_call, deferred = late.is_outbound_call(message), None
         if contact is not None or is_call:
-            deferred = Deferred(contact=contact, outbound_call=is_call)
+            deferred = late.Deferred(contact=contact, outbound_call=is_call)
         return draft(
             message, location=place, id=id_, now_ms=now_ms, key=key, deferred=deferred, payload=body
         )
@@ -233,14 +231,14 @@ class RowDrafter:
         # A problem of the file is no record's: it is over when the file is read whole.
         if source and problems and problems[0].field == "file":
             key_of_fault = keys.fault_key(source, parsed.raw)
-            return replace(unsent, key=key_of_fault, counted=False, own=None)
+            return msgspec.structs.replace(unsent, key=key_of_fault, counted=False, own=None)
         return unsent
 
 
 class RowCheck(msgspec.Struct, frozen=True, gc=False):
     """What an import makes of a record: it is sent, refused for its problems, or left out."""
 
-    deferred: Deferred | None = None
+    deferred: late.Deferred | None = None
     problems: tuple[Problem, ...] = ()
     left_out: str | None = None
     kind: str | None = None
@@ -273,7 +271,7 @@ def check_row(parsed: Parsed, providers: Mapping[str, str] = _NONE) -> RowCheck:
     return RowCheck(deferred, problems, kind=kind)
 
 
-def late_parts(row: SourceRow) -> Deferred | None:
+def late_parts(row: SourceRow) -> late.Deferred | None:
     """What of a record is known only when it is sent; nothing, for nearly all.
 
     Of attachments that have to be uploaded, the row keeps the URLs alone, to be checked.
@@ -282,7 +280,7 @@ def late_parts(row: SourceRow) -> Deferred | None:
         FileLostError: a file of it cannot be read any more.
     """
     is_mail = row.type == "Email" and (row.alt_id is not None or row.in_reply_to is not None)
-    outbound_call = is_outbound_call(row)
+    outbound_call = late.is_outbound_call(row)
     has_files = late.are_local(row.attachments)
     contact = None if row.contact_id or row.conversation_id else row.contact
     if contact is None and not (is_mail or outbound_call or has_files):
@@ -293,7 +291,7 @@ def late_parts(row: SourceRow) -> Deferred | None:
     attachments = late.located(row.attachments or ()) if has_files else []
     if has_files:
         row.attachments = [item for item in attachments if isinstance(item, str)]
-    return Deferred(
+    return late.Deferred(
         contact=contact,
         said=said,
         attachments=attachments,

@@ -23,7 +23,6 @@ from urllib.request import url2pathname
 
 import msgspec
 import orjson
-from msgspec import Struct
 
 from leadconnector_async.models import Contact, MessageFields, Problem
 from leadconnector_async.sources.files.spool import SpooledUrl
@@ -44,7 +43,7 @@ class Trait(IntFlag):
     """It names its contact by number and address both."""
 
 
-class LocalFile(Struct, frozen=True):
+class LocalFile(msgspec.Struct, frozen=True):
     """A file of this machine that is to be uploaded: where it lies, and what it held when read."""
 
     path: str
@@ -54,7 +53,7 @@ class LocalFile(Struct, frozen=True):
         return f"LocalFile({self.digest!r})"
 
 
-class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Deferred(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The deferred parts of one message.
 
     ``contact`` says who it is with, where no id does; ``said`` is what the record itself says of

@@ -12,7 +12,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
-from msgspec.structs import astuple, fields
 
 from leadconnector_async.models import CHOICES, Call, InboundMessage, MessageFields, Problem
 from leadconnector_async.records.keys import content_key, id_key, line_key, milliseconds
@@ -165,10 +164,10 @@ def _disguised(message: object) -> Iterator[Problem]:
         fix = "give an InboundMessage, or to an Ingestor a Record that holds one"
         yield Problem("record", "has a wrong type", fix)
         return
-    for field in fields(message):
+    for field in msgspec.structs.fields(message):
         value = getattr(message, field.name)
         if isinstance(value, Call):
-            value = astuple(value)
+            value = msgspec.structs.astuple(value)
         for one in value if isinstance(value, list | tuple) else (value,):
             if isinstance(one, bytes | bytearray | memoryview):
                 yield Problem(field.encode_name, "has a wrong type", "decode its bytes to text")

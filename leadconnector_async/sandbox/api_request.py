@@ -12,8 +12,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.config import ANY_LOCATION, SandboxConfig
@@ -169,7 +168,7 @@ class AccessControl:
         found = self.grants.get(token, self._anyone)
         if found is not None and found is self._anyone and found.apart:
             own = derived_id("location of", token)
-            found = self.grants[token] = replace(found, app=own, location=own)
+            found = self.grants[token] = structs.replace(found, app=own, location=own)
         if found is None or (found.expires_at is not None and found.expires_at <= now):
             raise replies.ApiError(replies.BAD_TOKEN)
         if scope in config.denied_scopes:

@@ -11,8 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from leadconnector_async.sandbox import (
     account_endpoints as account,
@@ -70,7 +69,7 @@ def _metered(state: SandboxState, route: Route, request: ApiRequest) -> Exchange
     reply = exchange.reply
     # What a fault put into the headers is meant to be seen.
     headers = {**ruling.headers, **reply.headers} if reply.headers else ruling.headers
-    return replace(exchange, reply=replace(reply, headers=headers))
+    return structs.replace(exchange, reply=structs.replace(reply, headers=headers))
 
 
 def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: str) -> Exchange:

@@ -11,8 +11,7 @@ from random import Random
 from typing import Annotated, Any, Final, Literal, get_args
 
 import orjson
-from msgspec import Meta
-from msgspec.structs import replace
+from msgspec import Meta, structs
 
 from leadconnector_async.arguments import AtLeastOne, Checked, NotNegative
 from leadconnector_async.sandbox import replies
@@ -191,7 +190,7 @@ def invented_reply(fault: Fault, seen: int) -> replies.Reply:
 
 
 def _with_headers(reply: replies.Reply, headers: dict[str, str]) -> replies.Reply:
-    return replace(reply, headers={**reply.headers, **headers})
+    return structs.replace(reply, headers={**reply.headers, **headers})
 
 
 def _altered(reply: replies.Reply, **changes: object) -> replies.Reply:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
 
-from msgspec import convert
-from msgspec.structs import replace
+from msgspec import convert, structs
 
 from leadconnector_async.sandbox import config as settings
 from leadconnector_async.sandbox.config import OAuthApp, OAuthInstallation, SandboxConfig
@@ -129,7 +128,7 @@ def read_contacts(path: str, places: Sequence[str] = ()) -> Iterator[settings.Sa
             cells["additionalEmails"] = [one.strip() for one in others if one.strip()]
             contact = convert(cells, settings.SandboxContact)  # passes over further columns
             homes = dict.fromkeys(contact.location_id or place for place in places)
-            yield from (replace(contact, location_id=place) for place in homes or (None,))
+            yield from (structs.replace(contact, location_id=place) for place in homes or (None,))
 
 
 def _limits(options: Options) -> settings.Limits:

@@ -13,8 +13,7 @@ from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.sandbox import replies
@@ -187,8 +186,8 @@ def _store(
     if state.config.answer is not None and stored.direction == "inbound":
         own = {"type": "SMS", "direction": "outbound", "message": state.config.answer}
         seq = stored.seq + 1
-        answer = replace(stored, seq=seq, id=state.ids(), type="SMS", direction="outbound")
-        state.store.add(replace(answer, date=stored_ms, fields=own), conversation)
+        answer = structs.replace(stored, seq=seq, id=state.ids(), type="SMS", direction="outbound")
+        state.store.add(structs.replace(answer, date=stored_ms, fields=own), conversation)
     return replies.json_reply(state.config.created_status, _receipt(stored))
 
 

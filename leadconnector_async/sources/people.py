@@ -17,7 +17,6 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, Problem
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SettledContact, SourceOptions, needs
-from leadconnector_async.sources.fields import WrongValueError, folded, shown, stripped, table_of
 from leadconnector_async.sources.files.byte_stream import LineSplitter, SourceFile
 from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.formats.csv import CsvRecords
@@ -91,7 +90,7 @@ class People:
         wrong, fix = "is not there", "add it with a number or an address"
         if found:
             wrong, fix = "names several people", "give each of them a name of its own there"
-        return Problem("contact.name", f"{shown(name)} {wrong} in --people", fix)
+        return Problem("contact.name", f"{fields.shown(name)} {wrong} in --people", fix)
 
 
 def read_people(paths: Iterable[str], options: SourceOptions = _DEFAULTS) -> People:
@@ -158,7 +157,7 @@ class _PeopleFile:
                     emails[self._contacts.email(handle)] = None
                 else:
                     phones[self._contacts.phone(handle)] = None
-            except WrongValueError:
+            except fields.WrongValueError:
                 self._unread["numbers or addresses that are none"].append(entry.line)
         if not entry.name or not (phones or emails):
             lacking = "entries without a name, or without a number and an address"
@@ -216,9 +215,9 @@ class _TableColumns:
     """Which columns hold names, numbers and addresses."""
 
     def __init__(self, path: str, header: Sequence[str]) -> None:
-        names = [folded(name) for name in header]
+        names = [fields.folded(name) for name in header]
         self.width = len(names)
-        known = table_of("names.toml")["people"]
+        known = fields.table_of("names.toml")["people"]
         self._names = [n for n, name in enumerate(names) if name in known["whole"]]
         self._parts = [n for part in known["parts"] for n, name in enumerate(names) if name in part]
         self._others = [n for n, name in enumerate(names) if name in known["company"]]
@@ -240,11 +239,11 @@ class _TableColumns:
         whole = [cells[n] for n in self._names]
         parts = " ".join(cells[n] for n in self._parts)
         names = (
-            " ".join(stripped(n).split())
+            " ".join(fields.stripped(n).split())
             for n in (*whole, parts, *map(cells.__getitem__, self._others))
         )
         handles = (part for n in self._handles for part in _BETWEEN.split(cells[n]))
-        found = [handle for one in handles if (handle := stripped(one))]
+        found = [handle for one in handles if (handle := fields.stripped(one))]
         return _Entry(line, next(filter(None, names), ""), found)
 
 
@@ -273,7 +272,7 @@ def _merged(people: Iterable[Person]) -> Iterator[Person]:
 
 
 def _key(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", stripped(name)).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", fields.stripped(name)).casefold().split())
 
 
 def _listed(lines: Sequence[int]) -> str:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from leadconnector_async.sources.fields import problem_of, scalar_text
-from leadconnector_async.sources.mappings.mapping import columns_of
+from leadconnector_async.sources.mappings.mapping import Definition, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from leadconnector_async.models import Problem
-    from leadconnector_async.sources.mappings.mapping import Definition
     from leadconnector_async.sources.mappings.rules import Cell
 
 _INDEX: Final = re.compile(r"\[\d+\]")

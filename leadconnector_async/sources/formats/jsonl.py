@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
-from msgspec import Struct
 
 from leadconnector_async.models import Call, Contact, Problem
 from leadconnector_async.sources import fields
@@ -31,7 +30,6 @@ from leadconnector_async.sources.values.date_patterns import EARLIEST
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from leadconnector_async.sources.files.encoding import Utf8Text
     from leadconnector_async.sources.formats.json_layout import JsonLayout
 
 _decode: Final = msgspec.json.Decoder(SourceRow).decode
@@ -39,7 +37,7 @@ _decode: Final = msgspec.json.Decoder(SourceRow).decode
 _new: Final = tuple.__new__
 
 
-def _strict(struct: type[Struct]) -> type[Struct]:
+def _strict(struct: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """A struct of the same names, which takes no other, and no null."""
     known = [(field.encode_name, str, None) for field in msgspec.structs.fields(struct)]
     return msgspec.defstruct(struct.__name__, known, forbid_unknown_fields=True)
@@ -66,7 +64,7 @@ class JsonSource(StreamSource):
     occurs twice, which is looked for in the first lines and a sample of the others.
     """
 
-    def __init__(self, text: Utf8Text, options: SourceOptions, layout: JsonLayout) -> None:
+    def __init__(self, text: encoding.Utf8Text, options: SourceOptions, layout: JsonLayout) -> None:
         super().__init__(text, options)
         self._layout = layout
         self._objects = objects.Objects(layout.choice, options.mapping, self._coercer, text.stream)
@@ -275,7 +273,7 @@ class SingerSource(JsonSource):
         SourceError: none is given, and nothing at the beginning is read by any.
     """
 
-    def __init__(self, text: Utf8Text, options: SourceOptions) -> None:
+    def __init__(self, text: encoding.Utf8Text, options: SourceOptions) -> None:
         super().__init__(text, options, layout_of_singer(text.stream.name, text.head, options))
         self._strange: Counter[str] = Counter()
         self._reads: dict[str, bool] = {}

@@ -6,10 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.formats.mail_headers import LeftOutError
+from leadconnector_async.sources.formats.mail_headers import Head, LeftOutError
 
 if TYPE_CHECKING:
-    from leadconnector_async.sources.formats.mail_headers import Head
     from leadconnector_async.sources.values.contact_values import Contacts
 
     Values = dict[str, object]

@@ -14,7 +14,6 @@ from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import CHOICES, Contact, Problem
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SOURCE_LINE, Identity, Parsed, SourceOptions, SourceRow
-from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError, read_text, stripped
 from leadconnector_async.sources.files import encoding
 from leadconnector_async.sources.files.attachments import Attachments, lost_files
 from leadconnector_async.sources.files.members import Beside
@@ -38,7 +37,7 @@ def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
         text = fields.read_text(value)
         meant = fields.nearest(text, choices)
         fix = f'write "{meant}"' if meant else f"write one of {known}"
-        raise WrongValueError(f"is {fields.quoted(text)}", fix)
+        raise fields.WrongValueError(f"is {fields.quoted(text)}", fix)
 
     return read
 
@@ -84,11 +83,11 @@ def in_api_names(values: Mapping[str, object], said: object = None) -> bytes:
 
 def _placed(values: Mapping[str, object]) -> dict[str, object]:
     """Put the date into the zone that its record names, unless its column tells it for sure."""
-    placed = {name: value for name, value in values.items() if name != ZONE}
-    date, zone = values.get("date"), values[ZONE]
+    placed = {name: value for name, value in values.items() if name != fields.ZONE}
+    date, zone = values.get("date"), values[fields.ZONE]
     known = isinstance(date, LocalText) and not isinstance(date.zone, ZoneName)
-    if isinstance(date, str) and isinstance(zone, str) and stripped(zone) and not known:
-        placed["date"] = LocalText.of(date, ZoneName(stripped(zone)))
+    if isinstance(date, str) and isinstance(zone, str) and fields.stripped(zone) and not known:
+        placed["date"] = LocalText.of(date, ZoneName(fields.stripped(zone)))
     return placed
 
 
@@ -97,7 +96,7 @@ def _is_findable(values: Mapping[str, object]) -> bool:
 
 
 def _given(value: object) -> object:
-    if isinstance(value, WrongValueError):
+    if isinstance(value, fields.WrongValueError):
         return value.given
     if isinstance(value, datetime):
         return value.isoformat()
@@ -132,7 +131,7 @@ class RowCoercer:
         self.files: Attachments = Attachments(options, beside or Beside())
         self._type: object = None
         readers: dict[str, Callable[[object], object]] = {
-            **dict.fromkeys(fields.FIELDS, read_text),
+            **dict.fromkeys(fields.FIELDS, fields.read_text),
             **dict.fromkeys(fields.LIST_FIELDS, fields.read_list),
             **dict.fromkeys(("id", "altId"), fields.read_own_id),
             **_OF_CHOICES,
@@ -174,7 +173,7 @@ class RowCoercer:
         people, who = self._options.people, _given(values.get("contact.phone"))
         if people and type(who) is str and isinstance(people.settle(Contact(name=who)), Contact):
             values = {**values, "contact.phone": None, "contact.name": who}  # of From or To
-        row, problems = self.row(_placed(values) if ZONE in values else values)
+        row, problems = self.row(_placed(values) if fields.ZONE in values else values)
         if row is not None and row.contact is not None:
             row.contact = self.contacts.noted(row.contact, row.type)
         told = self.told()
@@ -217,10 +216,10 @@ class RowCoercer:
                 continue
             reader, outer, inner = self._readers[name]
             try:
-                if isinstance(value, WrongValueError):
+                if isinstance(value, fields.WrongValueError):
                     raise value
                 read = reader(value)
-            except WrongValueError as error:
+            except fields.WrongValueError as error:
                 problems.append(Problem(name, error.wrong, error.fix))
                 self._kinds += () if error.kind is None else (error.kind,)
                 continue
@@ -269,10 +268,10 @@ class RowCoercer:
         if type(value) is str and "\0" in value:
             if not self._options.repair_text:
                 wrong = f"has a NUL character at position {value.index(chr(0)) + 1}"
-                raise WrongValueError(wrong, "remove it, or give --repair-text")
+                raise fields.WrongValueError(wrong, "remove it, or give --repair-text")
             value = value.replace("\0", "")
             self.notices.append(encoding.NULS)
-        text = read_text(value)
+        text = fields.read_text(value)
         if text.isascii() or (meant := encoding.mended(text)) is None:
             return text
         repairs = self._options.repair_text
@@ -281,7 +280,7 @@ class RowCoercer:
 
     def _message(self, value: object) -> str | None:
         """Take text, with the notes of a call or without."""
-        if not isinstance(value, NotedText):
+        if not isinstance(value, fields.NotedText):
             text = self._body(value)
             if "&" not in text or not encoding.ESCAPE.search(text):
                 return text
@@ -289,7 +288,7 @@ class RowCoercer:
             self.notices.append(encoding.UNESCAPED if repairs else encoding.ESCAPED)
             return encoding.ESCAPE.sub(lambda found: unescape(found[0]), text) if repairs else text
         if self._options.call_notes == "on":
-            text = NotedText(self._body(str(value)))
+            text = fields.NotedText(self._body(str(value)))
             text.own, text.told = value.own, ()
             return text
         self.notices += value.told

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, Literal
 
-from msgspec import Struct, field
-from msgspec.structs import replace
+from msgspec import Struct, field, structs
 
 from leadconnector_async.sources.fields import folded
 
@@ -232,7 +231,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         there, chat = {*map(folded, names)}, self.chat
         told = chat.session, (*chat.author, *chat.title)  # without either nobody is named
         is_one = all(not there.isdisjoint(map(folded, columns)) for columns in told)
-        return self if is_one else replace(self, chat=None)
+        return self if is_one else structs.replace(self, chat=None)
 
     def fits(self, names: Iterable[str]) -> bool:
         """Tell a file that is known by columns or keys of these names."""

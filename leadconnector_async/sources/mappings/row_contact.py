@@ -90,8 +90,7 @@ class RowContact:
         """Compare an address that may be the owner's with those of the other side."""
         mail, direction = values.get("contact.email"), values.get("direction")
         rule, number = self._address, self._number
-        is_told = isinstance(mail, str) and isinstance(direction, str)
-        if not is_told or not _of_either(rule, row):
+        if not (isinstance(mail, str) and isinstance(direction, str) and _of_either(rule, row)):
             return
         both = "contact.phone" in values  # then the sides' columns are of that
         others = _addresses(row, rule.inbound, [] if both else number.inbound)

@@ -19,21 +19,20 @@ from zoneinfo import ZoneInfo, available_timezones
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.fields import WrongValueError, expression, quoted, shown
 from leadconnector_async.sources.values import date_forms
-from leadconnector_async.sources.values.date_forms import DateReading, Order, hours_of, words_of
 
 
 class Survey:
     """What all dates of a file say of the order in which they have day and month."""
 
     def __init__(self) -> None:
-        self.orders: set[Order] = set(date_forms.ORDERED)
-        self.either: list[DateReading] = []
+        self.orders: set[date_forms.Order] = set(date_forms.ORDERED)
+        self.either: list[date_forms.DateReading] = []
         """The first date that can be two."""
         self.sample: str = ""
-        self.apart: dict[tuple[Order, ...], str] = {}
+        self.apart: dict[tuple[date_forms.Order, ...], str] = {}
         """A date for each choice of orders that dates leave."""
 
-    def add(self, text: str, found: Sequence[DateReading]) -> None:
+    def add(self, text: str, found: Sequence[date_forms.DateReading]) -> None:
         """Note one date."""
         orders = tuple(sorted(reading.order for reading in found))
         self.orders.intersection_update(orders)
@@ -55,12 +54,12 @@ class Survey:
         return WrongValueError(wrong, f"give --date-format {patterns(orders, sample)}")
 
 
-def _spelled(reading: DateReading) -> str:
+def _spelled(reading: date_forms.DateReading) -> str:
     date = reading.date
     return f"{date:%B} {date.day}" if reading.order == "mdy" else f"{date.day} {date:%B %Y}"
 
 
-def patterns(orders: Sequence[Order], sample: str) -> str:
+def patterns(orders: Sequence[date_forms.Order], sample: str) -> str:
     """Write the patterns that would decide, with the separator that a sample has."""
     separator = next((char for char in sample if char in "/.-"), "/")
     letters = {"d": "%d", "m": "%m", "y": "%Y" if re.search(r"\d{4}", sample) else "%y"}
@@ -193,10 +192,10 @@ def zone_and_rest(column: str) -> tuple[tzinfo | ZoneName | None, str]:
         return None, column
     name, bare = remark[1] or remark[2] or "", column[: remark.start()]
     key = _key(name)
-    if key in words_of("cities"):
+    if key in date_forms.words_of("cities"):
         return ZoneName(name, column), bare
     fixed = zone_in(name) if expression("offset_in_cell").fullmatch(name) else None
-    if (hours := hours_of(key)) is not None:
+    if (hours := date_forms.hours_of(key)) is not None:
         fixed = timezone(timedelta(hours=hours))
     if fixed is not None:
         return fixed, bare
@@ -218,7 +217,7 @@ def zone_in(text: str) -> tzinfo | None:
     if plain.upper() in ("UTC", "GMT", "Z", "UT", "0", "ETC/UTC"):
         return UTC
     if (of_us := expression("us_zone").fullmatch(text)) and of_us["time"]:
-        return ZoneInfo(words_of("cities")[of_us[1].upper()])
+        return ZoneInfo(date_forms.words_of("cities")[of_us[1].upper()])
     if found := expression("offset_in_cell").fullmatch(plain):
         minutes = "30" if (found[4] or "").startswith("5") else found[3]
         is_one = int(found[2]) <= 14  # noqa: PLR2004 - hours: none is further from UTC
@@ -247,7 +246,7 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
     if in_cell and (zone := zone_in(name.text)) is not None:
         return zone
     key = _key(name.text)
-    city, hours = words_of("cities").get(key), hours_of(key)
+    city, hours = date_forms.words_of("cities").get(key), date_forms.hours_of(key)
     fixed = None if hours is None else timezone(timedelta(hours=hours))
     if city is None:
         if fixed is None and given is None:
@@ -265,7 +264,7 @@ def zone_at(name: ZoneName, date: datetime, given: tzinfo | None) -> tzinfo | No
 
 def _agrees(zone: tzinfo, name: str) -> bool:
     """Tell whether a zone has this name in a part of the year, or the offset that it has then."""
-    there, hours = ZoneInfo(words_of("cities")[name]), hours_of(name)
+    there, hours = ZoneInfo(date_forms.words_of("cities")[name]), date_forms.hours_of(name)
     for month in (1, 7):
         date = datetime(2024, month, 1, tzinfo=zone)
         away = _away(date, there)

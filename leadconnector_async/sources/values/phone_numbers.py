@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 from leadconnector_async.sources import fields
-from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.files.encoding import with_usual_digits
 
 _PRESENTATIONS: Final = re.compile(r"-[1-4]")
@@ -133,27 +132,29 @@ def _jabber(text: str) -> str:
     raise numberless("is an e-mail address, and no telephone number", "names")
 
 
-def withheld() -> WrongValueError:
+def withheld() -> fields.WrongValueError:
     """Say that the other side did not show its number."""
     return numberless("is withheld, or not known", "withheld")
 
 
-def nameless() -> WrongValueError:
+def nameless() -> fields.WrongValueError:
     """Say that it is the name of a sender."""
     ways = "write the person's number, give --people FILE that has it"
     return numberless("is a name, and no telephone number", "names", ways)
 
 
-def numberless(wrong: str, kind: str, ways: str = "write the person's number") -> WrongValueError:
+def numberless(
+    wrong: str, kind: str, ways: str = "write the person's number"
+) -> fields.WrongValueError:
     """Say what it is, of a kind that has no number of a person."""
     fix = f"{ways}, or give --leave-out {kind} or --no-number leave-out"
-    return WrongValueError(wrong, fix, kind=kind)
+    return fields.WrongValueError(wrong, fix, kind=kind)
 
 
-def several_people(what: str) -> WrongValueError:
+def several_people(what: str) -> fields.WrongValueError:
     """Say that a value names more people than one, by a number or an address each."""
     fix = f"write one record for each, with one {what} in it, or give --leave-out groups"
-    return WrongValueError("names several people", fix, kind="groups")
+    return fields.WrongValueError("names several people", fix, kind="groups")
 
 
 def digits(text: str) -> str:

@@ -138,9 +138,7 @@ def _refusal(text: str, region: str | None, given: _Found, *, coded: bool) -> Wr
         return _no_number(text, region)
     if texts.LETTER.search(text) and len(texts.digits(text)) < texts.FEWEST_DIGITS:
         return texts.nameless()
-    if coded:
-        return wrong_value("no_plus")
-    return _no_possible(given)
+    return wrong_value("no_plus") if coded else _no_possible(given)
 
 
 def _no_possible(given: phonenumbers.PhoneNumber) -> WrongValueError:
