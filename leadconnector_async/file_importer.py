@@ -201,11 +201,9 @@ def _reading(
     if mine is not None:
         given["mine"] = tuple(mine)
     options = replace(options, **{name: v for name, v in given.items() if v is not None})
-    return (
-        options
-        if people is None
-        else replace(options, people=read_people([fspath(people)], options))
-    )
+    if people is None:
+        return options
+    return replace(options, people=read_people([fspath(people)], options))
 
 
 @dataclass(eq=False, repr=False)

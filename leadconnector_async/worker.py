@@ -260,8 +260,7 @@ class Worker:
     async def _keep(self, dispatcher: Dispatcher, outbox: PostgresOutbox) -> None:
         """Own what is this worker's, until it is stopped."""
         while not self._stopping.is_set():
-            own = None if self.own is None else self.own()
-            share = self.share = await outbox.share(own)
+            share = self.share = await outbox.share(None if self.own is None else self.own())
             self._expect(self.lease_s, outbox)
             await self._stopped.update(dispatcher, outbox, share)
             if share.surplus:

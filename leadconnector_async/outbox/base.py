@@ -276,8 +276,7 @@ class Outbox(Protocol):
         self, drafts: Sequence[Draft], wants: Wants = (), room: int = NO_BOUND
     ) -> tuple[list[Submission], list[list[Claim]]]:
         """`submit` all or none, and `claim`: in one commit, where there are commits."""
-        submissions = [await self.submit(draft) for draft in drafts]
-        return submissions, await self.claim(wants, room)
+        return [await self.submit(draft) for draft in drafts], await self.claim(wants, room)
 
     async def publish(self) -> None:
         """Make what was staged claimable, in date order within its lane."""

@@ -144,8 +144,7 @@ async def _is_unmended(store: RecordStore, draft: Draft, known: ExistingRecord) 
         return False
     end = await store.end_of(known.seq)
     if end is not None and end.reason == str(OTHERWISE):
-        before = (await store.origin(known.seq)).raw
-        return is_same_line(before or b"", draft.raw or b"")
+        return is_same_line((await store.origin(known.seq)).raw or b"", draft.raw or b"")
     if not draft.own:
         return False
     digest = deferred.reused_key(draft.own, deferred.content_digest(draft.payload, draft.deferred))

@@ -43,9 +43,7 @@ def shown_place(place: Place) -> str:
     Raises:
         OutboxUnusableError: it is a URL that cannot be read.
     """
-    if not is_url(place):
-        return os.fspath(place)
-    return read_place(os.fspath(place)).shown
+    return read_place(os.fspath(place)).shown if is_url(place) else os.fspath(place)
 
 
 def files_of(place: Place) -> Path:
@@ -53,9 +51,8 @@ def files_of(place: Place) -> Path:
 
     Those of a database are kept here, in the working folder.
     """
-    if not is_url(place):
-        return Path(f"{os.fspath(place)}.files")
-    return Path(f"{read_place(os.fspath(place)).schema}.files")
+    name = read_place(os.fspath(place)).schema if is_url(place) else os.fspath(place)
+    return Path(f"{name}.files")
 
 
 def exists(place: Place) -> bool:

@@ -122,11 +122,6 @@ class RecordCounts(NamedTuple):
         """Records without an end."""
         return self.pending + self.claimed
 
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return sum(self)
-
 
 class Owner(NamedTuple):
     """A process that owns locations, or is one of those that share them."""

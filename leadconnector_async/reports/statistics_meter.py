@@ -13,8 +13,7 @@ from itertools import islice
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec import Struct, structs
 
 from leadconnector_async.delivery.outcomes import REASONS, TAKEN_OVER
 from leadconnector_async.delivery.results import RunStats
@@ -84,9 +83,7 @@ class StagingTimes:
         if self._alone and (alone := self._alone.pop(seq, None)) is not None:
             return alone
         at = bisect_right(self._begins, seq) - 1
-        if at < 0 or seq >= self._lots[at][0]:
-            return None
-        return self._lots[at][1]
+        return None if at < 0 or seq >= self._lots[at][0] else self._lots[at][1]
 
 
 class StatisticsMeter(Observer):
@@ -263,7 +260,7 @@ _SUMS: Final = {*LocationStatistics.__struct_fields__} & {"rejected", *Statistic
 def _location(
     state: LocationState | None, counts: _Counts, left: int | None, session: ApiSession, now: float
 ) -> LocationStatistics:
-    counted = asdict(counts) | {"pauses": dict(counts.pauses)}
+    counted = structs.asdict(counts) | {"pauses": dict(counts.pauses)}
     if state is None:
         return LocationStatistics(pending=max(left or 0, 0), **counted)
     quota, lanes = state.quota, state.lanes.values()

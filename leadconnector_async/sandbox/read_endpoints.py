@@ -32,11 +32,6 @@ def message_type(stored: Stored) -> tuple[str, int, str]:
     return MESSAGE_TYPES_ON_READ[stored.type]
 
 
-def email_text(stored: Stored) -> str:
-    """The body of an email: the HTML where there is one."""
-    return stored.fields.get("html") or stored.fields.get("message") or ""
-
-
 def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
     """A message as lists show it."""
     fields, (name, number, channel) = stored.fields, message_type(stored)
@@ -82,7 +77,7 @@ def email_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
         "id": stored.email_message_id or stored.id,
         "threadId": stored.thread_id or stored.id,
         "subject": fields.get("subject", ""),
-        "body": email_text(stored),
+        "body": fields.get("html") or fields.get("message") or "",
         "from": fields.get("emailFrom", ""),
         "to": [fields["emailTo"]] if fields.get("emailTo") else [],
         "cc": fields.get("emailCc") or [],

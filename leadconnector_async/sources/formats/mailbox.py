@@ -22,7 +22,6 @@ from leadconnector_async.sources.formats.mbox import MailContent, MailPiece, spl
 from leadconnector_async.sources.formats.phone_mail import of_phone
 from leadconnector_async.sources.formats.stream_source import OpenSource, SourceFormat
 from leadconnector_async.sources.mappings import coerce
-from leadconnector_async.sources.mappings.coerce import RowCoercer, as_given, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -62,7 +61,7 @@ class MailReader:
 
     def __init__(self, name: str, options: SourceOptions) -> None:
         self.name: str = name
-        self._coercer = RowCoercer(options)
+        self._coercer = coerce.RowCoercer(options)
         self._mine = mail_headers.OwnAddresses(name, options.mine)
         self._left_out = mail_headers.left_out_states(options)
         self._options = options
@@ -123,10 +122,9 @@ class MailReader:
             why, id_ = left_out.args
             raw = json.dumps({"file": file or self.name, "line": piece.line}).encode()
             return Parsed(piece.line, raw, None, (), Identity(id_, None, None), left_out=why)
-        is_last = bool(piece.postmark) and not piece.ended
-        if piece.is_cut or (is_last and OPEN_END in self.notices):
+        if piece.is_cut or (piece.postmark and not piece.ended and OPEN_END in self.notices):
             cut = cut or problem_of("cut_mail")
-        given = as_given(values)
+        given = coerce.as_given(values)
         # Options tell when it was, and whom it is with; an id is told by itself.
         told = (given.get(name) for name in ("subject", "message", "html", "emailFrom"))
         said = None if "id" in given else [_SENT.findall(piece.content), *told]
@@ -134,7 +132,7 @@ class MailReader:
         parsed = self._coercer.parsed(piece.line, raw, values, self.notices)
         if broken := cut or problem:
             problems = (broken, *parsed.problems)
-            return parsed._replace(row=None, problems=problems, identity=identity_of(given))
+            return parsed._replace(row=None, problems=problems, identity=coerce.identity_of(given))
         return parsed
 
     def values(self, piece: MailPiece, *, head_only: bool) -> tuple[Values, Problem | None]:

@@ -298,8 +298,7 @@ class MailContent:
         kind, filename = part.get_content_type(), _filename(part)
         is_text = kind in self.texts and part.get_content_disposition() != "attachment"
         if is_text and not filename:
-            text = decode_text(data, part.get_content_charset(), self._warn)
-            self.texts[kind].append(body(text))
+            self.texts[kind].append(body(decode_text(data, part.get_content_charset(), self._warn)))
         else:
             self._keep(filename or "attachment", kind, data)
 

@@ -102,8 +102,7 @@ class Doubts:
     def warnings(self) -> list[str]:
         """Say that days may be months: of so many days, of so many numbers, it is no chance."""
         is_full = self._dated is not None and len(self._days) >= _MANY_DAYS
-        numbers = {day[8:] for day in self._days}
-        has_many = is_full and len(numbers) >= _MANY_NUMBERS
+        has_many = is_full and len({day[8:] for day in self._days}) >= _MANY_NUMBERS
         return [notice("days_for_months", days=_MANY_DAYS)] if has_many else []
 
 

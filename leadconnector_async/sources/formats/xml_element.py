@@ -201,8 +201,7 @@ def _with_texts(kind: RecordKind, element: Element) -> tuple[Element, dict[str, 
                 break
         else:
             rest.append((tag, attributes))
-    joined = {name: "\n".join(found) for name, found in texts.items()}
-    return element._replace(inner=rest), joined
+    return element._replace(inner=rest), {name: "\n".join(found) for name, found in texts.items()}
 
 
 def _text(inner: Inner, tag: str, attributes: dict[str, str]) -> str | None:
