@@ -1,7 +1,5 @@
 """The circuit breaker: when nothing gets through, stop trying with everything."""
 
-from __future__ import annotations
-
 import logging
 import math
 from dataclasses import dataclass

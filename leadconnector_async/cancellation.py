@@ -4,8 +4,6 @@ A task may be cancelled again while it cleans up: anyio, and so FastAPI, does so
 scope that has ended.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar

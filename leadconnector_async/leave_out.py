@@ -1,7 +1,5 @@
 """What a source holds that its owner may not want to import, by kind."""
 
-from __future__ import annotations
-
 from typing import Final
 
 LEAVE_OUT: Final[dict[str, str]] = {

@@ -3,8 +3,6 @@
 Not a lock of SQLite, since a report must be able to read while an import runs.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

@@ -3,8 +3,6 @@
 Their ``repr`` shows ids and types, and never the text of a message.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 

@@ -1,7 +1,5 @@
 """Where the public classes say that they are: ``leadconnector_async.Sent``, as users import it."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from inspect import get_annotations

@@ -15,8 +15,6 @@ yields        is sent                      meaning
 Answers 401, 403 and 429 are dealt with by whoever makes the requests: they say nothing of a record.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from typing import Any, TypeAlias, TypeVar
 

@@ -7,8 +7,6 @@ for both. Dates are RFC 3339, or milliseconds or seconds of the Unix epoch. What
 wrong costs that entry.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import getaddresses

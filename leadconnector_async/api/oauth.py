@@ -12,8 +12,6 @@ any other                     `Later`    nothing was given; asking again may hel
 The API's own words are not repeated: they might quote a token.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Final, Literal
 from urllib.parse import urlencode

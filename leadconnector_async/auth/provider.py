@@ -1,7 +1,5 @@
 """Where the token of a location comes from: given, printed by a program, or fetched and renewed."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time

@@ -4,8 +4,6 @@ The SQLite file is opened for each call and closed after it: calls are rare, and
 use it meanwhile.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sqlite3

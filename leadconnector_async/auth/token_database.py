@@ -4,8 +4,6 @@ One connection is kept for all calls. While an installation's tokens are refresh
 advisory lock, so that nobody else refreshes them; the lock goes with the process.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress

@@ -1,7 +1,5 @@
 """The command ``leadconnector``."""
 
-from __future__ import annotations
-
 import gc
 import os
 import signal

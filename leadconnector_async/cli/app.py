@@ -1,7 +1,5 @@
 """The group of commands. Each command's module is imported when the command is asked for."""
 
-from __future__ import annotations
-
 import io
 import sys
 import tomllib

@@ -1,7 +1,5 @@
 """A file that a command writes: it appears whole or not at all."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

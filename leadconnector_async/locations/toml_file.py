@@ -3,8 +3,6 @@
 See ``docs/locations.md``.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path

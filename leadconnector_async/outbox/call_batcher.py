@@ -1,7 +1,5 @@
 """Calls that are made at the same moment, answered together: records to submit, say."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext

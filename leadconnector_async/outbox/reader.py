@@ -1,7 +1,5 @@
 """What is read of an outbox: figures, and single records; see `OutboxReader`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple

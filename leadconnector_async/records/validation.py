@@ -7,8 +7,6 @@ And contacts that a program names, each in the one spelling under which it is lo
 guessed, and no package is needed, so that a record has the same key wherever it is made.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterator

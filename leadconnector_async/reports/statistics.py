@@ -5,8 +5,6 @@ worker was opened, in this process. ``docs/metrics.md`` has the same table. Late
 histograms, which are bounded. A callback is told all of it now and then.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """What the sandbox can be told: limits, latency, reads, who may enter, and which faults to show."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 

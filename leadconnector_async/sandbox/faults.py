@@ -3,8 +3,6 @@
 The faults that are answers: wrong status, wrong body, wrong headers.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from random import Random

@@ -1,7 +1,5 @@
 """What the sandbox has stored: contacts, conversations and messages, and the ids it gives them."""
 
-from __future__ import annotations
-
 import re
 import string
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """The sandbox as a program of its own, and its settings as a command line gives them."""
 
-from __future__ import annotations
-
 import asyncio
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

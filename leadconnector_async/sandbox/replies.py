@@ -1,7 +1,5 @@
 """What the API answers when it says no, in its own words, and how an answer is made."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Reads files of records, and writes the list of those that failed."""
 
-from __future__ import annotations
-
 from leadconnector_async.sources.base import Identity, Parsed, Source, SourceOptions, SourceRow
 from leadconnector_async.sources.exports import open_source, open_sources
 from leadconnector_async.sources.formats.failed_list import FailedRow, failed_suffix, write_failed

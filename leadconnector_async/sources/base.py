@@ -1,7 +1,5 @@
 """What a source of records gives: rows, and what is wrong with the others."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path

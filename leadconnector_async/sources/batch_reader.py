@@ -1,7 +1,5 @@
 """Reading sources in batches, so that a signal can break into it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice

@@ -1,7 +1,5 @@
 """Field names as files spell them, and single values: each reader says what is wrong with one."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence

@@ -4,8 +4,6 @@ vCards are taken apart by vobject, which knows all versions, the encodings of 2.
 of Apple's. Tables are Google's, HighLevel's, or any with a name and numbers or addresses.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import defaultdict

@@ -5,8 +5,6 @@ its own; else a `Source`, or any iterable of records that are mappings with JSON
 read as lines of JSON are: by the API's names, or by the mapping that fits their keys.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """``leadconnector completion``: the script that completes commands and options in a shell."""
 
-from __future__ import annotations
-
 import click
 
 

@@ -1,7 +1,5 @@
 """``leadconnector failed``: the failed records as a list fit to be imported again, or given up."""
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import io

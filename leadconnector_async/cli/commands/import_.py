@@ -1,7 +1,5 @@
 """``leadconnector import``: the options, and what each means."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

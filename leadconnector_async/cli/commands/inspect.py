@@ -1,7 +1,5 @@
 """``leadconnector inspect``: what a file holds, and what would be made of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice

@@ -1,7 +1,5 @@
 """``leadconnector retry``: failed records back among the pending ones."""
 
-from __future__ import annotations
-
 import shlex
 
 import click

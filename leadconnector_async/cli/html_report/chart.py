@@ -3,8 +3,6 @@
 It is computed here, in the units of the drawing's own box, and drawn by the template.
 """
 
-from __future__ import annotations
-
 from calendar import month_abbr, month_name
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

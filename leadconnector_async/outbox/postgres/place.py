@@ -1,7 +1,5 @@
 """Where an outbox in a database is: its URL, which is shown without its password."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from hashlib import blake2b

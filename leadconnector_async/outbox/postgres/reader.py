@@ -5,8 +5,6 @@ snapshot is held between them, which would keep the server from clearing dead ro
 what is asked `at_one_moment`.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Self

@@ -1,7 +1,5 @@
 """Where files are kept that came within a source, until they are uploaded."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

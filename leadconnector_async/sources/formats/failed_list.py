@@ -21,8 +21,6 @@ Records of sources whose forms differ, and records that came from no source, are
 Lines, with the API's names, lists as lists, and dates with their offset.
 """
 
-from __future__ import annotations
-
 import codecs
 import csv
 import io

@@ -1,7 +1,5 @@
 """From named values, cells or JSON, to a row: the shape of each field, and no rule beyond it."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -4,8 +4,6 @@ Of tables: every way in which a text can be read. Of mails: those of RFC 5322 wi
 forms, what programs make of it, and ISO 8601.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import suppress

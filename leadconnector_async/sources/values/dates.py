@@ -1,7 +1,5 @@
 """Dates of files, in whatever form: UTC out, and a word on each that may not be what was meant."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Telephone numbers as people and programs write them, and what else stands in their place."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

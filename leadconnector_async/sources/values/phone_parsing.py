@@ -1,7 +1,5 @@
 """Telephone numbers that exist, by libphonenumber's rules. Importing this needs the extra."""
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 import phonenumbers
