@@ -4,14 +4,13 @@ It tells what no reading can: whether the token may write, whether a provider fi
 account makes of dates, directions and threads, and what it does with an imported message.
 """
 
-from __future__ import annotations
-
 import asyncio
 import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 from msgspec import Struct
@@ -19,16 +18,12 @@ from msgspec import Struct
 from leadconnector_async.api import effects, endpoints, responses
 from leadconnector_async.api.contacts import delete_contact, made_contact, make_contact
 from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages
+from leadconnector_async.client import LeadConnector
 from leadconnector_async.doctor import Finding, Kind, finding
 from leadconnector_async.errors import FateUnknownError, LeadConnectorError
 from leadconnector_async.models import Contact, Receipt
 from leadconnector_async.records.validation import RULES
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
-
-    from leadconnector_async.client import LeadConnector
-    from leadconnector_async.transport.base import Request, Response
+from leadconnector_async.transport.base import Request, Response
 
 FIRST: Final = datetime(2020, 1, 1, 12, 0, tzinfo=UTC)
 """The date of the first message: long ago, as those of a history are."""

@@ -1,11 +1,13 @@
 """The client: one message, one receipt."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from os import PathLike
+from ssl import SSLContext
+from typing import Self
 
+import aiohttp
 from msgspec.structs import replace
 
 from leadconnector_async.api import endpoints, responses
@@ -27,14 +29,6 @@ from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import Response, is_token, network_of
 from leadconnector_async.transport.http1 import user_agent as agent_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-    from os import PathLike
-    from ssl import SSLContext
-
-    import aiohttp
 
 
 class LeadConnector(LocationApi):

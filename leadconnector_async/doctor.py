@@ -3,17 +3,16 @@
 Nothing here changes anything, in the account or on disk.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil
 import sqlite3
 import time
 from base64 import urlsafe_b64decode
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from msgspec import Struct, convert
 from msgspec.structs import replace
@@ -21,17 +20,13 @@ from msgspec.structs import replace
 from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import Probe, list_workflows, probes
 from leadconnector_async.api.listings import published_workflows, read_object
+from leadconnector_async.client import LeadConnector
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError, OutboxError
 from leadconnector_async.outbox.database import read_toml
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-
-    from leadconnector_async.client import LeadConnector
-    from leadconnector_async.records.draft import Draft
-    from leadconnector_async.transport.base import Response
+from leadconnector_async.records.draft import Draft
+from leadconnector_async.transport.base import Response
 
 SKEW_S: Final = 5.0
 

@@ -1,19 +1,19 @@
 """The import of files in one call, for programs."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from inspect import isawaitable
 from math import inf
 from os import PathLike, fspath
 from threading import current_thread, main_thread
-from typing import TYPE_CHECKING, Final, Self
+from types import FrameType
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -24,18 +24,13 @@ from leadconnector_async.client import LeadConnector
 from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Importer, Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
+from leadconnector_async.policy import ContactMode
 from leadconnector_async.records.validation import NEED_PROVIDER
+from leadconnector_async.reports.progress import ImportProgress
 from leadconnector_async.reports.statistics import Statistics, StatisticsReporter
 from leadconnector_async.reports.summary import Ending, ImportSummary
 from leadconnector_async.sources import SourceOptions, read_people
 from leadconnector_async.sources.batch_reader import ReadingInterruptedError, SourceReader
-
-if TYPE_CHECKING:
-    from datetime import date
-    from types import FrameType
-
-    from leadconnector_async.policy import ContactMode
-    from leadconnector_async.reports.progress import ImportProgress
 
 
 async def import_files(  # noqa: PLR0913 - all but three have defaults

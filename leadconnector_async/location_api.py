@@ -1,11 +1,10 @@
 """What the API has around messages: contacts, conversations, the export, files."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from functools import partial
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -17,9 +16,6 @@ from leadconnector_async.errors import InvalidMessageError
 from leadconnector_async.models import Contact, ConversationSummary, FoundContact, UpsertedContact
 from leadconnector_async.records.validation import verified_contact
 from leadconnector_async.requester import MessageExport, Requester
-
-if TYPE_CHECKING:
-    from os import PathLike
 
 
 class LocationApi(Requester):

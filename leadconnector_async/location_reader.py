@@ -5,13 +5,13 @@ for beside; of a mail it gives neither text nor addresses, but the ids of all ma
 each of which has an endpoint; and of a contact its id alone.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 import orjson
 from msgspec.structs import replace
@@ -19,17 +19,12 @@ from msgspec.structs import replace
 from leadconnector_async.api.contacts import get_contact, person_of
 from leadconnector_async.api.endpoints import get_email
 from leadconnector_async.api.listings import entries_of, mail_columns, mail_ids, read_object
+from leadconnector_async.client import LeadConnector
 from leadconnector_async.errors import RefusedError, SourceError
 from leadconnector_async.requester import exported
+from leadconnector_async.sources.batch_reader import SourceReader
 from leadconnector_async.sources.location_copy import LocationCopy
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-    from pathlib import Path
-
-    from leadconnector_async.client import LeadConnector
-    from leadconnector_async.sources.batch_reader import SourceReader
-    from leadconnector_async.transport.base import Request
+from leadconnector_async.transport.base import Request
 
 _AT_ONCE: Final = 16
 """Requests for single mails and contacts in flight: the quota paces them."""

@@ -1,30 +1,25 @@
 """The import of files for programs without an event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from os import PathLike
+from ssl import SSLContext
+from typing import Any, TypedDict, Unpack
+from zoneinfo import ZoneInfo
 
+from leadconnector_async.auth.provider import TokenProvider
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.file_importer import import_files as import_in_loop
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import date
-    from os import PathLike
-    from ssl import SSLContext
-    from zoneinfo import ZoneInfo
-
-    from leadconnector_async.auth.provider import TokenProvider
-    from leadconnector_async.observer import Telemetry
-    from leadconnector_async.policy import ContactMode, Policy
-    from leadconnector_async.quota.limits import RateLimit
-    from leadconnector_async.reports.progress import ImportProgress
-    from leadconnector_async.reports.statistics import Statistics
-    from leadconnector_async.reports.summary import ImportSummary
-    from leadconnector_async.sources import SourceOptions
-    from leadconnector_async.transport.aiohttp_session import Timeouts
+from leadconnector_async.observer import Telemetry
+from leadconnector_async.policy import ContactMode, Policy
+from leadconnector_async.quota.limits import RateLimit
+from leadconnector_async.reports.progress import ImportProgress
+from leadconnector_async.reports.statistics import Statistics
+from leadconnector_async.reports.summary import ImportSummary
+from leadconnector_async.sources import SourceOptions
+from leadconnector_async.transport.aiohttp_session import Timeouts
 
 __all__ = ["ClientOptions", "Options", "import_files"]
 

@@ -4,27 +4,22 @@ The export is kept on disk in a temporary file while it is compared, so that mem
 with the history. What came from another location is compared with what that one has now.
 """
 
-from __future__ import annotations
-
 import sqlite3
+from collections.abc import AsyncIterable, Iterable
 from contextlib import closing
+from datetime import datetime
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from leadconnector_async.api.listings import ListedMessage, date_ms
+from leadconnector_async.client import LeadConnector
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.records.keys import id_key, key_text
 from leadconnector_async.requester import exported
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
-    from datetime import datetime
-
-    from leadconnector_async.client import LeadConnector
-    from leadconnector_async.sources import Parsed
+from leadconnector_async.sources import Parsed
 
 MAX_LISTED: Final = 1_000
 """Differences that are listed; more are only counted."""

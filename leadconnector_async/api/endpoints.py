@@ -5,22 +5,17 @@ Paths, versions and scopes: the OpenAPI files for conversations (2021-04-15) and
 sends that with every request.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 import orjson
 from msgspec.structs import replace
 
 from leadconnector_async.api.listings import read_conversations, read_messages, read_object
+from leadconnector_async.models import Refusal
 from leadconnector_async.transport.base import FileUpload, Request
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from leadconnector_async.models import Refusal
 
 BASE_URL: Final = "https://services.leadconnectorhq.com"
 

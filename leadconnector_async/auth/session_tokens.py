@@ -1,23 +1,18 @@
 """The tokens that the requests of a session are sent with, whatever their provider raises."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec.structs import replace
 
 from leadconnector_async import errors
+from leadconnector_async.auth.provider import TokenProvider
 from leadconnector_async.breaker import Breaker
 from leadconnector_async.models import Refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from leadconnector_async.auth.provider import TokenProvider
 
 _log: Final = logging.getLogger(__name__)
 

@@ -4,22 +4,17 @@ Without ``--metrics-locations`` the figures of all locations stand together: the
 that is left of a quota and the deepest lane.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from leadconnector_async.cli.import_options import SendingOptions
 from leadconnector_async.errors import LeadConnectorError
 from leadconnector_async.outbox.database import read_toml
+from leadconnector_async.reports.statistics import Latency, Statistics
 from leadconnector_async.sources.base import needs
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from leadconnector_async.cli.import_options import SendingOptions
-    from leadconnector_async.reports.statistics import Latency, Statistics
-
-    _Sample = tuple[dict[str, str], float]
+_Sample = tuple[dict[str, str], float]
 
 PREFIX: Final = "leadconnector_"
 

@@ -1,23 +1,18 @@
 """The tokens of a file's locations, each from its own source."""
 
-from __future__ import annotations
-
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.auth.oauth import OAuth
 from leadconnector_async.auth.provider import CommandToken, StaticToken, TokenProvider
 from leadconnector_async.errors import AccessError, LocationsError
+from leadconnector_async.locations.toml_file import Location, Locations
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.open import is_url
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from leadconnector_async.locations.toml_file import Location, Locations
-    from leadconnector_async.transport.base import Transport
+from leadconnector_async.transport.base import Transport
 
 _MAX_COMMANDS: Final = 4
 """Run at a time: each may start a decryption."""

@@ -1,18 +1,13 @@
 """Lookups: what the API's answers taught of a location, by name: ids, URLs, threads."""
 
-from __future__ import annotations
-
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Collection, Container, Iterable, Mapping
+from typing import Final, NamedTuple
 
 from leadconnector_async.api import enrichment
+from leadconnector_async.outbox.base import Settlement
 from leadconnector_async.outbox.database import Database, statements
 from leadconnector_async.records.deferred import read_deferred
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Mapping
-
-    from leadconnector_async.outbox.base import Settlement
 
 _SQL: Final = statements(__package__, "lookups")
 

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 
-    Place = str | os.PathLike[str]
-
 T = TypeVar("T")
 
+Place = str | os.PathLike[str]
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|postgres(ql)?:", re.IGNORECASE)
 """What a URL begins with, and no path: a drive of Windows has one letter. One without its slashes

@@ -4,13 +4,13 @@ Reading changes nothing, and keeps nobody from writing. Many rows come in pages:
 Their SQL is that of `leadconnector_async.outbox.database`.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import msgspec
 
@@ -21,10 +21,6 @@ from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.reader import MAX_PLACES, OutboxSummary, SourcePosition
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.keys import key_from_text
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
-    from contextlib import AbstractAsyncContextManager
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
 

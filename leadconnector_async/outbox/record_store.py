@@ -3,13 +3,12 @@
 The rules are in `leadconnector_async.outbox.staging` and beside it, once for all stores.
 """
 
-from __future__ import annotations
-
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeAlias
+from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,9 +17,6 @@ from leadconnector_async.outbox.database import Database, Numbers, statements
 from leadconnector_async.outbox.source_pass import Readings
 from leadconnector_async.records.draft import Draft
 from leadconnector_async.records.keys import line_key
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence, Set as AbstractSet
 
 LineKey: TypeAlias = tuple[int, bytes]
 """Number of a location, and key of a record in it."""

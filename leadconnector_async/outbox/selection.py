@@ -6,11 +6,10 @@ made anew by each import, over all records that came from sources, the sent ones
 same command again sends nothing more, and one without a selection sends all the rest.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterable, Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -21,15 +20,12 @@ from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.keys import milliseconds
 from leadconnector_async.sources.values.contact_values import Contacts
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Set as AbstractSet
+Day = str | date
+"""A day or a moment: in ISO 8601, or an object."""
 
-    Day = str | date
-    """A day or a moment: in ISO 8601, or an object."""
-
-    Candidate = tuple[int, int, int, int, int, bytes | None, str | None]
-    """Number, location, lane, source (0 for none) and date of a record, with its body and its
-    deferred parts, which need be there only where the selection has some of ``only``."""
+Candidate = tuple[int, int, int, int, int, bytes | None, str | None]
+"""Number, location, lane, source (0 for none) and date of a record, with its body and its
+deferred parts, which need be there only where the selection has some of ``only``."""
 
 _PUNCTUATED: Final = re.compile(r"[\d\s()+./-]*\d{3}[\d\s()+./-]*")
 

@@ -1,15 +1,11 @@
 """A pass over a source: what tells equal records of one reading from the same one read again."""
 
-from __future__ import annotations
-
 import re
 import time
 from array import array
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Self
 
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
 
@@ -21,7 +17,7 @@ class SourcePass:
     ``before`` is the pass over the source that the same run has read before.
     """
 
-    def __init__(self, source: int = 0, before: SourcePass | None = None) -> None:
+    def __init__(self, source: int = 0, before: Self | None = None) -> None:
         self.source: int = source
         self.kin: frozenset[int] = frozenset()
         """Numbers of the source: it has several where it was read with other options."""

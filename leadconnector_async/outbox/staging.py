@@ -10,24 +10,19 @@ that was refused. As a new one it would be sent, and the old one would stay on t
 ones, to be mended and sent a second time. So it is with a location that was not given at first.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec.structs import replace
 
 from leadconnector_async.outbox import deduplicator as deduplication
 from leadconnector_async.outbox.base import Staged, State, StoredOutcome, Submission
 from leadconnector_async.outbox.deduplicator import Deduplicator
+from leadconnector_async.outbox.record_store import KnownLine, LineKey, RecordStore
+from leadconnector_async.outbox.source_pass import SourcePass
+from leadconnector_async.records.draft import Draft
 from leadconnector_async.records.keys import BY_LINE, former_line, line_key
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from leadconnector_async.outbox.record_store import KnownLine, LineKey, RecordStore
-    from leadconnector_async.outbox.source_pass import SourcePass
-    from leadconnector_async.records.draft import Draft
 
 _NOWHERE: Final = ""
 """The location of records that name none, all of which are refused."""

@@ -4,14 +4,10 @@ A store reads each relation and writes it, in this order; what it counts for its
 anew. Numbers of records, locations, sources and reasons stay as they are.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import AsyncIterator, Mapping
+from typing import Final, Protocol
 
 from leadconnector_async.outbox.database import Rows, read_toml
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
 
 RELATIONS: Final[dict[str, list[str]]] = read_toml(__package__, "transfer")
 """Names and columns."""

@@ -1,25 +1,21 @@
 """Looking after an outbox, wherever it is: forgetting, copying, moving."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time
 from contextlib import AsyncExitStack
 from functools import partial
 from shutil import copytree
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox import open as stores
 from leadconnector_async.outbox.base import Settlement, State
+from leadconnector_async.outbox.durable import DurableOutbox
 from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to
 from leadconnector_async.outbox.sqlite.upkeep import backup, compact, empty_files as empty_folder
 from leadconnector_async.outbox.transfer import StoreTransfer, transfer
-
-if TYPE_CHECKING:
-    from leadconnector_async.outbox.durable import DurableOutbox
 
 GIVEN_UP: Final = "given up before it was sent"
 

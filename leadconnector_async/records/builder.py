@@ -1,11 +1,9 @@
 """Taking messages in: from what an application or a source gives to drafts for the outbox."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import msgspec
 
@@ -13,16 +11,14 @@ from leadconnector_async.models import Contact, InboundMessage, Problem, Record
 from leadconnector_async.records import deferred as late, draft as drafts, keys, validation as rules
 from leadconnector_async.records.draft import Draft, draft, unsent_draft, verified
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
+from leadconnector_async.sources import Parsed, Source, SourceRow
 from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.fields import NotedText
 
-if TYPE_CHECKING:
-    from leadconnector_async.sources import Parsed, Source, SourceRow
-
-    Messages = (
-        Iterable[InboundMessage | Record | Parsed] | AsyncIterable[InboundMessage | Record | Parsed]
-    )
-    """What an application has, or a `Source`, whose rows are read as the command reads them."""
+Messages = (
+    Iterable[InboundMessage | Record | Parsed] | AsyncIterable[InboundMessage | Record | Parsed]
+)
+"""What an application has, or a `Source`, whose rows are read as the command reads them."""
 
 STAGE_BATCH: Final = 1_000
 """Records per commit when a whole iterable is staged."""
@@ -52,9 +48,9 @@ class RecordBuilder:
         Raises:
             ValueError: neither the record nor the client names a location, as then no other will.
         """
-        if isinstance(item, tuple) and hasattr(item, "row"):  # a Parsed, which is slow to import
+        if isinstance(item, Parsed):
             return self._rows.draft_of(item, source)
-        record = item if isinstance(item, Record) else Record(message=cast("InboundMessage", item))
+        record = item if isinstance(item, Record) else Record(message=item)
         contact, wrong = (None, ()) if record.contact is None else verified_contact(record.contact)
         try:
             place = self._locate(record.location_id)
@@ -136,6 +132,16 @@ _NONE: Final[Mapping[str, str]] = {}
 def no_providers(_location: str) -> Mapping[str, str]:
     """Know of none."""
     return _NONE
+
+
+class RowCheck(msgspec.Struct, frozen=True, gc=False):
+    """What an import makes of a record: it is sent, refused for its problems, or left out."""
+
+    deferred: late.Deferred | None = None
+    problems: tuple[Problem, ...] = ()
+    left_out: str | None = None
+    kind: str | None = None
+    """Its type in the source, where it is sent as another one."""
 
 
 @dataclass(eq=False, repr=False)
@@ -233,16 +239,6 @@ class RowDrafter:
             key_of_fault = keys.fault_key(source, parsed.raw)
             return msgspec.structs.replace(unsent, key=key_of_fault, counted=False, own=None)
         return unsent
-
-
-class RowCheck(msgspec.Struct, frozen=True, gc=False):
-    """What an import makes of a record: it is sent, refused for its problems, or left out."""
-
-    deferred: late.Deferred | None = None
-    problems: tuple[Problem, ...] = ()
-    left_out: str | None = None
-    kind: str | None = None
-    """Its type in the source, where it is sent as another one."""
 
 
 def check_row(parsed: Parsed, providers: Mapping[str, str] = _NONE) -> RowCheck:

@@ -7,17 +7,16 @@ And what a record says, apart from what the options of its reading add to it: re
 say the same are one record. A provider's id comes from an option, and ``altId`` is a stamp.
 """
 
-from __future__ import annotations
-
 import errno
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntFlag
 from functools import lru_cache
 from hashlib import blake2b, file_digest
 from itertools import groupby
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -27,11 +26,8 @@ import orjson
 from leadconnector_async.models import Contact, MessageFields, Problem
 from leadconnector_async.sources.files.spool import SpooledUrl
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    StagedMail = tuple[int, int, int, int, str]
-    """Location, lane, date, seq and deferred parts of a mail."""
+StagedMail = tuple[int, int, int, int, str]
+"""Location, lane, date, seq and deferred parts of a mail."""
 
 
 class Trait(IntFlag):

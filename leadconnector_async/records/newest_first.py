@@ -4,13 +4,10 @@ A conversation is sent in the order of its dates, equal ones in that of the sour
 have no seconds, and are newest first: answers would stand above their questions.
 """
 
-from __future__ import annotations
-
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from leadconnector_async.records.draft import Draft
+from leadconnector_async.records.draft import Draft
 
 _CERTAIN: Final = 20
 """More earlier dates behind later ones than so many for each that rises, and more than one: else it

@@ -1,34 +1,29 @@
 """Counts what `Statistics` tells."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import islice
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec import Struct, structs
 
 from leadconnector_async.delivery.outcomes import REASONS, TAKEN_OVER
 from leadconnector_async.delivery.results import RunStats
+from leadconnector_async.delivery.scheduler import LocationState
 from leadconnector_async.observer import Exchange, Observer, Watched
 from leadconnector_async.outbox.base import Settlement, State
 from leadconnector_async.quota.limits import UNLIMITED
+from leadconnector_async.records.draft import TraceContext
 from leadconnector_async.reports.progress import RateMeter, WatchedSender, estimated
 from leadconnector_async.reports.statistics import LatencyHistogram, LocationStatistics, Statistics
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.records.draft import TraceContext
-    from leadconnector_async.session import ApiSession
+from leadconnector_async.session import ApiSession
 
 TOO_MANY: Final = 429
 

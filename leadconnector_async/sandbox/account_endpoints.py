@@ -6,22 +6,18 @@ with a refresh token of their own; older ones are answered in snake_case. Source
 for OAuth, of both versions.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from operator import gt, lt
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from leadconnector_async.sandbox import read_endpoints as reads, replies
 from leadconnector_async.sandbox.api_request import ApiRequest, Grant
 from leadconnector_async.sandbox.config import OAuthApp, OAuthInstallation
 from leadconnector_async.sandbox.message_store import Conversation, iso
+from leadconnector_async.sandbox.state import SandboxState
 
-if TYPE_CHECKING:
-    from leadconnector_async.sandbox.state import SandboxState
-
-    Fields = dict[str, Any]
+Fields = dict[str, Any]
 
 _TEXTS: Final = (
     *("email", "phone", "name", "firstName", "lastName", "companyName", "address1", "city"),

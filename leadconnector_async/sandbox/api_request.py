@@ -3,8 +3,6 @@
 Who may do what: tokens, versions and scopes.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -47,6 +45,22 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def _digits(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """What a token gives access to.
+
+    ``app`` is what the quota is counted by, beside the location. ``open`` is the grant of a
+    sandbox without tokens: one location under any name, or, ``apart``, one for each token.
+    """
+
+    app: str
+    location: str
+    locations: frozenset[str] = frozenset()
+    company: str | None = None
+    open: bool = False
+    apart: bool = False
+    expires_at: float | None = None
 
 
 class ApiRequest(Struct, gc=False):
@@ -120,22 +134,6 @@ class ApiRequest(Struct, gc=False):
         if moment is None:
             raise replies.invalid(f"{name} must be a valid ISO 8601 date string")
         return moment
-
-
-class Grant(Struct, frozen=True, kw_only=True):
-    """What a token gives access to.
-
-    ``app`` is what the quota is counted by, beside the location. ``open`` is the grant of a
-    sandbox without tokens: one location under any name, or, ``apart``, one for each token.
-    """
-
-    app: str
-    location: str
-    locations: frozenset[str] = frozenset()
-    company: str | None = None
-    open: bool = False
-    apart: bool = False
-    expires_at: float | None = None
 
 
 class AccessControl:

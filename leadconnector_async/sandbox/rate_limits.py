@@ -3,19 +3,13 @@
 Requests are counted at the moment they arrive. Times are seconds of one clock.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
 
+from leadconnector_async.sandbox.config import Limits
 from leadconnector_async.sandbox.replies import RATES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from leadconnector_async.sandbox.config import Limits
-
 
 # Of each window, `left` is asked first at a moment: the other two go on from there.
 

@@ -1,21 +1,16 @@
 """The endpoints that read messages: of a conversation, of a location, or one."""
 
-from __future__ import annotations
-
 import tomllib
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from leadconnector_async.sandbox import replies
+from leadconnector_async.sandbox.api_request import ApiRequest
 from leadconnector_async.sandbox.message_store import Conversation, Stored, iso
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from leadconnector_async.sandbox.api_request import ApiRequest
-    from leadconnector_async.sandbox.state import SandboxState
+from leadconnector_async.sandbox.state import SandboxState
 
 MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int, str]]] = tomllib.loads(
     Path(__file__).with_name("message_types.toml").read_text("utf-8")

@@ -3,28 +3,23 @@
 The sandbox on a port of this machine, in the running loop, or in a thread and a loop of its own.
 """
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from aiohttp import web
 
 from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.config import SandboxConfig
+from leadconnector_async.sandbox.faults import Fault
+from leadconnector_async.sandbox.message_store import Conversation, Upload
 from leadconnector_async.sandbox.replies import error
 from leadconnector_async.sandbox.state import SandboxState, StoredMessages
 from leadconnector_async.sandbox.wire import Delays, Pauses, drop, response, spoil
-
-if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable, Coroutine, Iterable
-
-    from leadconnector_async.sandbox.faults import Fault
-    from leadconnector_async.sandbox.message_store import Conversation, Upload
 
 
 class SandboxBase:

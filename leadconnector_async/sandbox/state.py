@@ -3,13 +3,12 @@
 The failure messages quote texts, which are the test's own; headers, and so tokens, are not kept.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec import Struct, to_builtins
 from msgspec.structs import fields as fields_of, replace
@@ -17,16 +16,12 @@ from msgspec.structs import fields as fields_of, replace
 from leadconnector_async.models import MessageFields
 from leadconnector_async.sandbox import message_store as stores
 from leadconnector_async.sandbox.api_request import AccessControl, json_object, parse_ms
+from leadconnector_async.sandbox.config import OAuthInstallation, SandboxConfig
 from leadconnector_async.sandbox.faults import FaultPlan
 from leadconnector_async.sandbox.message_store import ContactBook, MessageStore, Stored, iso
 from leadconnector_async.sandbox.rate_limits import RateLimiter
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from leadconnector_async.sandbox.config import OAuthInstallation, SandboxConfig
-
-    Ids = Iterable[str]
+Ids = Iterable[str]
 
 
 class MessageCall(Struct, frozen=True, kw_only=True, gc=False):

@@ -5,12 +5,11 @@ multipart that attachments need. By the OpenAPI files' model, and by the officia
 JSON, files may also be named by ``attachmentUrls``.
 """
 
-from __future__ import annotations
-
 import re
 import time
+from collections.abc import Iterator
 from mimetypes import guess_type
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from msgspec import Struct, structs
@@ -19,13 +18,9 @@ from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.api_request import ApiRequest, parse_ms
 from leadconnector_async.sandbox.message_store import Conversation, Stored, Upload, iso
+from leadconnector_async.sandbox.state import SandboxState
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from leadconnector_async.sandbox.state import SandboxState
-
-    Fields = dict[str, Any]
+Fields = dict[str, Any]
 
 _TEXTS: Final = (
     *("contactId", "conversationId", "conversationProviderId", "message", "html", "subject"),

@@ -1,26 +1,22 @@
 """What can happen to an answer on its way: delays, and connections that break."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import web
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from leadconnector_async.sandbox.config import Latency
+from leadconnector_async.sandbox.faults import Fault
+from leadconnector_async.sandbox.replies import Reply
 
-    from leadconnector_async.sandbox.config import Latency
-    from leadconnector_async.sandbox.faults import Fault
-    from leadconnector_async.sandbox.replies import Reply
-
-    GoDown = Callable[[float], None]
+GoDown = Callable[[float], None]
 
 _HUGE: Final = 100 * 1024 * 1024
 

@@ -1,11 +1,10 @@
 """From a path to a source: what kind of file it is, by its name and its beginning."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -13,6 +12,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import FormatName, Parsed, Source, SourceOptions
 from leadconnector_async.sources.fields import table_of
+from leadconnector_async.sources.files.byte_stream import SourceFile
 from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.formats.csv import Delimited, begins_with_header
 from leadconnector_async.sources.formats.json_layout import begins_as_singer, layout_of_json
@@ -22,11 +22,6 @@ from leadconnector_async.sources.formats.stream_source import RowSource, StreamS
 from leadconnector_async.sources.formats.text_log import HtmlLog, TextLog, log_mapping_of
 from leadconnector_async.sources.mappings import mapping_files
 from leadconnector_async.sources.mappings.coerce import in_api_names
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from leadconnector_async.sources.files.byte_stream import SourceFile
 
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 

@@ -5,10 +5,10 @@ A message has the names of the API, and with them ``contactPhone``, ``contactEma
 reading that broke off goes on.
 """
 
-from __future__ import annotations
-
 import sqlite3
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, Self
 
 import orjson
 
@@ -20,10 +20,6 @@ from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.formats.json_layout import JsonLayout
 from leadconnector_async.sources.formats.jsonl import JsonSource
 from leadconnector_async.sources.mappings.mapping_files import Choice, load_mapping
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 MAPPING: Final = "ghl-export"
 """The mapping that reads a copy."""

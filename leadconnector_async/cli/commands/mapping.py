@@ -4,12 +4,10 @@ The examples that a mapping holds are read with it, and what it makes of them is
 should.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
@@ -21,12 +19,8 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import Parsed, SourceOptions
 from leadconnector_async.sources.exports import open_source
 from leadconnector_async.sources.fields import flat
+from leadconnector_async.sources.mappings.mapping import Example
 from leadconnector_async.sources.mappings.mapping_files import load_examples, load_mapping
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from leadconnector_async.sources.mappings.mapping import Example
 
 
 @click.group("mapping")

@@ -1,12 +1,11 @@
 """``leadconnector validate``: what is wrong with files, line by line, before an import says so."""
 
-from __future__ import annotations
-
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 from msgspec.structs import replace
@@ -16,17 +15,13 @@ from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import note_lines, print_json, reason_lines
+from leadconnector_async.models import Problem
 from leadconnector_async.records.builder import RowCheck, RowDrafter, check_row
 from leadconnector_async.records.deferred import content_digest, reused_id
+from leadconnector_async.records.draft import Draft
 from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.outbox_status import Notes, Reasons
 from leadconnector_async.sources import Parsed, Source, SourceOptions, open_sources
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from leadconnector_async.models import Problem
-    from leadconnector_async.records.draft import Draft
 
 _SOMEWHERE: Final = "?"
 """Stands for the location of records that name none: an import is given it."""

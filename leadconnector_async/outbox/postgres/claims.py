@@ -7,23 +7,18 @@ call are walked together, a statement for each round. What is held stands in the
 in memory to decide by: nobody else writes it while the lease is held.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence, Set as AbstractSet
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from asyncpg.exceptions import DivisionByZeroError
 
 from leadconnector_async.outbox import base
 from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.postgres.connection import Connection
 from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.records.draft import traced
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence, Set as AbstractSet
-
-    from leadconnector_async.outbox.postgres.connection import Connection
 
 _SQL: Final = statements(__package__, "claims")
 

@@ -5,16 +5,15 @@ nothing back: the driver would cancel the statement with its task, and nobody wo
 came.
 """
 
-from __future__ import annotations
-
 import asyncio
 import builtins
 import logging
 import os
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 import asyncpg
@@ -23,11 +22,7 @@ from asyncpg import exceptions as pg
 from leadconnector_async import errors
 from leadconnector_async.errors import OutboxError, OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.database import T, read_toml, statements
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from leadconnector_async.outbox.postgres.place import PostgresPlace
+from leadconnector_async.outbox.postgres.place import PostgresPlace
 
 Connection: TypeAlias = Any
 """That of the driver, which has no types."""

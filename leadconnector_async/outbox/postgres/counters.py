@@ -1,18 +1,13 @@
 """A server as a `Database`; numbers for new records, and what is counted beside the owners."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from leadconnector_async.outbox.database import Rows, statements
+from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 from leadconnector_async.outbox.postgres.schema import BLOCK, MAX_INDEXED
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 
 _SQL: Final = statements(__package__, "counters")
 

@@ -4,12 +4,11 @@ Those who stage take turns over all processes: two that have the same keys would
 other.
 """
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from leadconnector_async.outbox.base import Staged, StoppedLocation, StoredOutcome, Submission
 from leadconnector_async.outbox.call_batcher import CallBatcher
@@ -17,22 +16,18 @@ from leadconnector_async.outbox.database import LOCATIONS, Numbers, T, statement
 from leadconnector_async.outbox.durable import Unsettled, dedicate
 from leadconnector_async.outbox.lookups import Lookups
 from leadconnector_async.outbox.postgres import announcements, stored_files
+from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 from leadconnector_async.outbox.postgres.counters import NumberBlocks, ServerDatabase
+from leadconnector_async.outbox.postgres.place import PostgresPlace
 from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.reader import unsettled
 from leadconnector_async.outbox.postgres.records import PostgresRecords
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING
+from leadconnector_async.outbox.source_pass import SourcePass
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
+from leadconnector_async.records.draft import Draft
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-    from leadconnector_async.outbox.postgres.place import PostgresPlace
-    from leadconnector_async.outbox.source_pass import SourcePass
-    from leadconnector_async.records.draft import Draft
-
-    Work = Callable[[PostgresRecords], Awaitable[T]]
+Work = Callable[[PostgresRecords], Awaitable[T]]
 
 _SQL: Final = statements(__package__, "jobs")
 

@@ -7,27 +7,22 @@ publishes what another one has read half of. A process that has ended publishes 
 so whoever publishes next takes its ranges in.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.durable import MAX_UNKNOWN, Requeued
+from leadconnector_async.outbox.lookups import Lookups
+from leadconnector_async.outbox.postgres.connection import Connection
 from leadconnector_async.outbox.postgres.counters import ServerDatabase, columns, count
 from leadconnector_async.outbox.postgres.leases import Leases, shard_of
 from leadconnector_async.outbox.postgres.stored_files import unuse
+from leadconnector_async.outbox.record_store import QueuePlace
 from leadconnector_async.outbox.requeueing import FailedRow, Requeuer, dismiss, in_lots
 from leadconnector_async.outbox.selection import Selection, SelectionPass
 from leadconnector_async.records.deferred import Trait, answers_last
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from leadconnector_async.outbox.lookups import Lookups
-    from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.record_store import QueuePlace
 
 _AT_A_TIME: Final = 5_000
 

@@ -1,23 +1,18 @@
 """The records of an outbox in a database, as staging sees them: within one job's transaction."""
 
-from __future__ import annotations
-
+from collections.abc import Container, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.outbox.base import State, kept, why
 from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.postgres.connection import Connection
 from leadconnector_async.outbox.postgres.counters import NumberBlocks, columns, count
+from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import NewRecord, Origin, QueuePlace, RecordStore
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence, Set as AbstractSet
-
-    from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.queueing import Publisher
-    from leadconnector_async.records.deferred import LocalFile
-    from leadconnector_async.records.draft import Draft
+from leadconnector_async.records.deferred import LocalFile
+from leadconnector_async.records.draft import Draft
 
 _SQL: Final = statements(__package__, "records")
 

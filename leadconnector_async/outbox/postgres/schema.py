@@ -5,17 +5,13 @@ row. What the owner of a location writes, and what those who stage count, stand 
 own, so that they never wait for each other.
 """
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.outbox.database import formats, newer, older, statements
-
-if TYPE_CHECKING:
-    from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.place import PostgresPlace
+from leadconnector_async.outbox.postgres.connection import Connection
+from leadconnector_async.outbox.postgres.place import PostgresPlace
 
 _log: Final = logging.getLogger(__name__)
 

@@ -5,22 +5,17 @@ that; and is removed when the last one is sent. All who do either take turns, so
 removes what another one has just found to be there.
 """
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from leadconnector_async.outbox.database import statements
+from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.records.deferred import LocalFile, read_deferred
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-    from leadconnector_async.records.draft import Draft
+from leadconnector_async.records.draft import Draft
 
 PIECE: Final = 1 << 20
 """Bytes of a file in memory at a time, and in a row."""

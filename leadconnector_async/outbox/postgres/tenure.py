@@ -16,24 +16,19 @@ A process that may not send for all locations is a guest while others have somet
 no share, and takes only shards that are free and hold its own locations.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
+from collections.abc import Collection, Iterable
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.durable import Share
 from leadconnector_async.outbox.postgres.announcements import stopped
+from leadconnector_async.outbox.postgres.connection import Connection
 from leadconnector_async.outbox.postgres.leases import SHARDS, Leases, shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from leadconnector_async.outbox.postgres.connection import Connection
 
 MARGIN_S: Final = 1.0
 """Seconds before the lease's end in which nothing is sent any more."""

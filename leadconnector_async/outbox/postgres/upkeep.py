@@ -3,11 +3,10 @@
 Copies are the server's own.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.database import Rows, statements
@@ -20,10 +19,6 @@ from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS, reading
 from leadconnector_async.records.deferred import forgotten
 from leadconnector_async.records.keys import line_key
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 
 _SQL: Final = statements(__package__, "upkeep")
 

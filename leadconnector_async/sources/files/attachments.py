@@ -4,28 +4,23 @@ Source of the types: the OpenAPI file's ``POST /conversations/messages/upload``.
 description of ``channel`` of its ``/conversations/messages/upload/signed-url``.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import stat
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.fields import WrongValueError, read_list, table_of, wrong_value
 from leadconnector_async.sources.files.members import Beside, Members, below, member_at
 from leadconnector_async.sources.files.spool import Spool, SpooledUrl, packed, safe_name
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from leadconnector_async.sources.base import SourceOptions
-
-    Warn = Callable[[str], None]
+Warn = Callable[[str], None]
 
 LARGEST: Final = 5 << 20
 """Bytes of the largest file that the API takes."""

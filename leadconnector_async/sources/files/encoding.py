@@ -4,24 +4,19 @@ Text that was UTF-8 and was read as Latin-1 or Windows-1252, ``cafÃ©`` for ``c
 certain: all of it goes back to bytes, and these are UTF-8. One that is garbled in part stays.
 """
 
-from __future__ import annotations
-
 import codecs
 import re
 import unicodedata
 from base64 import b64decode
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from email import errors
-from typing import TYPE_CHECKING, Final, cast
+from email.message import Message
+from typing import Final, cast
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from email.message import Message
-
-    from leadconnector_async.sources.files.byte_stream import ByteStream
+from leadconnector_async.sources.files.byte_stream import ByteStream
 
 _HEAD: Final = 4096
 """Bytes to judge a source by."""

@@ -1,10 +1,9 @@
 """Objects of a JSON text of any size and layout, one by one, each with the line it begins in."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Collection, Iterable, Iterator
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
 from msgspec import Struct
@@ -13,11 +12,8 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT
 from leadconnector_async.sources.files.byte_stream import TooLong
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
-    Item = tuple[int, bytes]
-    """A record, or what stands in the place of one, after the line that it begins in."""
+Item = tuple[int, bytes]
+"""A record, or what stands in the place of one, after the line that it begins in."""
 
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]'
 

@@ -1,23 +1,19 @@
 """The files of an export, in a folder or a zip archive, and those that lie beside a source."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 import weakref
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
+from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
+from typing import BinaryIO, Final, NamedTuple, cast
 from zipfile import BadZipFile, ZipFile
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.fields import notice
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from io import BytesIO
 
 ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 """What an archive begins with; with the second, one that holds nothing."""

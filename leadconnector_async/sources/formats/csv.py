@@ -1,29 +1,24 @@
 """CSV: a header, one record per row of cells, and what is wrong with the other rows."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import dropwhile, takewhile
 from operator import not_
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions
 from leadconnector_async.sources.files.byte_stream import TooLong
+from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.formats.stream_source import StreamSource
 from leadconnector_async.sources.formats.table import Table, is_blank
 from leadconnector_async.sources.mappings.columns import MAX_ABOVE, Vocabulary, skipped
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from leadconnector_async.sources.files.encoding import Utf8Text
 
 
 class UnreadableHeaderError(SourceError):

@@ -1,21 +1,16 @@
 """The values of JSON objects by their paths, and those that nothing reads."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from leadconnector_async.models import Problem
 from leadconnector_async.sources.fields import problem_of, scalar_text
 from leadconnector_async.sources.mappings.mapping import Definition, columns_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    from leadconnector_async.models import Problem
-    from leadconnector_async.sources.mappings.rules import Cell
+from leadconnector_async.sources.mappings.rules import Cell
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 

@@ -1,11 +1,11 @@
 """How a file of JSON is laid out, and where its records are: its beginning tells."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.fields import FIELDS, OUTBOX_KEY, is_plainly_ours, listed, notice
 from leadconnector_async.sources.files.json_values import is_document, loaded_value, opening_value
 from leadconnector_async.sources.formats.failed_list import is_unreadable
@@ -14,11 +14,6 @@ from leadconnector_async.sources.formats.json_objects import empty_list
 from leadconnector_async.sources.mappings import mapping_files
 from leadconnector_async.sources.mappings.mapping import as_list, columns_of
 from leadconnector_async.sources.mappings.mapping_files import Choice, load_mapping, recognised
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from leadconnector_async.sources.base import SourceOptions
 
 SINGER_NOTES: Final = frozenset({"SCHEMA", "STATE", "ACTIVATE_VERSION"})
 """Messages of a Singer tap that are no records, and name none."""

@@ -1,17 +1,19 @@
 """Records that are JSON objects, by the API's names or by a mapping."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import orjson
 
 from leadconnector_async.models import Problem
 from leadconnector_async.sources import fields
+from leadconnector_async.sources.base import Parsed
+from leadconnector_async.sources.files.byte_stream import ByteStream
+from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.formats.json_cells import (
     AROUND,
     Pick,
@@ -24,17 +26,10 @@ from leadconnector_async.sources.mappings.chat_sides import LookUps
 from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import RowMapper
 from leadconnector_async.sources.mappings.mapping import Definition, columns_of, columns_read
+from leadconnector_async.sources.mappings.mapping_files import Choice
 from leadconnector_async.sources.mappings.rules import Cell, Spelling
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from leadconnector_async.sources.base import Parsed
-    from leadconnector_async.sources.files.byte_stream import ByteStream
-    from leadconnector_async.sources.files.encoding import Utf8Text
-    from leadconnector_async.sources.mappings.mapping_files import Choice
-
-    Record = dict[str, Any]
+Record = dict[str, Any]
 
 HALF: Final = "text with half a character (a lone surrogate), which is sent as \ufffd"
 

@@ -4,29 +4,24 @@ Read with the old, lenient half of the standard library: its new one parses ever
 grammar, takes twenty times as long, and raises on headers that break it.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from email import utils
 from email.errors import HeaderParseError
 from email.header import decode_header
+from email.message import Message
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from unicodedata import normalize
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.leave_out import LEAVE_OUT
+from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.fields import WrongValueError, notice, table_of
 from leadconnector_async.sources.files.encoding import decode_text, sound
 from leadconnector_async.sources.values.date_forms import FIX_DATE, read_mail_date
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from email.message import Message
-
-    from leadconnector_async.sources.base import SourceOptions
 
 _MSG_ID: Final = re.compile(r"<([^<>]+)>")
 

@@ -1,14 +1,14 @@
 """Mail: mbox files, files of one mail each (``.eml``, ``.emlx``), and folders of them: Maildir."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Generator, Iterable, Iterator
 from email.errors import CloseBoundaryNotFoundDefect
+from email.message import Message
 from email.parser import BytesFeedParser
 from email.policy import compat32
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from msgspec.structs import replace
 
@@ -17,21 +17,16 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed, SourceOptions
 from leadconnector_async.sources.fields import WrongValueError, notice, problem_of
 from leadconnector_async.sources.files.byte_stream import ByteStream, LineSplitter, SourceFile
+from leadconnector_async.sources.files.encoding import Utf8Text
+from leadconnector_async.sources.files.members import Members
 from leadconnector_async.sources.formats import mail_headers, mbox
+from leadconnector_async.sources.formats.mail_headers import MailPerson
 from leadconnector_async.sources.formats.mbox import MailContent, MailPiece, split, whole
 from leadconnector_async.sources.formats.phone_mail import of_phone
 from leadconnector_async.sources.formats.stream_source import OpenSource, SourceFormat
 from leadconnector_async.sources.mappings import coerce
 
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
-    from email.message import Message
-
-    from leadconnector_async.sources.files.encoding import Utf8Text
-    from leadconnector_async.sources.files.members import Members
-    from leadconnector_async.sources.formats.mail_headers import MailPerson
-
-    Values = dict[str, object]
+Values = dict[str, object]
 
 NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header after them'
 

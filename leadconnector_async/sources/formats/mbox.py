@@ -1,13 +1,13 @@
 """Mails of an mbox file, one at a time; which files of an export hold mails; parts of a mail."""
 
-from __future__ import annotations
-
 import re
 from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator
+from email.message import Message
 from functools import cache
 from itertools import chain
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from leadconnector_async.sources.base import MAIL_LIMIT
 from leadconnector_async.sources.fields import expression
@@ -15,11 +15,6 @@ from leadconnector_async.sources.files.attachments import Attached, named_for
 from leadconnector_async.sources.files.byte_stream import SourceFile, TooLong
 from leadconnector_async.sources.files.encoding import body, decode_text, payload_of
 from leadconnector_async.sources.formats.mail_headers import header_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from email.message import Message
-
 
 FROM: Final = b"From "
 

@@ -1,17 +1,13 @@
 """Mails that SMS Backup+ makes of a telephone's messages and calls, which its headers tell."""
 
-from __future__ import annotations
-
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.formats.mail_headers import Head, LeftOutError
+from leadconnector_async.sources.values.contact_values import Contacts
 
-if TYPE_CHECKING:
-    from leadconnector_async.sources.values.contact_values import Contacts
-
-    Values = dict[str, object]
+Values = dict[str, object]
 
 _KINDS: Final = {"SMS": "SMS", "MMS": "SMS", "WHATSAPP": "WhatsApp", "CALLLOG": "Call"}
 

@@ -1,11 +1,10 @@
 """Rows of cells under a header, from whatever kind of file, to records."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
 from msgspec.structs import replace
@@ -17,10 +16,12 @@ from leadconnector_async.sources.base import Identity, Parsed, SourceOptions
 from leadconnector_async.sources.fields import OUTBOX_KEY, REASON_NAMES, folded, shown, stripped
 from leadconnector_async.sources.formats.stream_source import SourceFormat
 from leadconnector_async.sources.formats.table_doubts import Doubts
+from leadconnector_async.sources.mappings.chat_sides import ChatSides
 from leadconnector_async.sources.mappings.coerce import RowCoercer, identity_of, in_api_names
 from leadconnector_async.sources.mappings.columns import Columns, NamedColumns, refuse_doubles
 from leadconnector_async.sources.mappings.mapped import PHONE, RowMapper
 from leadconnector_async.sources.mappings.mapping import (
+    Definition,
     FieldRule,
     as_list,
     columns_of,
@@ -30,12 +31,6 @@ from leadconnector_async.sources.mappings.mapping_files import choice_of
 from leadconnector_async.sources.mappings.rules import Spelling
 from leadconnector_async.sources.values.date_patterns import zone_and_rest, zone_named
 from leadconnector_async.sources.values.dates import TIMELESS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from leadconnector_async.sources.mappings.chat_sides import ChatSides
-    from leadconnector_async.sources.mappings.mapping import Definition
 
 
 class MappedColumns(Columns):

@@ -1,25 +1,20 @@
 """What of a table may not be what its owner meant, though each cell can be read."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
 from msgspec.structs import replace
 
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import Parsed, SourceOptions
 from leadconnector_async.sources.fields import expression, notice, problem_of
 from leadconnector_async.sources.mappings.coerce import identity_of
 from leadconnector_async.sources.mappings.columns import Columns, Vocabulary
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from leadconnector_async.models import Problem
-    from leadconnector_async.sources.base import Parsed, SourceOptions
 
 _ERRORS: Final = frozenset(("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!")).union(
     ("#NULL!", "#N/A", "#CALC!", "#SPILL!", "#ERROR!")

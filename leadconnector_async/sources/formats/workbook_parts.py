@@ -5,19 +5,15 @@ unsaid. And where days are counted from 1904, as old Macs do, it moves what has 
 date; a bare number says nothing.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zipfile import ZipFile, is_zipfile
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from io import BytesIO
-
-    RowErrors = dict[int, dict[int, str]]
-    """Texts by the number of their row, from 1, and of their column, from 0."""
+RowErrors = dict[int, dict[int, str]]
+"""Texts by the number of their row, from 1, and of their column, from 0."""
 
 _BOOK, _PARTS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
 

@@ -4,28 +4,23 @@ Old backups of phones write an emoji as the two halves that UTF-16 makes of it, 
 its own, and control characters as they were: XML allows neither, and so they are mended before.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from xml.parsers import expat
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed, SourceOptions
 from leadconnector_async.sources.fields import listed, notice
+from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.formats.stream_source import RowSource
 from leadconnector_async.sources.formats.xml_element import Element, ElementReader
+from leadconnector_async.sources.mappings.mapping import Definition
 from leadconnector_async.sources.mappings.mapping_files import chosen, described, root_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from leadconnector_async.sources.files.encoding import Utf8Text
-    from leadconnector_async.sources.mappings.mapping import Definition
 
 _ONE: Final = rb"&#(?:\d{1,7}|x[0-9a-fA-F]{1,6});"
 

@@ -1,30 +1,25 @@
 """One record of XML: an element, its attributes, and the elements in it; and whom it is with."""
 
-from __future__ import annotations
-
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from leadconnector_async.leave_out import LEAVE_OUT
+from leadconnector_async.sources.base import Parsed, SourceOptions
 from leadconnector_async.sources.fields import WrongValueError, notice, wrong_value
 from leadconnector_async.sources.files.attachments import Attached, named_for
 from leadconnector_async.sources.files.spool import safe_name
 from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import PHONE, RowMapper
+from leadconnector_async.sources.mappings.mapping import (
+    Definition,
+    Files,
+    Inner,
+    Members,
+    RecordKind,
+)
 from leadconnector_async.sources.values.phone_numbers import is_one, people_in, withheld
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from leadconnector_async.sources.base import Parsed, SourceOptions
-    from leadconnector_async.sources.mappings.mapping import (
-        Definition,
-        Files,
-        Inner,
-        Members,
-        RecordKind,
-    )
 
 _NOTHING: Final = frozenset({"", "null"})
 

@@ -4,30 +4,25 @@ In chats people often have no number, and the owner is one of them. Which side w
 wrote to, all rows of a chat tell together: so the file is read once more, before, for its people.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.fields import WrongValueError, scalar_text, stripped
 from leadconnector_async.sources.files.byte_stream import ByteStream, SourceFile
 from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.files.json_values import JsonValues, loaded_value, opening_value
+from leadconnector_async.sources.mappings.mapping import ChatForm
+from leadconnector_async.sources.mappings.rules import Cell, Row
+from leadconnector_async.sources.values.contact_values import Contacts
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-
-    from leadconnector_async.sources.mappings.mapping import ChatForm
-    from leadconnector_async.sources.mappings.rules import Cell, Row
-    from leadconnector_async.sources.values.contact_values import Contacts
-
-    Values = dict[str, object]
-    People = dict[str, dict[str, str]]
-    """Of each chat, by its session: what names everybody, with the number or address of each."""
+Values = dict[str, object]
+People = dict[str, dict[str, str]]
+"""Of each chat, by its session: what names everybody, with the number or address of each."""
 
 _MAX_KEPT: Final = 500_000
 """People of all chats of a file, and objects of all lists: memory has to stay bounded. Who comes

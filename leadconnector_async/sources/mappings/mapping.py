@@ -1,9 +1,7 @@
 """Mappings of other systems' exports: what they may say. ``docs/mappings.md`` explains each key."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from msgspec import Struct, field, structs
 
@@ -224,7 +222,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         read = (name for rule in self.fields.values() for name in columns_of(rule))
         return {folded(name) for name in (*read, *required, *columns_told_of(self.table))}
 
-    def fitted(self, names: Iterable[str]) -> Definition:
+    def fitted(self, names: Iterable[str]) -> Self:
         """Give what of it is for a file whose columns or keys have these names."""
         if self.chat is None or not self.chat.optional:
             return self

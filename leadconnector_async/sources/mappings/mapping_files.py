@@ -1,24 +1,19 @@
 """Files of mappings, in TOML; and which reads a file: the given one, or whose marks it bears."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import astuple, replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import fields
+from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.mappings.mapping import Definition, Example, FieldRule, RecordKind
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from leadconnector_async.sources.base import SourceOptions
 
 _T = TypeVar("_T")
 

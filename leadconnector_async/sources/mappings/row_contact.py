@@ -1,9 +1,8 @@
 """Whom a row is with: what its columns say of the contact, and of the two sides."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from leadconnector_async.sources.fields import WrongValueError, expression, notice
 from leadconnector_async.sources.mappings.mapping import ColumnNames, FieldRule, as_list
@@ -11,10 +10,7 @@ from leadconnector_async.sources.mappings.rules import Row, word_of
 from leadconnector_async.sources.values.contact_values import ADDRESS, Contacts
 from leadconnector_async.sources.values.phone_numbers import digits
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Values = dict[str, object]
+Values = dict[str, object]
 
 _NAME_AND_NUMBER: Final = re.compile(r"([^<(\d+]*[^\W\d][^<(\d+]*)[<(](\+?[\d .()-]{7,})[>)]")
 

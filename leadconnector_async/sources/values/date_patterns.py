@@ -5,15 +5,13 @@ the form that an owner, or a mapping, names; and a date whose zone, or time, sta
 zone as the name of a column, or a cell of the row, gives it.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from leadconnector_async.sources import fields
@@ -94,7 +92,7 @@ class LocalText(str):
     zone: tzinfo | ZoneName
 
     @classmethod
-    def of(cls, text: str, zone: tzinfo | ZoneName) -> LocalText:
+    def of(cls, text: str, zone: tzinfo | ZoneName) -> Self:
         """Join them."""
         local = cls(text)
         local.zone = zone
