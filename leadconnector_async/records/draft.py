@@ -3,25 +3,20 @@
 A refused record whose provider is mended keeps its key.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from leadconnector_async.models import CHOICES, Call, InboundMessage, MessageFields, Problem
+from leadconnector_async.records.deferred import Deferred
 from leadconnector_async.records.keys import content_key, id_key, line_key, milliseconds
 from leadconnector_async.records.validation import HALF, as_builtin, validate
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from leadconnector_async.records.deferred import Deferred
-    from leadconnector_async.sources.fields import NotedText
+from leadconnector_async.sources.fields import NotedText
 
 
 class TraceContext(NamedTuple):

@@ -4,24 +4,20 @@ That is its location, who it is with, its type, direction, date and content. A r
 has no id is known by its line.
 """
 
-from __future__ import annotations
-
 import re
 from binascii import hexlify
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
 from os import urandom
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
 
+from leadconnector_async.models import MessageFields
+from leadconnector_async.records.deferred import Deferred
 from leadconnector_async.sources.base import SOURCE_LINE
-
-if TYPE_CHECKING:
-    from leadconnector_async.models import MessageFields
-    from leadconnector_async.records.deferred import Deferred
-    from leadconnector_async.sources.fields import NotedText
+from leadconnector_async.sources.fields import NotedText
 
 _SAID: Final = re.compile(rb'(?:, )?"%b": "([0-9a-f]{30})"}$' % SOURCE_LINE.encode())
 
