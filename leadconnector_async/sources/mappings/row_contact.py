@@ -50,7 +50,7 @@ class RowContact:
             return [notice("nobodys")] if is_lost or not is_own else []
         phone = values["contact.phone"]
         are_texts = isinstance(phone, str) and isinstance(name, str)
-        is_told = sides and are_texts and _of_either(self._name, row)
+        is_told = are_texts and _of_either(self._name, row)
         is_many = is_told and self._contacts.has_many(str(name), self._contacts.same(str(phone)))
         return [notice("many_with_name")] if is_many else []
 

@@ -658,7 +658,7 @@ def test_where_a_call_came_from_is_no_channel() -> None:
     assert (one.row.type, one.row.call and one.row.call.status) == ("Call", "answered")
     (one,), _ = _read(
         "Phone,Direction,Date,Text,Conversation Channel",
-        "+12125550111,in,2024-01-31T10:00:00Z,hi,WhatsApp",
+        "+12125550111,in,2024-01-31T10:00:00Z,hi,WhatsApp - Shop",
     )
     assert one.row is not None
     assert one.row.type == "WhatsApp"

@@ -181,9 +181,10 @@ def test_an_address_in_the_place_of_a_number_stays_beside_one_of_its_own() -> No
 
 
 @pytest.mark.parametrize(("column", "told"), [("Name", True), ("Contact Name", False)])
-def test_a_name_of_many_numbers_may_be_an_agents(column: str, *, told: bool) -> None:
-    """Beside the numbers of both sides, from the third one on."""
+@pytest.mark.parametrize("phone", ["From,To", "Phone,Note"])
+def test_a_name_of_many_numbers_may_be_an_agents(column: str, phone: str, *, told: bool) -> None:
+    """From the third number on, whatever column that stands in."""
     rows = [f"Ann,in,+1212555011{n},{OWN},2024-01-31T09:3{n}:00Z,hi\n" for n in (1, 2, 2, 3)]
-    table = f"{column},Direction,From,To,Date,Text\n{''.join(rows)}"
+    table = f"{column},Direction,{phone},Date,Text\n{''.join(rows)}"
     parsed, _ = parse(table.encode(), ".csv", OPTIONS)
     assert [bool(row.notices) for row in parsed] == [False, False, False, told]
