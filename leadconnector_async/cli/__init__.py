@@ -33,6 +33,7 @@ def main() -> None:
     try:
         app(prog_name="leadconnector")
     except OSError as error:
+        sys.stdout.write("\n")  # what was larger than its buffer is not tried again
         if not _is_lost(sys.stdout):
             raise
         why = f"standard output cannot be written ({error.strerror})"

@@ -32,8 +32,8 @@ def command(outbox: str, html: str | None, as_csv: str | None, title: str | None
     """
     if html is None and as_csv is None:
         raise click.UsageError("give --html FILE or --csv FILE, such as --html report.html")
-    if html == as_csv == "-":
-        raise click.UsageError("--html and --csv are both -: give one of them a file")
+    if html == as_csv:
+        raise click.UsageError(f"--html and --csv are both {html}: give one of them another file")
     for given, what in ((html, "--html"), (as_csv, "--csv")):
         if given is not None and given != "-":
             refuse_outbox(outbox, given, what, such_as=f"report.{what[2:]}")

@@ -261,9 +261,13 @@ def onto_a_full_device(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
-@pytest.mark.parametrize("words", [["--version"], ["--help"], ["completion", "bash"], ["--json"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--version"], ["--help"], ["import", "--help"], ["completion", "bash"], ["--json"]],
+    ids=str,
+)
 def test_output_that_cannot_be_written_is_an_error(tmp_path: Path, words: list[str]) -> None:
-    """In one line, with status 1: a report that is not there was not given."""
+    """In one line, with status 1, also of more than a buffer: a report was not given."""
     if words == ["--json"]:
         source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
         words = ["import", str(source), "--sandbox", "--outbox", str(tmp_path / "o.db"), *words]

@@ -52,6 +52,7 @@ def test_neither_page_nor_table_takes_the_place_of_an_outbox(tmp_path: Path) -> 
     run = leadconnector("report", "--outbox", outbox)
     assert run.exit_code == 2
     assert "give --html FILE or --csv FILE" in run.stderr
-    run = leadconnector("report", "--csv", "-", "--html", "-", "--outbox", outbox)
-    assert run.exit_code == 2
-    assert "are both -" in run.stderr
+    for one in ("-", str(tmp_path / "report")):
+        run = leadconnector("report", "--csv", one, "--html", one, "--outbox", outbox)
+        assert run.exit_code == 2
+        assert f"are both {one}: give one of them another file" in run.stderr

@@ -54,7 +54,15 @@ def test_a_byte_order_mark_settles_the_encoding(mark: bytes, encoding: str) -> N
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_is_known_without_a_mark(encoding: str) -> None:
     """Records begin with ASCII, so NULs beside it give UTF-16 away."""
-    assert _read(CONTENT.encode(encoding)) == CONTENT.encode()
+    content = CONTENT.encode(encoding)
+    assert _read(content) == _read(content, encoding="utf-16") == CONTENT.encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF-32"])
+def test_a_file_that_is_not_in_the_named_encoding_is_refused(encoding: str) -> None:
+    """Of UTF-16 and UTF-32 the beginning has to tell the order of the bytes."""
+    with pytest.raises(SourceError, match=f"begin as {encoding.upper()} does: leave"):
+        _text(CONTENT.encode(), encoding=encoding)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "utf-8-sig", "utf-16-le", "gb18030"])
@@ -66,7 +74,7 @@ def test_a_named_encoding_is_read(encoding: str) -> None:
 
 def test_codecs_that_are_no_text_encodings_are_refused() -> None:
     """Python knows codecs from bytes to bytes under the same names."""
-    for encoding in ("hex", "zip", "nonsense", "undefined"):
+    for encoding in ("hex", "zip", "nonsense", "undefined", "punycode"):
         with pytest.raises(SourceError, match=f"--encoding {encoding} is no encoding: give one"):
             _text(b"type\n", encoding=encoding)
 
