@@ -189,5 +189,8 @@ async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
     if place:
         _check_unmoved(place)
     with copy_of(place if place and exists(place) else None) as copy:
-        async with await open_outbox(copy) as rehearsed:
-            yield rehearsed
+        try:
+            async with await open_outbox(copy) as rehearsed:
+                yield rehearsed
+        except OutboxUnusableError as error:
+            raise OutboxUnusableError(str(error).replace(copy, os.fspath(place or copy))) from error

@@ -43,6 +43,12 @@ class _Result(NamedTuple):
     counts: dict[str, RecordCounts]
     refused: dict[str, str]
 
+    @property
+    def unread(self) -> bool:
+        """Whether any of these has records that are there, or are yet to be."""
+        counts = (self.counts[name] for name in self.refused)
+        return any(of.total - of.left_out - of.dismissed for of in counts)
+
 
 @click.command("verify")
 @options.options_of(
@@ -65,11 +71,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     result = run_waiting("Comparing", _verify_all(asked), quiet=asked.quiet)
     found, moved, _, refused = result
     agrees = all(of.agrees for of in found.values()) and all(of.agrees for of in moved.values())
-    agrees = agrees and not refused
+    agrees = agrees and not result.unread
     _print(asked, result, agrees=agrees)
     for name, why in refused.items():
         say(f"leadconnector: location {name}: {why}", err=True)
-    ctx.exit(Exit.ERROR if refused else Exit.DONE if agrees else Exit.FAILED)
+    ctx.exit(Exit.ERROR if result.unread else Exit.DONE if agrees else Exit.FAILED)
 
 
 MAX_SHOWN = 10
@@ -124,7 +130,8 @@ async def _verify_all(options: VerifyOptions) -> _Result:
                         refused[of] = str(error)
                 async for page in reader.failed():
                     there.add((key_text(one.key), None, "refused") for one in page)
-                names = [] if refused else await reader.sources()
+                unread = _Result(found, {}, counts, refused).unread
+                names = [] if unread else await reader.sources()
                 sources = await _verify_sources(names, options, api, there)
         return _Result(found, sources, (await reader.summary()).locations, refused)
 

@@ -134,7 +134,8 @@ def backup(path: str, target: str) -> None:
         os.close(descriptor)
         Path(half).rename(target)
     except (sqlite3.Error, OSError) as error:
-        raise explained(target, error) from error
+        is_damage = type(error) is sqlite3.DatabaseError  # of what is copied, not of the copy
+        raise explained(path if is_damage else target, error) from error
     finally:
         with suppress(OSError):
             Path(half).unlink()

@@ -62,6 +62,22 @@ def test_a_location_that_cannot_be_read_keeps_no_other_one(tmp_path: Path) -> No
     assert list(result_of(told.stdout)["errors"]) == ["other"]
 
 
+def test_a_location_whose_records_were_all_given_up_is_no_error(tmp_path: Path) -> None:
+    """As one that was named by mistake, and that no token opens: nothing was sent there."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(2, locationId="mistaken")])
+    known = tmp_path / "locations.toml"
+    known.write_text('[[location]]\nid = "place"\ntoken_command = ["echo", "t"]\n')
+    with SandboxThread(SandboxConfig(tokens={"t": "place"})) as sandbox:
+        words = ("--base-url", sandbox.url, "--locations", known, "--outbox", tmp_path / "o.db")
+        assert leadconnector("import", history, *words).exit_code == 1
+        assert leadconnector("verify", *words).exit_code == 1
+        leadconnector("failed", *words[-2:], "--give-up", "mistaken")
+        leadconnector("failed", *words[-2:], "--dismiss", "given up")
+        run = leadconnector("verify", *words)
+    assert run.exit_code == 0
+    assert "location mistaken: 401 no token" in run.stderr
+
+
 def test_a_location_that_has_no_records_is_refused(sandbox: SandboxThread, tmp_path: Path) -> None:
     """A misspelt one would have been found complete."""
     options = imported(sandbox, tmp_path)

@@ -12,7 +12,7 @@ from outbox_kit import claimed, draft, drafts, fate, in_outbox, published
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.open import read_outbox
+from leadconnector_async.outbox.open import read_outbox, rehearsal
 from leadconnector_async.outbox.sqlite import connection as files
 from leadconnector_async.outbox.upkeep import back_up, empty_files, forget_texts, give_up
 from leadconnector_async.records.deferred import Deferred, LocalFile
@@ -95,6 +95,25 @@ def test_a_copy_is_made_beside_the_owner(tmp_path: Path) -> None:
     with pytest.raises((OutboxUnusableError, OutboxWriteError), match="there is no folder"):
         asyncio.run(back_up(path, str(tmp_path / "no" / "copy.db")))
     assert [item.name for item in tmp_path.glob("*.part")] == []
+
+
+async def _rehearsed(path: Path) -> None:
+    async with rehearsal(path) as outbox:
+        await outbox.publish()
+        await outbox.unsent()
+
+
+def test_the_damaged_file_is_named_and_not_its_copy(tmp_path: Path) -> None:
+    """A dry run and a backup read a copy, which is gone when somebody looks for it."""
+    path = tmp_path / "o.db"
+    in_outbox(path, fill)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    sound = path.read_bytes()
+    path.write_bytes(sound[:4096] + b"\xff" * (len(sound) - 4096))
+    for read in (back_up(path, str(tmp_path / "copy.db")), _rehearsed(path)):
+        with pytest.raises(OutboxUnusableError, match=rf"{path} is damaged"):
+            asyncio.run(read)
 
 
 def test_what_is_forgotten_is_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
