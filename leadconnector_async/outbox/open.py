@@ -102,9 +102,9 @@ async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
     """
     if is_url(place):
         return await database_stores()[0].open(os.fspath(place), create=create)
+    _check_unmoved(place)
     if not create and not exists(place):
         raise OutboxUnusableError(f"{place} does not exist: give the outbox of an earlier import")
-    _check_unmoved(place)
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
 
     return await SqliteOutbox.open(place)
@@ -133,6 +133,7 @@ async def open_reader(place: Place) -> OutboxReader:
     """
     if is_url(place):
         return await database_stores()[1].open(os.fspath(place))
+    _check_unmoved(place)
     from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader  # noqa: PLC0415 - only if used
 
     return SqliteOutboxReader(place)

@@ -81,7 +81,10 @@ async def in_doubt(place: str) -> set[bytes]:
 
 
 def test_a_file_gives_and_takes_all_that_an_outbox_holds(tmp_path: Path) -> None:
-    """As one end of a move is, and then the other; a move that fails leaves both as they were."""
+    """As one end of a move is, and then the other; a move that fails leaves both as they were.
+
+    What one has left that was killed is in nobody's way.
+    """
     path, target = str(tmp_path / "o.db"), str(tmp_path / "new.db")
     in_outbox(tmp_path / "o.db", fill)
     before = asyncio.run(read_outbox(path, seen))
@@ -97,8 +100,11 @@ def test_a_file_gives_and_takes_all_that_an_outbox_holds(tmp_path: Path) -> None
     with pytest.raises(OutboxUnusableError, match="is gone"):
         asyncio.run(move(fails=True))
     assert [item.name for item in tmp_path.glob("new.db*")] == []
+    in_outbox(tmp_path / "new.db.part", fill)
     assert asyncio.run(move(fails=False)) == 23
     assert not (tmp_path / "o.db").exists()
+    with pytest.raises(OutboxUnusableError, match="was moved, and"):
+        asyncio.run(read_outbox(path, seen))
     assert asyncio.run(read_outbox(target, seen)) == before
     assert len(asyncio.run(in_doubt(target))) == 4
     for ended in (moving_from(path), moving_to(target)):

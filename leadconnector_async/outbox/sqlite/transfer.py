@@ -163,6 +163,7 @@ def moving_to(path: str) -> Iterator[SqliteTransfer]:
     if Path(path).exists():
         raise OutboxUnusableError(f"{path} exists already: name another file")
     half = f"{path}.part"
+    _remove(half)  # of a process that was killed
     try:
         with opened(half) as connection:
             connection.execute("BEGIN")
@@ -170,9 +171,13 @@ def moving_to(path: str) -> Iterator[SqliteTransfer]:
             cut_log(half, connection)
         _rename(half, path)
     finally:
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                Path(half + suffix).unlink()
+        _remove(half)
+
+
+def _remove(path: str) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            Path(path + suffix).unlink()
 
 
 def _rename(path: str, name: str) -> None:
