@@ -5,7 +5,6 @@ import os
 import time
 from contextlib import AsyncExitStack
 from functools import partial
-from shutil import copytree
 from typing import Final
 
 from leadconnector_async.errors import OutboxUnusableError
@@ -117,6 +116,5 @@ async def back_up(place: stores.Place, target: str) -> None:
     if stores.is_url(place):
         fix = "copy it with pg_dump --schema, or move it"
         raise OutboxUnusableError(f"{stores.shown_place(place)} is in a database: {fix}")
-    await asyncio.to_thread(backup, os.fspath(place), target)
-    if (files := stores.files_of(place)).is_dir():
-        await asyncio.to_thread(copytree, files, stores.files_of(target), dirs_exist_ok=True)
+    files, copies = stores.files_of(place), stores.files_of(target)
+    await asyncio.to_thread(backup, os.fspath(place), target, files, copies)

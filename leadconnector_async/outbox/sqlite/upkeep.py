@@ -7,10 +7,10 @@ import re
 import sqlite3
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from shutil import rmtree
+from shutil import Error as CopyError, copytree, rmtree
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
+from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError, OutboxWriteError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.database import statements
 from leadconnector_async.outbox.requeueing import RETRIES
@@ -116,8 +116,8 @@ def cut_log(path: str, connection: Connection) -> None:
         raise OutboxBusyError(f"{path} is read by another program: end it, and run again")
 
 
-def backup(path: str, target: str) -> None:
-    """Copy an outbox as it is at one moment, whoever writes it meanwhile.
+def backup(path: str, target: str, files: Path, copies: Path) -> None:
+    """Copy an outbox as it is at one moment, whoever writes it meanwhile, and then its files.
 
     Raises:
         OutboxError: it cannot be read, or the copy cannot be written, or there is such a file.
@@ -132,6 +132,8 @@ def backup(path: str, target: str) -> None:
         descriptor = os.open(half, os.O_RDWR)
         os.fsync(descriptor)
         os.close(descriptor)
+        if files.is_dir():
+            _copy_files(files, copies)
         Path(half).rename(target)
     except (sqlite3.Error, OSError) as error:
         is_damage = type(error) is sqlite3.DatabaseError  # of what is copied, not of the copy
@@ -139,3 +141,12 @@ def backup(path: str, target: str) -> None:
     finally:
         with suppress(OSError):
             Path(half).unlink()
+
+
+def _copy_files(files: Path, copies: Path) -> None:
+    try:
+        copytree(files, copies, dirs_exist_ok=True)
+    except CopyError as error:  # what is gone was deleted by who sends: nobody needs it any more
+        if any(Path(source).exists() for source, *_ in error.args[0]):
+            fix = "make room there, and run again"
+            raise OutboxWriteError(f"{copies}: not all files could be copied: {fix}") from error

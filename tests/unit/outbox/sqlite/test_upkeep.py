@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,14 +17,12 @@ from outbox_kit import claimed, draft, drafts, fate, in_outbox, published
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import read_outbox, rehearsal
-from leadconnector_async.outbox.sqlite import connection as files
+from leadconnector_async.outbox.sqlite import connection as files, upkeep
 from leadconnector_async.outbox.upkeep import back_up, empty_files, forget_texts, give_up
 from leadconnector_async.records.deferred import Deferred, LocalFile
 from leadconnector_async.sources.files.spool import URLS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
     from leadconnector_async.records.draft import Draft
 
@@ -95,6 +97,36 @@ def test_a_copy_is_made_beside_the_owner(tmp_path: Path) -> None:
     with pytest.raises((OutboxUnusableError, OutboxWriteError), match="there is no folder"):
         asyncio.run(back_up(path, str(tmp_path / "no" / "copy.db")))
     assert [item.name for item in tmp_path.glob("*.part")] == []
+
+
+def test_a_copy_without_all_of_its_files_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It appears once they are there, and the same command copies again; but for what is gone."""
+    path, target, files = tmp_path / "o.db", tmp_path / "copy.db", tmp_path / "o.db.files" / "ab"
+    in_outbox(path, fill)
+    files.mkdir(parents=True)
+    (files / "a.txt").write_text("attached")
+    (files / "gone.txt").write_text("sent meanwhile")
+
+    is_full = True
+
+    def copied(source: str, copy: str) -> str:
+        if "gone" in source:
+            Path(source).unlink()
+        elif is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return shutil.copy2(source, copy)
+
+    monkeypatch.setattr(upkeep, "copytree", partial(shutil.copytree, copy_function=copied))
+    with pytest.raises(OutboxWriteError, match=r"copy\.db\.files: not all files could be copied"):
+        asyncio.run(back_up(path, str(target)))
+    assert not target.exists()
+    is_full = False
+    (files / "gone.txt").write_text("sent meanwhile")
+    asyncio.run(back_up(path, str(target)))
+    assert [file.name for file in (tmp_path / "copy.db.files" / "ab").iterdir()] == ["a.txt"]
+    assert target.exists()
 
 
 async def _rehearsed(path: Path) -> None:
