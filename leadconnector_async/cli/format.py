@@ -16,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.progress import ImportProgress, Notice
 
 _UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -43,6 +43,12 @@ def remaining(seconds: float) -> str:
             part = rest // small
             return f"{whole} {large_name}" + (f" {part} {small_name}" if part else "")
     return f"{seconds} s"
+
+
+def with_wait(notice: Notice) -> str:
+    """A notice, and when what it waits for is over, where that is known."""
+    text, seconds = notice
+    return text if seconds is None else f"{text} in {remaining(seconds)}"
 
 
 def moment(ms: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.format import counted, figures, remaining, say
+from leadconnector_async.cli.format import counted, figures, remaining, say, with_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -51,9 +51,10 @@ class LineDisplay(NoDisplay):
         """Write a line, if it is time for one."""
         if self._due < 0:  # a run that is over soon needs no line
             self._due = now + LINE_EVERY
-        text = progress.notice.text if progress.notice else None
-        if text and (text != self._said or now >= self._due):
-            say(text, err=True)
+        notice = progress.notice
+        text = notice.text if notice else None
+        if notice and (text != self._said or now >= self._due):
+            say(with_wait(notice), err=True)
         self._said = text
         if now >= self._due:
             self._due = now + LINE_EVERY

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from leadconnector_async.cli.format import figures, remaining
+from leadconnector_async.cli.format import figures, with_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,8 +45,7 @@ def picture(progress: ImportProgress) -> RenderableType:
     row.add_row(what, ProgressBar(total, done, width=32, pulse=total is None), *words)
     if notice is None or not progress.sending:
         return row
-    again = f" in {remaining(notice.seconds)}" if notice.seconds is not None else ""
-    return Group(row, Text(f"{notice.text}{again}", style="yellow"))
+    return Group(row, Text(with_wait(notice), style="yellow"))
 
 
 @contextmanager

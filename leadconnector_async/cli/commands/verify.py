@@ -36,18 +36,16 @@ if TYPE_CHECKING:
 
 
 class _Result(NamedTuple):
-    """Of locations, and of the sources that are other ones; and why some could not be read."""
+    """Of locations, and of the sources that are other ones; and why some could not be read.
+
+    ``unread`` says whether any of these has records that are there, or are yet to be.
+    """
 
     found: dict[str, Verification]
     sources: dict[str, SourceVerification]
     counts: dict[str, RecordCounts]
     refused: dict[str, str]
-
-    @property
-    def unread(self) -> bool:
-        """Whether any of these has records that are there, or are yet to be."""
-        counts = (self.counts[name] for name in self.refused)
-        return any(of.total - of.left_out - of.dismissed for of in counts)
+    unread: bool
 
 
 @click.command("verify")
@@ -69,13 +67,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     options.read_access(given)
     asked = VerifyOptions(**given)
     result = run_waiting("Comparing", _verify_all(asked), quiet=asked.quiet)
-    found, moved, _, refused = result
+    found, moved, _, refused, unread = result
     agrees = all(of.agrees for of in found.values()) and all(of.agrees for of in moved.values())
-    agrees = agrees and not result.unread
+    agrees = agrees and not unread
     _print(asked, result, agrees=agrees)
     for name, why in refused.items():
         say(f"leadconnector: location {name}: {why}", err=True)
-    ctx.exit(Exit.ERROR if result.unread else Exit.DONE if agrees else Exit.FAILED)
+    ctx.exit(Exit.ERROR if unread else Exit.DONE if agrees else Exit.FAILED)
 
 
 MAX_SHOWN = 10
@@ -93,7 +91,7 @@ class VerifyOptions(ApiOptions, frozen=True, kw_only=True):
 
 
 def _print(options: VerifyOptions, result: _Result, *, agrees: bool) -> None:
-    found, sources, counts, refused = result
+    found, sources, counts, refused, _ = result
     others = {name: _others(of) for name, of in counts.items() if name in found or not name}
     if options.as_json:
         told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
@@ -130,10 +128,10 @@ async def _verify_all(options: VerifyOptions) -> _Result:
                         refused[of] = str(error)
                 async for page in reader.failed():
                     there.add((key_text(one.key), None, "refused") for one in page)
-                unread = _Result(found, {}, counts, refused).unread
+                unread = any(sum(n := counts[of]) - n.left_out - n.dismissed for of in refused)
                 names = [] if unread else await reader.sources()
                 sources = await _verify_sources(names, options, api, there)
-        return _Result(found, sources, (await reader.summary()).locations, refused)
+        return _Result(found, sources, (await reader.summary()).locations, refused, unread)
 
 
 async def _verify_sources(

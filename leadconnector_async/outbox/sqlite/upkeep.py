@@ -136,8 +136,8 @@ def backup(path: str, target: str, files: Path, copies: Path) -> None:
             _copy_files(files, copies)
         Path(half).rename(target)
     except (sqlite3.Error, OSError) as error:
-        is_damage = type(error) is sqlite3.DatabaseError  # of what is copied, not of the copy
-        raise explained(path if is_damage else target, error) from error
+        # What is damaged is what was copied, and not the copy.
+        raise explained(path if type(error) is sqlite3.DatabaseError else target, error) from error
     finally:
         with suppress(OSError):
             Path(half).unlink()
@@ -148,5 +148,4 @@ def _copy_files(files: Path, copies: Path) -> None:
         copytree(files, copies, dirs_exist_ok=True)
     except CopyError as error:  # what is gone was deleted by who sends: nobody needs it any more
         if any(Path(source).exists() for source, *_ in error.args[0]):
-            fix = "make room there, and run again"
-            raise OutboxWriteError(f"{copies}: not all files could be copied: {fix}") from error
+            raise OutboxWriteError(f"{copies} lacks files: make room, and run again") from error

@@ -24,9 +24,6 @@ _HEAD: Final = 4096
 _MARKED: Final = ("utf-8", "utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 """Encodings that a mark tells: UTF-32 before UTF-16, with whose mark its own begins."""
 
-_UNTOLD: Final = ("utf-16", "utf-32")
-"""Encodings whose order of bytes only the beginning of a file tells."""
-
 _UNDECODABLE: Final = "\udcff"
 """Stands for what could not be decoded. As UTF-8 it is invalid in turn, so the line that holds it
 is found by the same check, and refused with the same words, as a bad byte in a UTF-8 file."""
@@ -87,29 +84,24 @@ class Utf8Text:
 
 
 def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, str]:
-    """Find byte order mark and encoding. A mark wins over what the user says: it is in the file."""
+    """Find byte order mark and encoding. What is in the file wins over what the user says."""
     for marked in _MARKED:
         if start.startswith(mark := "\ufeff".encode(marked)):
             return mark, marked
-    known = None
-    if encoding is not None:
-        try:
-            b"a".decode(encoding, "replace")
-            known = codecs.lookup(encoding).name
-            codecs.getincrementaldecoder(known)(_MARK).decode(b"a")
-        except (LookupError, UnicodeError) as error:
-            fix = "give one such as utf-8, cp1252, latin-1 or utf-16"
-            raise SourceError(f"{name}: --encoding {encoding} is no encoding: {fix}") from error
-        if known not in _UNTOLD:
-            return b"", "utf-8" if known == "utf-8-sig" else known
     # Every format begins with an ASCII character, so NULs beside it give UTF-16 away.
     if start[1:4:2] == b"\0\0" and start[0] and start[2]:
         return b"", "utf-16-le"
     if start[0:4:2] == b"\0\0" and start[1] and start[3]:
         return b"", "utf-16-be"
-    if known and start:
-        fix = f"leave --encoding out, or give another, such as {known}-le"
-        raise SourceError(f"{name}: does not begin as {known.upper()} does: {fix}")
+    if encoding is not None:
+        try:
+            b"a".decode(encoding, "replace")
+            known = codecs.lookup(encoding).name
+            codecs.getincrementaldecoder(known)(_MARK).decode(start)
+        except (LookupError, UnicodeError) as error:
+            wrong = f"--encoding {encoding} is no encoding, or not this file's"
+            raise SourceError(f"{name}: {wrong}: give one such as utf-8 or cp1252") from error
+        return b"", "utf-8" if known == "utf-8-sig" else known
     return b"", "utf-8"
 
 

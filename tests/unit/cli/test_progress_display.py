@@ -127,7 +127,8 @@ def test_a_notice_is_said_at_once_and_once(capsys: pytest.CaptureFixture[str]) -
     """And again when it comes back, and with each line while it lasts."""
     stuck, moving = sending(1, 100, 0.0, None, OUTAGE), sending(2, 100, 1.0, 98.0)
     moments = [(0.0, stuck), (1.0, stuck), (2.0, moving), (3.0, stuck), (LINE_EVERY, stuck)]
-    assert lines_of(moments, capsys) == [*[OUTAGE.text] * 3, "Sending: 1 of 100, 0/min"]
+    told = f"{OUTAGE.text} in 5 s"
+    assert lines_of(moments, capsys) == [told, told, told, "Sending: 1 of 100, 0/min"]
 
 
 def test_the_bar_shows_figures_and_notices() -> None:

@@ -119,7 +119,7 @@ def test_a_copy_without_all_of_its_files_is_none(
         return shutil.copy2(source, copy)
 
     monkeypatch.setattr(upkeep, "copytree", partial(shutil.copytree, copy_function=copied))
-    with pytest.raises(OutboxWriteError, match=r"copy\.db\.files: not all files could be copied"):
+    with pytest.raises(OutboxWriteError, match=r"copy\.db\.files lacks files: make room"):
         asyncio.run(back_up(path, str(target)))
     assert not target.exists()
     is_full = False
