@@ -27,8 +27,8 @@ def command(outbox: str, html: str | None, as_csv: str | None, title: str | None
     """Write down what became of all messages: as one HTML page, or as a table of the records.
 
     The page tells it by time, type, location and reason. It needs no other file and no network,
-    and can be printed. Neither holds the text of a message or a contact, but a reason in the table
-    quotes the value that was wrong. The outbox is only read, also while an import runs.
+    and can be printed. Neither holds the text of a message or a contact, but a reason quotes the
+    value that was wrong. The outbox is only read, also while an import runs.
     """
     if html is None and as_csv is None:
         raise click.UsageError("give --html FILE or --csv FILE, such as --html report.html")
