@@ -165,7 +165,8 @@ class _Flight:
             for message in listed:
                 if message.id in written:
                     written[message.id].read = message
-            others = [message for message in listed if message.id not in written]
+            # One of its own, whose answer told of an error, may be there all the same.
+            others = [one for one in listed if one.id not in written and one.body != TEXT]
             if all(trial.read is not None for trial in written.values()):
                 break
         for trial in written.values():

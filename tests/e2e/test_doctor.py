@@ -229,6 +229,17 @@ def test_a_canary_says_what_the_account_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_canary_does_not_take_its_own_message_for_an_answer(tmp_path: Path) -> None:
+    """An error was answered, and the message stored all the same."""
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(2, direction="outbound")])
+    stored = Fault("500", "after", nth=(2,))  # the first asks for a scope
+    with SandboxThread(SandboxConfig(faults=(stored,))) as sandbox:
+        found = examined(sandbox, source, "--canary", status=3)
+    assert "was not taken: 500" in found["canary SMS"]["found"]
+    assert found["canary answer"]["state"] == "ok"
+
+
+@pytest.mark.slow
 def test_a_canary_that_cannot_be_removed_is_named(tmp_path: Path) -> None:
     """Its owner has to do it."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
