@@ -25,10 +25,11 @@ async def cancelled_once(work: Coroutine[Any, Any, _T]) -> _T:
     return await _seen_through(work, cancel=True)
 
 
-async def cut_off(task: asyncio.Task[Any]) -> None:
-    """Cancel a task, and let it clean up undisturbed."""
-    task.cancel()
-    await undisturbed(asyncio.wait([task]))
+async def cut_off(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks, and let them clean up undisturbed."""
+    for task in tasks:
+        task.cancel()
+    await undisturbed(asyncio.wait(tasks))
 
 
 async def _seen_through(work: Coroutine[Any, Any, _T], *, cancel: bool) -> _T:

@@ -27,7 +27,7 @@ None of them carries a token or the text of a message.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from leadconnector_async.public_place import name_public_place
 
@@ -68,8 +68,8 @@ class InvalidMessageError(LeadConnectorError, ValueError):
         super().__init__("; ".join(str(problem) for problem in problems))
         self.problems: tuple[Problem, ...] = tuple(problems)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Sequence[Problem]]]:
-        return type(self), (self.problems,)
+    def __reduce__(self) -> tuple[type[Self], tuple[Sequence[Problem]], dict[str, Any]]:
+        return type(self), (self.problems,), vars(self)
 
 
 CLOSED: Final = "the client is closed: make a new LeadConnector"
@@ -103,8 +103,8 @@ class RefusedError(LeadConnectorError):
         super().__init__(str(refusal))
         self.refusal = refusal
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Refusal]]:
-        return type(self), (self.refusal,)
+    def __reduce__(self) -> tuple[type[Self], tuple[Refusal], dict[str, Any]]:
+        return type(self), (self.refusal,), vars(self)
 
     @property
     def status(self) -> int:

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from leadconnector_async.arguments import AtLeastOne, MoreThanZero, NotNegative, check
-from leadconnector_async.cancellation import cancelled_once
+from leadconnector_async.cancellation import cancelled_once, cut_off
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Importer, Piece, import_with, reading_options
@@ -225,10 +225,11 @@ class _Driver:
                 while not (await asyncio.wait([running], timeout=self._every))[0]:
                     await self._tell(importer)
         finally:
-            running.cancel()
-            await asyncio.wait([running])
-            if reporter is not None:
-                await reporter.close()
+            try:
+                await cut_off(running)
+            finally:
+                if reporter is not None:
+                    await reporter.close()
         if not (running.cancelled() and signals.count):
             running.result()
         await self._tell(importer)

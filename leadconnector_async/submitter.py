@@ -15,6 +15,7 @@ from dataclasses import KW_ONLY, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.cancellation import cut_off
 from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters, apart, outcome_of
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
@@ -55,8 +56,7 @@ class Submitter:
         in_flight: counts what was taken in and has no outcome yet.
         session: the way to the API; None to leave the sending to others.
         concurrency: see `Worker`.
-        location: the one that the session's token is for, where it is one location's. Nothing is
-            sent for others but those that are submitted here.
+        location: that of a token which is one location's: of others, what comes here alone is sent.
         look_s: seconds between two looks at all that is waited for.
         observer: is told what is staged, and what has ended elsewhere.
     """
@@ -167,11 +167,11 @@ class Submitter:
             if self._work is not None:
                 await asyncio.wait([self._work])
         finally:
-            for task in filter(None, (self._work, self._watching)):
-                task.cancel()  # the first has ended, unless this is cancelled
-                await asyncio.wait([task])
-            self.end()
-            await self.outbox.close()
+            try:  # the first has ended, unless this is cancelled
+                await cut_off(*filter(None, (self._work, self._watching)))
+            finally:
+                self.end()
+                await self.outbox.close()
 
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""

@@ -13,9 +13,10 @@ import logging
 from contextlib import suppress
 from copy import copy
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.auth.provider import StaticToken
+from leadconnector_async.cancellation import cut_off
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.stopped_locations import StoppedLocations
@@ -218,17 +219,18 @@ class Worker:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if stopped.done() or (looking.done() and looking.exception() is None):
-                await _end(keeping)
+                await cut_off(keeping)
                 soon = self.hand_over_s + STORED_S if stopped.done() else None
                 self._expect(self.hand_over_s, outbox, soon)
                 await self._finish(dispatcher, outbox, work)
         finally:
             self.outbox = None
-            for task in tasks:
-                await _end(task)
-            self.stats.include(dispatcher.stats)
-            for location in dispatcher.locations:
-                self.session.forget(location)
+            try:
+                await cut_off(*tasks)
+            finally:
+                self.stats.include(dispatcher.stats)
+                for location in dispatcher.locations:
+                    self.session.forget(location)
         # All are asked: what nobody asks for is told on the screen.
         errors = [task.exception() for task in (keeping, looking, work) if not task.cancelled()]
         if error := next(filter(None, errors), None):
@@ -337,8 +339,3 @@ class Worker:
         with suppress(TimeoutError):  # `wait_for` of Python 3.11 may swallow a cancellation
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

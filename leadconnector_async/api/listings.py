@@ -60,7 +60,10 @@ class ListedMessage(msgspec.Struct, rename="camel"):
         return first if isinstance(first, str) else None
 
     def __repr__(self) -> str:
-        return f"Message(id={self.id!r}, message_type={self.message_type!r})"
+        return f"ListedMessage(id={self.id!r}, message_type={self.message_type!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("id", self.id), ("message_type", self.message_type)]
 
 
 class MessagePage(msgspec.Struct, rename="camel"):

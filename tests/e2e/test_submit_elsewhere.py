@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from leadconnector_async import (
     ThrottledError,
 )
 from leadconnector_async.delivery.in_flight_limit import InFlightLimit
+from leadconnector_async.outbox.open import open_shared
 from leadconnector_async.outbox.postgres.connection import connect
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
@@ -368,6 +369,34 @@ async def test_who_waits_when_it_is_closed_is_told(postgres_place: str) -> None:
     with pytest.raises(NotSentError, match="closed"):
         await call
     assert (await counted(postgres_place, "queue"))[0] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["both", "submit"])
+async def test_a_closing_that_is_cancelled_leaves_nothing_open(
+    postgres_place: str, monkeypatch: pytest.MonkeyPatch, role: Literal["both", "submit"]
+) -> None:
+    """In whichever step it is: a service may be cancelled as it ends."""
+    opened: list[PostgresOutbox] = []
+
+    async def noted(place: str, **given: Any) -> PostgresOutbox:  # noqa: ANN401 - as it is given
+        opened.append(await open_shared(place, **given))
+        return opened[-1]
+
+    monkeypatch.setattr("leadconnector_async.ingestor.open_shared", noted)
+    before = asyncio.all_tasks()
+    async with Sandbox(WORLD) as sandbox, LeadConnector("t", base_url=sandbox.url) as api:
+        for turns in range(1, 13):
+            ingestor = Ingestor(api, outbox=postgres_place, role=role)
+            await ingestor.__aenter__()
+            closing = asyncio.create_task(ingestor.__aexit__())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait([closing])
+            left = asyncio.all_tasks() - before
+            assert not left or not (await asyncio.wait(left, timeout=30))[1]
+    assert {repr(outbox).split()[-1] for outbox in opened} == {"closed>"}
 
 
 @pytest.mark.slow

@@ -74,7 +74,8 @@ def test_a_refusal_is_all_there(kind: type[RefusedError]) -> None:
 
 @pytest.mark.parametrize("error", [InvalidMessageError(PROBLEMS), AccessError(REFUSAL)], ids=repr)
 def test_exceptions_survive_a_process_pool(error: LeadConnectorError) -> None:
-    """Pickled and copied, they keep their class, their text and what they carry."""
+    """Pickled and copied, they keep their class, their text, what they carry, and notes."""
+    error.add_note("of the third file")
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - our own
         assert type(again) is type(error)
         assert str(again) == str(error)

@@ -47,6 +47,7 @@ FULL = InboundMessage(
 CLAIM = Claim(Lease("l1", 1, 1), 2, 3, 4, b"i5", TEXT.encode(), 0)
 DRAFT = Draft("loc", 1, 2, b"i5", False, TEXT.encode(), 7, TEXT.encode(), None)  # noqa: FBT003
 SETTLEMENT = Settlement(CLAIM, State.SENT, 1, 1, "m1")
+LISTED = ListedMessage("m1", body=TEXT)
 HOLDERS = [
     FULL,
     FULL.call,
@@ -56,7 +57,7 @@ HOLDERS = [
     SETTLEMENT,
     Request("POST", "/conversations/messages/inbound", "2021-04-15", TEXT.encode()),
     Response(200, {}, TEXT.encode()),
-    ListedMessage("m1", body=TEXT),
+    LISTED,
     SearchTarget(1, FULL, "a1", 0),
 ]
 
@@ -135,7 +136,7 @@ def test_what_holds_a_text_does_not_show_it(value: object) -> None:
     assert TEXT not in f"{value}"
 
 
-@pytest.mark.parametrize("value", [FULL, FULL.call, Record(message=FULL)], ids=repr)
+@pytest.mark.parametrize("value", [FULL, FULL.call, Record(message=FULL), LISTED], ids=repr)
 def test_a_pretty_printer_shows_no_more(value: object) -> None:
     """Rich asks a struct for its fields, and gets what the repr shows."""
     assert TEXT not in pretty_repr(value)

@@ -59,6 +59,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         )
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()
+        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -277,6 +278,11 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
 
     async def close(self) -> None:
         """See `Outbox.close`. It may be called again, and goes on if it is cancelled."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         with suppress(OutboxError):
             if not self.is_lost:
                 await self._remove_files()

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import pytest
@@ -354,6 +354,30 @@ async def test_a_connecting_that_is_cancelled_leaves_no_connection(
         await connect(read_place(postgres_place), WRITING)
     (connection,) = made
     assert connection.is_closed()
+
+
+async def test_a_closing_that_is_cancelled_leaves_no_connection(
+    postgres_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that holds leases closes two: cancelled at the first, it left the other open."""
+    made: list[asyncpg.Connection] = []
+
+    async def noted(*given: Any, **options: Any) -> asyncpg.Connection:  # noqa: ANN401 - as the driver's
+        made.append(await connecting(*given, **options))
+        return made[-1]
+
+    connecting = asyncpg.connect
+    monkeypatch.setattr(asyncpg, "connect", noted)
+    outbox = await PostgresOutbox.open(postgres_place)
+    await outbox.acquire("here")
+    closing = asyncio.create_task(outbox.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    async with asyncio.timeout(30):
+        while not all(connection.is_closed() for connection in made):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.001)
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize("settings", [READING, WRITING])
