@@ -190,11 +190,11 @@ class Submitter:
                 if submission.end is not None:
                     return outcome_of(submission.end, draft.location)
                 seq = submission.seq
-                waiter, is_new = self._waiters.wait_for(seq, draft.location)
+                waiter = self._waiters.wait_for(seq, draft.location)
                 if self._waiters.noted(seq):
                     self._told.add(seq)
                     self._called.set()
-            if (is_new or waiter.done()) and self.observer is not None:  # else it was known
+            if submission.is_new and self.observer is not None:
                 self.observer.staged(range(seq, seq + 1), draft.location)
             if self._worker is None and stops < self._stops:
                 raise NotSentError(ENDED)  # its alone: others may have come since

@@ -153,8 +153,8 @@ class ExclusiveSender:
             )
         else:
             seq = answer.seq
-            waiter, is_new = self._waiters.wait_for(seq, draft.location)
-            if (is_new or waiter.done()) and self._observer is not None:  # else it was known
+            waiter = self._waiters.wait_for(seq, draft.location)
+            if answer.is_new and self._observer is not None:
                 self._observer.staged(range(seq, seq + 1), draft.location)
         waiter.add_done_callback(partial(self._tell, told, len(draft.payload or b"")))
 

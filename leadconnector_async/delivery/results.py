@@ -181,18 +181,18 @@ class Waiters:
         """Whether a caller is about to wait for a record, and does not know its number yet."""
         return any(self._submissions)
 
-    def wait_for(self, seq: int, location: str) -> tuple[asyncio.Future[Outcome], bool]:
-        """The future of a record's outcome, and whether it is a new one."""
+    def wait_for(self, seq: int, location: str) -> asyncio.Future[Outcome]:
+        """The future of a record's outcome."""
         known = self._futures.get(seq)
         if known is not None:
-            return known[0], False
+            return known[0]
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         early = self._unclaimed[0].get(seq) or self._unclaimed[1].get(seq)
         if early is not None:
             future.set_result(early)
-            return future, False
+            return future
         self._futures[seq] = future, location
-        return future, True
+        return future
 
     def take(self, seq: int, outcome: Outcome) -> bool:
         """Hand an outcome to whoever waits for it; False if nobody does."""

@@ -238,6 +238,8 @@ class Submission(NamedTuple):
     seq: int
     state: State
     end: StoredOutcome | None
+    is_new: bool = False
+    """Whether it has been made, or mended, by this: else it was known, and has no end yet."""
 
 
 class StoppedLocation(NamedTuple):

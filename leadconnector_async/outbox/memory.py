@@ -169,7 +169,7 @@ class MemoryOutbox(base.Outbox):
             return base.Submission(self._last, state, refusal)
         if known is None:
             self._put(place, draft, draft.key, draft.payload)
-            return base.Submission(self._last, base.State.PENDING, None)
+            return base.Submission(self._last, base.State.PENDING, None, is_new=True)
         state = base.State.CLAIMED if known.seq in place.claimed else base.State.PENDING
         return base.Submission(known.seq, state, None)
 

@@ -273,7 +273,7 @@ async def submit(store: RecordStore, drafts: Sequence[Draft]) -> list[Submission
     traces = [(one.seq, *of) for one in created if (of := one.draft.trace) and one.draft.payload]
     if traces:
         await store.add_traces(traces)
-    answers = {one.seq: Submission(one.seq, State.PENDING, None) for one in created}
+    answers = {one.seq: Submission(one.seq, State.PENDING, None, is_new=True) for one in created}
     for one in created:
         if one.draft.payload is None:
             answers[one.seq] = await _known(store, one.seq)
@@ -281,9 +281,10 @@ async def submit(store: RecordStore, drafts: Sequence[Draft]) -> list[Submission
         draft = record.draft
         key = record.location, draft.key
         known = (await store.known([key]))[key]
-        is_known = await deduplication.mend(store, record, known, source=0) or draft.counted
-        if is_known or draft.payload is None or await deduplication.is_same(store, draft, known):
-            answers[record.seq] = await _known(store, known.seq)
+        mended = await deduplication.mend(store, record, known, source=0)
+        is_known = mended or draft.counted or draft.payload is None
+        if is_known or await deduplication.is_same(store, draft, known):
+            answers[record.seq] = (await _known(store, known.seq))._replace(is_new=mended)
         else:
             reason = await deduplication.why_refused(store, draft, known)
             refusal = StoredOutcome(draft.key, State.REJECTED, reason=reason)

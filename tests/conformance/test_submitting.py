@@ -110,7 +110,8 @@ async def test_the_same_record_again_has_the_same_number(outbox: Outbox) -> None
     """By id or by content, in the same moment or later, whether it is in hand or not."""
     for one in (draft("a", counted=True), draft("b")):
         first, same = await submit_all(outbox, [one, one])
-        assert first == same == Submission(first.seq, State.PENDING, None)
+        assert first == Submission(first.seq, State.PENDING, None, is_new=True)
+        assert same == Submission(first.seq, State.PENDING, None)
         (claim,) = await claimed(outbox, 1)
         assert claim.seq == first.seq
         assert await outbox.submit(one) == Submission(first.seq, State.CLAIMED, None)
@@ -161,7 +162,8 @@ async def test_a_record_that_the_api_rejected_has_its_reason(durable: DurableOut
 async def test_a_refused_record_can_be_mended(durable: DurableOutbox) -> None:
     """Then it is claimed like a new one, under its number."""
     refused = await durable.submit(draft("a", problem="no"))
-    assert await durable.submit(draft("a")) == Submission(refused.seq, State.PENDING, None)
+    mended = await durable.submit(draft("a"))
+    assert mended == Submission(refused.seq, State.PENDING, None, is_new=True)
     assert [claim.seq for claim in await claimed(durable, 9)] == [refused.seq]
 
 

@@ -14,11 +14,13 @@ from fault_harness import QUICK, SHORT_PAUSES, UNPACED, records
 from msgspec.structs import replace
 
 from leadconnector_async import (
+    AccessError,
     Ingestor,
     LeadConnector,
     Policy,
     RateLimit,
     Record,
+    Sent,
     Statistics,
     import_files,
 )
@@ -156,6 +158,30 @@ async def test_a_location_that_cannot_go_on_says_why(tmp_path: Path, kind: str) 
         assert (place.paused, place.pauses[kind]) == (kind, 1)
         assert (place.paused_for is not None) == day
         assert place.pending == 20 - place.sent
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_message_that_is_submitted_again_is_counted_once(
+    tmp_path: Path, *, durable: bool
+) -> None:
+    """Its location could not go on, and its sender asks again, or after a restart."""
+    (record,) = records(1)
+    place = tmp_path / "o.db" if durable else None
+    async with (
+        Sandbox(replace(OPEN, faults=(Fault("403"),))) as sandbox,
+        client(sandbox) as api,
+    ):
+        async with Ingestor(api, outbox=place) as ingestor:
+            for _ in range(3):
+                with pytest.raises(AccessError):
+                    await ingestor.submit(record)
+            seen = ingestor.snapshot()
+            assert (seen.read, seen.staged, seen.pending) == (3, 1, 1)
+        sandbox.set_faults()
+        async with Ingestor(api, outbox=place) as ingestor:
+            assert isinstance(await ingestor.submit(record), Sent)
+            seen = ingestor.snapshot()
+        assert (seen.staged, seen.sent, seen.pending) == (0 if durable else 1, 1, 0)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])

@@ -60,7 +60,7 @@ async def test_a_consumer_that_lags_holds_the_claiming_back() -> None:
 
 def wait(waiters: Waiters, seq: int, location: str = SITE) -> asyncio.Future[Outcome]:
     """What a caller does once it knows its record's number."""
-    return waiters.wait_for(seq, location)[0]
+    return waiters.wait_for(seq, location)
 
 
 @pytest.mark.parametrize("others_wait", [False, True])
