@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from leadconnector_async.errors import ClosedError, OutboxError
+from leadconnector_async.errors import NotSentError, OutboxError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -52,6 +52,7 @@ class ReopenedOutbox:
 
         Raises:
             OutboxError: it stays lost, or the work is at fault.
+            NotSentError: it was closed meanwhile.
         """
         for pause in (*_AGAIN_S, None):
             outbox = self._outbox
@@ -59,7 +60,7 @@ class ReopenedOutbox:
                 return await work(outbox)
             except OutboxError as error:
                 if self.is_closing:
-                    raise ClosedError(ENDED) from error
+                    raise NotSentError(ENDED) from error
                 if pause is None or not outbox.is_lost:
                     raise
                 if outbox is not self._lost:  # once for all calls that wait for it
