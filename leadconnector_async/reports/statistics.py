@@ -252,13 +252,16 @@ class StatisticsReporter:
         if self._task is None:
             return
         self._task.cancel()
-        await asyncio.wait([self._task])
-        if self._call is not None:
-            await asyncio.wait([self._call], timeout=_LAST_S)
-        await self._tell()
-        if self._call is not None:
-            await asyncio.wait([self._call], timeout=_LAST_S)
-            self._call.cancel()
+        try:
+            await asyncio.wait([self._task])
+            if self._call is not None:
+                await asyncio.wait([self._call], timeout=_LAST_S)
+            await self._tell()
+            if self._call is not None:
+                await asyncio.wait([self._call], timeout=_LAST_S)
+        finally:
+            if self._call is not None:
+                self._call.cancel()
 
     async def _report(self) -> None:
         while True:

@@ -228,6 +228,30 @@ async def test_a_slow_callback_holds_nothing_up(tmp_path: Path) -> None:
         over.set()
 
 
+async def test_a_callback_that_hangs_ends_with_what_is_cancelled_as_it_closes() -> None:
+    """It was left at work, for good."""
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: Statistics) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
+        ingestor = Ingestor(api, on_stats=hang, stats_every=0.001)
+        await ingestor.__aenter__()
+        await began.wait()
+        closing = asyncio.create_task(ingestor.__aexit__())
+        for _ in range(9):  # it waits for the callback by now
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        async with asyncio.timeout(30):
+            await ended.wait()
+
+
 @pytest.mark.parametrize("kind", ["function", "object", "lambda"])
 async def test_a_callback_may_be_anything_that_gives_something_to_await(kind: str) -> None:
     """It is awaited in the loop, where it may use what is the loop's."""
