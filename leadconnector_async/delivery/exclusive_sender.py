@@ -222,7 +222,7 @@ class ExclusiveSender:
 
     async def _feed_stream(self, messages: Messages, builder: RecordBuilder) -> None:
         source_pass = SourcePass()
-        async for batch in builder.pieces(messages):
+        async for batch in builder.pieces(messages, self._in_flight.piece):
             drafts = [draft for draft in batch if draft.payload is not None]
             staged = await self._outbox.stage(drafts, source_pass)
             if self._observer is not None:
@@ -239,6 +239,9 @@ class ExclusiveSender:
             self.stats.read += len(batch)
             self.stats.staged += len(batch)
             await self._feed({draft.location for draft in drafts})
+            if count < len(batch):  # what is refused, or known, waits for no answer
+                await asyncio.sleep(0)
+                await self._dispatcher.room.wait()
             await self._in_flight.has_space(calls=0)
 
     async def _outcomes(

@@ -10,6 +10,10 @@ HELD_BYTES: Final = 32 << 20
 """Bytes of bodies that are taken in and have no outcome yet: what comes beyond waits."""
 
 
+_PIECE: Final = 64
+"""Messages that a run takes from a synchronous iterable at a time at most."""
+
+
 class InFlightLimit:
     """Counts the messages that were taken in and have no outcome yet: ``most`` at a time.
 
@@ -18,6 +22,8 @@ class InFlightLimit:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.piece: int = max(min(most // 4, _PIECE), 1)
+        """How many a run takes at a time, once there is space for all of them."""
         self._space = asyncio.Event()
         self._turn = asyncio.Lock()
         self._in_line = 0
@@ -45,9 +51,10 @@ class InFlightLimit:
     async def has_space(self, *, calls: int = 1) -> None:
         """Wait until one more may be taken. Whoever comes first goes first: lanes are in order.
 
-        ``calls`` is 0 where it is no call of `submit` that waits, but a run that reads on.
+        ``calls`` is 0 where it is no call of `submit` that waits, but a run that takes a `piece`.
         """
-        if not (self._in_line or self._is_full):
+        count = 1 if calls else self.piece
+        if not (self._in_line or self._is_full(count)):
             return
         self._in_line += 1
         self.callers += calls
@@ -55,13 +62,12 @@ class InFlightLimit:
             self.waited_for()
         try:
             async with self._turn:
-                while self._is_full:
+                while self._is_full(count):
                     self._space.clear()
                     await self._space.wait()
         finally:
             self._in_line -= 1
             self.callers -= calls
 
-    @property
-    def _is_full(self) -> bool:
-        return self.size >= self._most or self._weight >= HELD_BYTES
+    def _is_full(self, count: int) -> bool:
+        return self.size + count > self._most or self._weight >= HELD_BYTES

@@ -26,9 +26,6 @@ STAGE_BATCH: Final = 1_000
 BATCH_BYTES: Final = 4 << 20
 """Bytes of bodies after which a commit, or what is taken, ends early."""
 
-STREAM_BATCH: Final = 64
-"""Records taken from a synchronous iterable at a time when it is streamed."""
-
 
 class RecordBuilder:
     """Makes drafts of messages. ``locate`` names the location of a message that names none."""
@@ -81,9 +78,9 @@ class RecordBuilder:
         """Drafts in batches of one commit each."""
         return self._gathered(messages, STAGE_BATCH)
 
-    def pieces(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
+    def pieces(self, messages: Messages, most: int) -> AsyncGenerator[list[Draft], None]:
         """Drafts as they come: one by one where more of them may be long in coming."""
-        return self._gathered(messages, 1 if hasattr(messages, "__aiter__") else STREAM_BATCH)
+        return self._gathered(messages, 1 if hasattr(messages, "__aiter__") else most)
 
     async def _gathered(self, messages: Messages, most: int) -> AsyncGenerator[list[Draft], None]:
         batch: list[Draft] = []

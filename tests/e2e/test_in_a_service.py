@@ -244,6 +244,51 @@ async def test_a_run_in_memory_leaves_room_for_others(*, refused: bool) -> None:
         assert ingestor.in_hand == 0
 
 
+@pytest.mark.parametrize("buffer", [1, 5, 300])
+async def test_a_run_in_memory_has_no_more_in_hand_than_its_buffer(buffer: int) -> None:
+    """Nor has read more, whatever its messages come from."""
+    given = 0
+
+    def rows() -> Iterator[Record]:
+        nonlocal given
+        for given, record in enumerate(records(400), 1):  # noqa: B007 - read below
+            yield record
+
+    late = Latency(down=0.01)
+    async with (
+        Sandbox(replace(OPEN, latency=late)) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, buffer=buffer) as ingestor,
+        aclosing(ingestor.run(rows())) as outcomes,
+    ):
+        await anext(outcomes)
+        assert 0 < given <= buffer + len(sandbox.messages)
+        assert ingestor.in_hand <= buffer
+
+
+@pytest.mark.parametrize("kind", ["refused", "the same"])
+async def test_what_waits_for_no_answer_holds_no_loop(kind: str) -> None:
+    """All of it was read before its first outcome was told: without end, if there is none."""
+    (record,) = records(1)
+    if kind == "refused":
+        record = replace(record, message=replace(record.message, direction=None))
+    given = 0
+
+    def rows() -> Iterator[Record]:
+        nonlocal given
+        for given in range(1, 30_000):  # noqa: B007 - read below
+            yield record
+
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api) as ingestor,
+        aclosing(ingestor.run(rows())) as outcomes,
+    ):
+        await anext(outcomes)
+        assert given < 30_000 - 1
+
+
 @pytest.mark.parametrize("direct", [True, False])
 async def test_a_token_with_the_end_of_its_line_stops_its_location_alone(*, direct: bool) -> None:
     """Read from a file, say. The others go on, and nothing says what it is."""
