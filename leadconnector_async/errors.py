@@ -27,7 +27,7 @@ None of them carries a token or the text of a message.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.public_place import name_public_place
 
@@ -68,7 +68,7 @@ class InvalidMessageError(LeadConnectorError, ValueError):
         super().__init__("; ".join(str(problem) for problem in problems))
         self.problems: tuple[Problem, ...] = tuple(problems)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Sequence[Problem]], dict[str, Any]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[Sequence[Problem]], dict[str, object]]:
         return type(self), (self.problems,), vars(self)
 
 
@@ -103,7 +103,7 @@ class RefusedError(LeadConnectorError):
         super().__init__(str(refusal))
         self.refusal = refusal
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Refusal], dict[str, Any]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[Refusal], dict[str, object]]:
         return type(self), (self.refusal,), vars(self)
 
     @property
