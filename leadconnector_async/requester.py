@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -192,7 +193,8 @@ class MessageExport:
     """The messages of a location that were asked for, in the order in which the API gives them.
 
     Both of its exports are read, since the one without a channel leaves e-mails out. Each message
-    that the API gives twice comes twice; a page that comes back ends the export, or fails it.
+    that the API gives twice comes twice; a page that comes back ends the export, or fails it. Each
+    iteration asks the API anew.
 
     ``total`` is how many the API says that there are, in the export that is being read; None until
     its first page, or where it does not say. ``problems`` names the entries that could not be read,
@@ -211,12 +213,13 @@ class MessageExport:
     """
 
     def __init__(self, api: Requester, location: str, asked: dict[str, str | None]) -> None:
-        self._pages = exported(api, location, **asked)
+        self._pages = partial(exported, api, location, **asked)
         self.total: int | None = None
         self.problems: list[str] = []
 
     async def __aiter__(self) -> AsyncIterator[ListedMessage]:
-        async with aclosing(self._pages) as pages:
+        self.problems = []
+        async with aclosing(self._pages()) as pages:
             async for page, _ in pages:
                 self.total = page.total
                 self.problems += page.problems

@@ -129,6 +129,10 @@ async def test_the_export_has_the_mails_too(flat: bool) -> None:  # noqa: FBT001
         found = [one async for one in export]
         assert {one.id for one in found} == {stored.id for stored in sandbox.messages}
         assert (export.problems, export.total) == ([], 1)
+        async for one in export:  # anew, also after one that was left early
+            assert one == found[0]
+            break
+        assert [one async for one in export] == found
         of_john = [one async for one in api.export_messages(contact_id="john")]
         assert [(one.body, one.contact_id) for one in of_john] == [("text 5", "john")]
         assert of_john[0].date_added == WHEN + timedelta(hours=5)
