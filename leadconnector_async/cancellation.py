@@ -29,7 +29,8 @@ async def cut_off(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks, and let them clean up undisturbed."""
     for task in tasks:
         task.cancel()
-    await undisturbed(asyncio.wait(tasks))
+    if tasks:
+        await undisturbed(asyncio.wait(tasks))
 
 
 async def _seen_through(work: Coroutine[Any, Any, _T], *, cancel: bool) -> _T:

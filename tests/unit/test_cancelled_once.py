@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from leadconnector_async.cancellation import cancelled_once
+from leadconnector_async.cancellation import cancelled_once, cut_off
 
 
 async def test_a_cancellation_while_a_time_limit_unwinds_is_not_lost() -> None:
@@ -31,3 +31,8 @@ async def test_a_cancellation_while_a_time_limit_unwinds_is_not_lost() -> None:
     assert await asyncio.wait([waiting], timeout=10) == ({waiting}, set())
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_nothing_to_cut_off_is_no_error() -> None:
+    """An ingestor that was never opened closes as any other does."""
+    await cut_off()
