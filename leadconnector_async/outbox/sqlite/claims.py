@@ -33,8 +33,9 @@ five, so what is passed over costs no more than what is taken, however long a la
 SMALL: Final = 64
 """A location with so few records in the queue is read whole, together with so many others."""
 
-FOR_EACH: Final = 16
-"""And so is one with so few for each that is wanted: a seek costs more than sixteen rows."""
+FOR_EACH: Final = 4
+"""And so is one with so few for each that is wanted. A seek costs as much as ten rows or more, but
+where lanes have a record each, `LOOK` of them share one."""
 
 MODEST: Final = 512
 """But no larger one than that: the rows of many locations stand in memory."""
