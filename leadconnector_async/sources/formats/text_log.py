@@ -70,6 +70,7 @@ class _Entry(Struct):
     lines: list[str]
     problem: Problem | None = None
     size: int = 0
+    pasted: int = 0
 
     def add(self, text: str, problem: Problem | None) -> None:
         """Take one more line."""
@@ -125,10 +126,9 @@ class TextLog(RowSource):
                 entry = _Entry(number, columns, [])
                 entry.add(columns.get(TEXT, ""), problem)
             elif entry is not None:
-                pasted = entry.columns.get(_PASTED, "")
-                if found:
-                    entry.columns[_PASTED] = pasted + "*"
-                entry.add(line, problem_of("two_forms") if len(pasted) >= _MAX_PASTED else problem)
+                entry.pasted += found is not None
+                is_other = entry.pasted > _MAX_PASTED
+                entry.add(line, problem_of("two_forms") if is_other else problem)
             elif line.strip():
                 above = number
         if above:
@@ -148,6 +148,8 @@ class TextLog(RowSource):
     def _row(self, entry: _Entry) -> dict[str, str]:
         """Take apart what belongs to a record."""
         row = {name: stripped(value) or value.strip() for name, value in entry.columns.items()}
+        if entry.pasted:
+            row[_PASTED] = "*" * entry.pasted
         lines, rest = entry.lines, len(entry.lines)
         for at, line in enumerate(lines):
             if end := next(filter(None, (one.match(line) for one in self._ends)), None):

@@ -170,7 +170,10 @@ def test_what_was_copied_out_of_whatsapp_is_text_where_it_was_pasted(tmp_path: P
     assert other is not None
     assert (one.message, other.message) == (pasted, f"you said\n{pasted}")
     assert "which are taken for text that was pasted" in "".join(parsed[1].notices)
-    parsed = _read(tmp_path / "_chat.txt", f"3/31/24, 9:35 PM - {KIM}: hi", *[pasted] * 101)
+    said = f"3/31/24, 9:35 PM - {KIM}: hi"
+    (longest,) = _read(tmp_path / "_chat.txt", said, *[pasted] * 100, "bye", mine=(KIM,))
+    assert "has more than" not in _says([longest])[0]
+    parsed = _read(tmp_path / "_chat.txt", said, *[pasted] * 101)
     assert "split the file where its form changes" in _says(parsed)[0]
     assert len(_read(tmp_path / "_chat.txt", pasted, pasted)) == len([pasted, pasted])
 
