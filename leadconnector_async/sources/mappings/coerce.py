@@ -19,6 +19,7 @@ from leadconnector_async.sources.mappings.chat_sides import ChatSides
 from leadconnector_async.sources.values.contact_values import Contacts
 from leadconnector_async.sources.values.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.values.dates import Dates
+from leadconnector_async.sources.values.phone_numbers import LETTER
 
 _MAX_LISTED: Final = 10
 """Choices named in a problem. Of the message types, the first ten are the documented ones."""
@@ -168,8 +169,8 @@ class RowCoercer:
         self.told()
         self.notices += notices
         self._kinds = []
-        people, who = self._options.people, _given(values.get("contact.phone"))
-        if people and type(who) is str and isinstance(people.settle(Contact(name=who)), Contact):
+        people, who = self._options.people, str(_given(values.get("contact.phone")) or "")
+        if people and LETTER.search(who) and isinstance(people.settle(Contact(name=who)), Contact):
             values = {**values, "contact.phone": None, "contact.name": who}  # of From or To
         row, problems = self.row(_placed(values) if fields.ZONE in values else values)
         if row is not None and row.contact is not None:

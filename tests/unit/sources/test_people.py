@@ -201,24 +201,29 @@ def test_records_that_know_a_name_alone_find_its_number(ending: str, tmp_path: P
 
 def test_a_name_in_the_place_of_a_number_is_looked_up(tmp_path: Path) -> None:
     """Of tables whose From and To are names; the senders that nobody knows stay such."""
-    book = people(tmp_path / "p.csv", b"Ann Lee,+12125550100\n")
+    book = people(
+        tmp_path / "p.csv", b"Name,Phone\nAnn Lee,+12125550100\n+12125550101,+12125550102\n"
+    )
     path = tmp_path / "a.csv"
     path.write_bytes(
         b"Type,From,To,Direction,Date,Message\n"
         b"SMS,Ann Lee,+13035550100,inbound,2024-03-01T10:00:00Z,1\n"
         b"SMS,+13035550100,Ann Lee,outbound,2024-03-01T10:00:00Z,2\n"
         b"SMS,ACME,+13035550100,inbound,2024-03-01T10:00:00Z,3\n"
+        b"SMS,+12125550101,+13035550100,inbound,2024-03-01T10:00:00Z,4\n"
     )
     given = SourceOptions(people=book, mapping_file="generic", mine=("+13035550100",))
     with open_source(path, given) as source:
-        one, two, three = source
+        one, two, three, four = source
+    assert four.row is not None
+    assert four.row.contact == Contact(phone="+12125550101")  # is one, though a name of another
     for parsed in (one, two):
         assert parsed.row is not None
         assert isinstance(parsed.row.contact, SettledContact)
         assert parsed.row.contact.phone == "+12125550100"
     assert "is a name, and no telephone number" in str(three.problems[0])
     with open_source(path, replace(given, leave_out=frozenset({"names"}))) as source:
-        assert [parsed.row is not None for parsed in source] == [True, True, False]
+        assert [parsed.row is not None for parsed in source] == [True, True, False, True]
     with open_source(path, replace(given, people=None)) as source:
         assert "give --people FILE" in str(next(iter(source)).problems[0])
 
