@@ -176,10 +176,11 @@ class Dates:
             if text.casefold() in _NOTHING:
                 return None
             date = self._as_written(text)
-            if self._zone is not None and date.tzinfo is not None and _OF_WINTER.search(text):
+            found = _OF_WINTER.search(text)
+            if self._zone is not None and date.tzinfo is not None and found:
                 local = date.replace(tzinfo=self._zone)
                 self.notices += [WINTER] if local.dst() and date - local == local.dst() else []
-                date = local if str(local.tzname()) in text else date  # of China, which has a CST
+                date = local if local.tzname() == found[0] else date  # of China, which has a CST
             return self.utc(date, zone)
         if len(text) <= len("2024-01-31"):
             self.notices.append(TIMELESS)

@@ -75,6 +75,7 @@ def test_a_date_alone_is_its_midnight() -> None:
         ("Asia/Shanghai", "2024-01-29 3:06 PM CST", "2024-01-29T07:06", None),
         ("Asia/Manila", "2024-01-29 3:06 PM PST", "2024-01-29T07:06", None),
         ("Asia/Manila", "2024-01-29 3:06 PM CST", "2024-01-29T21:06", None),
+        ("America/Sao_Paulo", "2024-03-03 3:06 PM CST", "2024-03-03T21:06", None),  # is called -03
     ],
 )
 def test_local_times_that_occur_twice_or_never_are_told(
