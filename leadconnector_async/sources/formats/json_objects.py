@@ -106,7 +106,7 @@ class Objects:
             values, told = self._as_named(record)
             return self._coercer.parsed(line, raw, values, notices + told)
         row = self._row(record)
-        values, reason, told = self._reader_of(row).read(row)
+        values, reason, told = self._reader_of(record, row).read(row)
         if self.definition.needs_its_file and values:  # of one left out there are none
             said = {key: value for key, value in record.items() if key != AROUND}
             raw = in_api_names(values, [*self._coercer.sides.chat, said])
@@ -130,11 +130,16 @@ class Objects:
         if self.definition is None:
             return self._as_named(record)[0]
         row = self._row(record)
-        return self._reader_of(row).values(row) | _listed(record)
+        return self._reader_of(record, row).values(row) | _listed(record)
 
-    def _reader_of(self, row: dict[str, Cell]) -> RowMapper:
-        """Read what has a duration, and no key of a text, as a table of such columns is read."""
-        is_call = not row.keys().isdisjoint(self._lengths) and row.keys().isdisjoint(self._texts)
+    def _reader_of(self, record: Record, row: dict[str, Cell]) -> RowMapper:
+        """Read what has a duration, and no key of a text, as a table of such columns is read.
+
+        Pictures often have the key of their text, and null in it.
+        """
+        if row.keys().isdisjoint(self._lengths):
+            return self._reader
+        is_call = {*row, *map(key_of, record)}.isdisjoint(self._texts)
         return self._of_calls if is_call else self._reader
 
     def _as_named(self, record: Record) -> tuple[dict[str, object], list[str]]:

@@ -117,6 +117,16 @@ def test_generic_reads_polish_swedish_turkish_and_russian(header: str, words: st
     assert parsed[2].left_out == "messages that were never delivered"
 
 
+def test_json_with_a_duration_and_a_text_that_is_null_is_no_call() -> None:
+    """Of pictures, the key of the text is there, and of one kind of object all have all keys."""
+    record = (
+        b'{"phone": "+12125550111", "direction": "inbound", "date": "2024-01-31T15:04:05Z",'
+        b' "duration": 0, "media": ["https://files.example/1.png"]%b}\n'
+    )
+    parsed, _ = parse(record % b', "body": null' + record % b"", ".jsonl", OPTIONS)
+    assert [one.row and one.row.type for one in parsed] == ["SMS", "Call"]
+
+
 @pytest.mark.parametrize("name", ["Duration", "Dauer", "Czas trwania"])
 def test_a_table_of_durations_and_no_text_is_of_calls(name: str) -> None:
     """Its rows were refused, as SMS without a text; one that counts nothing notes none."""
