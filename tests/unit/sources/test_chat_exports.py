@@ -205,11 +205,15 @@ def test_what_meta_writes_in_place_of_what_was_shared_is_no_text(
     """The text of what was shared is; where it is not there, the record is left out."""
     said = {"sender_name": NUMBER, "timestamp_ms": WHEN * 1000, "content": content}
     share = {"link": "https://spoke.example/p", "share_text": "Look"}
-    chat = META | {"messages": [said | {"share": share}, said, said | {"content": "I sent it."}]}
+    media = said | {"media": [{"uri": "https://spoke.example/1.png"}]}
+    text = said | {"content": "I sent it."}
+    chat = META | {"messages": [said | {"share": share}, said, text, media]}
     parsed, _ = _read(tmp_path / system / "message_1.json", chat, mine=("Café",))
     assert [one.row and one.row.message for one in parsed] == [
-        *("https://spoke.example/p\nLook", None, "I sent it."),
+        *("https://spoke.example/p\nLook", None, "I sent it.", None),
     ]
+    assert parsed[3].row is not None
+    assert parsed[3].row.attachments == ["https://spoke.example/1.png"]
     assert parsed[1].left_out == (
         "messages of pictures or files alone, which the export does not hold"
     )
