@@ -256,10 +256,10 @@ def skipped(first: int, last: int, what: str = "line") -> str:
 class _Matched(frozenset[str]):
     """Values, of which some are expressions."""
 
-    known: ColumnValues
+    match: Callable[..., object]
 
     def __contains__(self, value: object) -> bool:
-        return super().__contains__(value) or self.known.match(value)
+        return super().__contains__(value) or self.match(value) is not None
 
 
 def empty_values(given: Iterable[str]) -> frozenset[str]:
@@ -267,7 +267,7 @@ def empty_values(given: Iterable[str]) -> frozenset[str]:
     values = frozenset(given) | {""}
     if texts := [one for one in values if one[:1] == one[1:][-1:] == "/"]:
         values = matched = _Matched(values)
-        matched.known = ColumnValues(texts, frozenset())
+        matched.match = ColumnValues(texts, frozenset()).pattern.fullmatch
     return values
 
 

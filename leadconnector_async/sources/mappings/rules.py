@@ -195,7 +195,9 @@ class ColumnValues:
         texts = as_list(given)
         patterns = [f"(?:{word[1:-1]})" for word in texts if _EXPRESSION.fullmatch(word)]
         try:
-            self._pattern = re.compile("|".join(patterns) or r"(?!)", re.IGNORECASE | re.DOTALL)
+            self.pattern: re.Pattern[str] = re.compile(
+                "|".join(patterns) or r"(?!)", re.IGNORECASE | re.DOTALL
+            )
         except re.error as error:
             raise SourceError(f"the mapping's {patterns} holds no expression: {error}") from error
         words = [word.casefold() for word in texts]
@@ -206,7 +208,7 @@ class ColumnValues:
 
     def _match(self, text: str) -> bool:
         spelled = text.casefold()
-        if spelled in self._whole or self._pattern.fullmatch(text):
+        if spelled in self._whole or self.pattern.fullmatch(text):
             return True
         return bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
 
