@@ -178,6 +178,15 @@ def test_what_was_copied_out_of_whatsapp_is_text_where_it_was_pasted(tmp_path: P
     assert len(_read(tmp_path / "_chat.txt", pasted, pasted)) == len([pasted, pasted])
 
 
+@pytest.mark.parametrize("name", ["*** Kim", "<Kim> Lee"])
+def test_names_that_other_logs_have_so_are_names_here(tmp_path: Path, name: str) -> None:
+    """What they wrote was taken for the end of the message above, which was sent so."""
+    parsed = _read(
+        tmp_path / "chat.txt", "3/31/24, 9:35 PM - Shop: hi", f"3/31/24, 9:36 PM - {name}: yes"
+    )
+    assert len(parsed) == len(["hi", "yes"])
+
+
 def test_a_chat_without_a_message_is_one(tmp_path: Path) -> None:
     """Its lines are all the app's own."""
     line = "3/31/24, 9:35 PM - Messages and calls are end-to-end encrypted."
