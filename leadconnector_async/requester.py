@@ -218,7 +218,8 @@ class MessageExport:
         self.problems: list[str] = []
 
     async def __aiter__(self) -> AsyncIterator[ListedMessage]:
-        self.problems = []
+        self.total = None
+        self.problems.clear()  # the same list: it may have been asked for before
         async with aclosing(self._pages()) as pages:
             async for page, _ in pages:
                 self.total = page.total

@@ -140,11 +140,15 @@ async def test_a_flow_that_is_refused_tells_the_apis_own_words() -> None:
 
 
 async def test_an_export_tells_what_it_could_not_read() -> None:
-    """Of every page, and of both channels."""
+    """Of every page, and of both channels; also where it was asked for that before."""
     page = {"messages": [{"id": "m"}, {"body": "without an id"}], "total": 2}
-    export = MessageExport(requester(Answers(done(**page))), "L", {})
+    export = MessageExport(requester(Answers(done(**page), done(**page), REFUSED)), "L", {})
+    problems = export.problems
     assert [message.id async for message in export] == ["m", "m"]
-    assert len(export.problems) == 2
+    assert (problems, export.total) == (["an entry without an id"] * 2, 2)
+    with pytest.raises(RefusedError):
+        await anext(aiter(export))
+    assert (problems, export.total) == ([], None)
 
 
 async def test_an_export_that_comes_back_ends_where_all_was_given() -> None:
