@@ -223,22 +223,20 @@ class ExclusiveSender:
     async def _feed_stream(self, messages: Messages, builder: RecordBuilder) -> None:
         source_pass = SourcePass()
         async for batch in builder.pieces(messages, self._in_flight.piece):
-            drafts = [draft for draft in batch if draft.payload is not None]
-            staged = await self._outbox.stage(drafts, source_pass)
+            staged = await self._outbox.stage(batch, source_pass)
             if self._observer is not None:
                 self._observer.staged(source_pass.newest)
             for draft in (*batch, *staged.reused):
                 if draft.payload is None:
-                    self.stats.refused += draft.problem is not None
                     self._put(results.outcome_of_refused(draft))
             await self._outbox.publish()
-            weight = sum(len(draft.payload or b"") for draft in drafts)
-            self._in_flight.take(count := staged.staged - staged.refused, weight)
+            weight = sum(len(draft.payload or b"") for draft in batch)
+            self._in_flight.take(count := len(source_pass.newest), weight)
             self._streamed += count
             self._streamed_weight += weight
             self.stats.read += len(batch)
-            self.stats.staged += len(batch)
-            await self._feed({draft.location for draft in drafts})
+            self.stats.add(staged)
+            await self._feed({draft.location for draft in batch if draft.payload is not None})
             if count < len(batch):  # what is refused, or known, waits for no answer
                 await asyncio.sleep(0)
                 await self._dispatcher.room.wait()

@@ -164,7 +164,7 @@ async def test_a_location_that_cannot_go_on_says_why(tmp_path: Path, kind: str) 
 async def test_a_message_that_is_submitted_again_is_counted_once(
     tmp_path: Path, *, durable: bool
 ) -> None:
-    """Its location could not go on, and its sender asks again, or after a restart."""
+    """Its location could not go on, and its sender asks again, by a run, or after a restart."""
     (record,) = records(1)
     place = tmp_path / "o.db" if durable else None
     async with (
@@ -177,6 +177,10 @@ async def test_a_message_that_is_submitted_again_is_counted_once(
                     await ingestor.submit(record)
             seen = ingestor.snapshot()
             assert (seen.read, seen.staged, seen.pending) == (3, 1, 1)
+            with pytest.raises(AccessError):
+                [_ async for _ in ingestor.run([record])]
+            seen = ingestor.snapshot()
+            assert (seen.read, seen.staged, seen.pending) == (4, 1, 1)
         sandbox.set_faults()
         async with Ingestor(api, outbox=place) as ingestor:
             assert isinstance(await ingestor.submit(record), Sent)
