@@ -283,13 +283,17 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        with suppress(OutboxError):
-            if not self.is_lost:
-                await self._remove_files()
-        if self._folder is not None:
-            self._folder.cleanup()
-        for runner in self._runners:
-            await runner.close()
+        try:
+            with suppress(OutboxError):
+                if not self.is_lost:
+                    await self._remove_files()
+            if self._folder is not None:
+                self._folder.cleanup()
+            async with self._opening:  # nobody else would close what is opened meanwhile
+                for runner in self._runners:
+                    await runner.close()
+        finally:  # also where the loop ends amid this
+            self.cut_off()
 
     def __repr__(self) -> str:
         return f"<PostgresOutbox {self.place} {'closed' if self._runner.closed else 'open'}>"

@@ -380,6 +380,49 @@ async def test_a_closing_that_is_cancelled_leaves_no_connection(
     assert len(made) == 2
 
 
+async def test_a_connection_that_is_made_amid_the_closing_is_closed(
+    postgres_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one for leases is made when the first is asked for: nobody else would end it."""
+    outbox = await PostgresOutbox.open(postgres_place)
+    made: list[asyncpg.Connection] = []
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def late(*given: Any, **options: Any) -> asyncpg.Connection:  # noqa: ANN401 - as the driver's
+        begun.set()
+        await go_on.wait()
+        made.append(await connecting(*given, **options))
+        return made[-1]
+
+    connecting = asyncpg.connect
+    monkeypatch.setattr(asyncpg, "connect", late)
+    asking = asyncio.create_task(outbox.acquire("here"))
+    await begun.wait()
+    closing = asyncio.create_task(outbox.close())
+    asyncio.get_running_loop().call_later(0, go_on.set)
+    await asyncio.wait([asking, closing])
+    assert asking.exception() is None or isinstance(asking.exception(), OutboxError)
+    assert [connection.is_closed() for connection in made] == [True]
+
+
+def test_a_loop_that_ends_amid_the_closing_leaves_no_connection(postgres_place: str) -> None:
+    """A closing that was cancelled goes on by itself, until all that does is cancelled."""
+
+    async def leave() -> asyncpg.Connection:
+        outbox = await PostgresOutbox.open(postgres_place)
+        (runner,) = outbox._runners
+        job = asyncio.create_task(runner.run(lambda at: at.execute("SELECT pg_sleep(60)")))
+        closing = asyncio.create_task(outbox.close())
+        while not runner.closed:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert not job.done()
+        return runner.connection
+
+    assert asyncio.run(leave()).is_closed()
+
+
 @pytest.mark.parametrize("settings", [READING, WRITING])
 def test_a_connection_may_be_idle(
     own_postgres: PostgresServer, postgres_place: str, settings: dict[str, str]
