@@ -288,8 +288,8 @@ class Ingestor:
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience (it is sent
                 when that is back, in memory too, where there is no bound: one without id and date
-                twice, if submitted again); or the ingestor was closed or stopped meanwhile, or a
-                `run` that was under way was left early: what begins next sends it.
+                twice, if submitted again); or the ingestor was closed or stopped, or a `run` left
+                early: what begins next sends it; with the database away, submit it again by its id.
             FateUnknownError: the same, and it may be stored: its answer was lost, or closing it, or
                 that `run`, was cancelled.
             ClosedError: it was closed before; nothing was written down.
