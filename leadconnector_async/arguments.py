@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
@@ -24,6 +25,10 @@ NotEmpty = Annotated[str, Meta(min_length=1)]
 
 fields_of: Final = lru_cache(fields)
 
+_PYTHON: Final = {"null": "None", "array": "list", "object": "dict"}
+
+_NAMED: Final = re.compile(r"\b(?:null|array|object)\b")
+
 
 def check(given: Mapping[str, object], kind: Any) -> None:  # noqa: ANN401 - a type, or several
     """See that what is given, by its names, is of a type, and within its bounds: NaN never is.
@@ -36,10 +41,11 @@ def check(given: Mapping[str, object], kind: Any) -> None:  # noqa: ANN401 - a t
         try:
             convert(value.item() if hasattr(value, "item") else value, kind)  # of numpy
         except ValidationError as error:
-            fix, _, other = str(error).removeprefix("Expected ").partition(", got ")
+            said = _NAMED.sub(lambda word: _PYTHON[word[0]], str(error))
+            fix, _, other = said.removeprefix("Expected ").partition(", got ")
             if other:
-                fix = fix.replace("null", "None")
-                raise TypeError(f"{name} is a {type(value).__name__}: give {fix}") from None
+                within = other.split("`", 2)[2]
+                raise TypeError(f"{name} is a {type(value).__name__}: give {fix}{within}") from None
             if fix.startswith("Invalid enum"):
                 fix = f"one of {', '.join(map(str, get_args(kind)))}"
             raise ValueError(f"{name} is {value!r}: give {fix}") from None

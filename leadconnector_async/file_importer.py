@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, tzinfo
 from functools import partial
 from inspect import isawaitable
 from math import inf
@@ -188,7 +188,7 @@ def _reading(
     """How to read: what is given goes before ``options``."""
     if isinstance(zone := given["timezone"], str):
         given["timezone"] = ZoneInfo(zone)
-    check({"timezone": given["timezone"]}, ZoneInfo | None)
+    check({"timezone": given["timezone"]}, tzinfo | None)  # as datetime.UTC, which works
     if isinstance(mapping, Mapping):
         given["mapping"] = mapping
     elif mapping is not None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,8 @@ def test_sources_are_read_as_the_call_says(sandbox: SandboxThread, tmp_path: Pat
     assert (summary.sent, summary.failed) == (1, 0), summary.by_reason
     (message,) = sandbox.messages
     assert message.date == 1_719_806_400_000
+    settings["timezone"] = UTC
+    assert imported(sandbox, history, tmp_path / "q.db", **settings).sent == 1
 
 
 @pytest.mark.slow

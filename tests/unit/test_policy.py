@@ -62,6 +62,15 @@ def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, Any], told: st
         Policy(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"), [(8.0, "is a float: give `list`"), (["8"], "is a list: give `float` .*0")]
+)
+def test_what_is_within_an_argument_is_told_apart_from_it(given: object, told: str) -> None:
+    """In Python's words: each of them is not told to be the other one."""
+    with pytest.raises(TypeError, match=told):
+        Policy(look_after=given)  # type: ignore[arg-type] # wrong on purpose
+
+
 def test_a_policy_may_be_impatient() -> None:
     """One attempt, no waits, one look are a policy."""
     policy = Policy(attempts=1, backoff=0, look_after=(0.0,), patience=0, on_unknown="hold")
