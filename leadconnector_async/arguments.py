@@ -27,8 +27,6 @@ fields_of: Final = lru_cache(fields)
 
 _PYTHON: Final = {"null": "None", "array": "list", "object": "dict"}
 
-_NAMED: Final = re.compile(r"\b(?:null|array|object)\b")
-
 
 def check(given: Mapping[str, object], kind: Any) -> None:  # noqa: ANN401 - a type, or several
     """See that what is given, by its names, is of a type, and within its bounds: NaN never is.
@@ -41,7 +39,7 @@ def check(given: Mapping[str, object], kind: Any) -> None:  # noqa: ANN401 - a t
         try:
             convert(value.item() if hasattr(value, "item") else value, kind)  # of numpy
         except ValidationError as error:
-            said = _NAMED.sub(lambda word: _PYTHON[word[0]], str(error))
+            said = re.sub("null|array|object", lambda word: _PYTHON[word[0]], str(error))
             fix, _, other = said.removeprefix("Expected ").partition(", got ")
             if other:
                 within = other.split("`", 2)[2]

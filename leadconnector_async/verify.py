@@ -149,9 +149,7 @@ async def verify(
                 for one in page.messages
             )
             shelf.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?)", rows)
-            total = max(
-                total, page.total or 0
-            )  # it may count mails too, which come with the others
+            total = max(total, page.total or 0)  # may count mails too, which come with the others
             result.exported += len(page.messages)
             result.unreadable_count += len(page.problems)
             result.unreadable += page.problems[: MAX_LISTED - len(result.unreadable)]

@@ -88,11 +88,19 @@ def test_faults_can_be_written(text: str, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["explode", "drop:during", "drop:after:often", "drop:after:1:2", "drop:endpoint=inbond"]
+    ("text", "told"),
+    [
+        ("explode", "one of drop, reset"),
+        ("drop:endpoint=inbond", r"one of \*, inbound"),
+        ("drop:during", "KIND"),
+        ("drop:after:often", "KIND"),
+        ("drop:after:1:2", "KIND"),
+        ("500:status=bad", "KIND"),
+    ],
 )
-def test_faults_that_make_no_sense_are_refused(text: str) -> None:
-    """The message names what was written or what is known."""
-    with pytest.raises(ValueError, match=r"drop|inbound"):
+def test_faults_that_make_no_sense_are_refused(text: str, told: str) -> None:
+    """The message lists the words that there are, or the form."""
+    with pytest.raises(ValueError, match=told):
         parse_fault(text)
 
 
