@@ -60,8 +60,8 @@ class Verification(msgspec.Struct):
 class SourceVerification(msgspec.Struct):
     """What another location has, against what of it is there. Lists have the first thousand ids.
 
-    ``refused`` are on the list of failed records; ``absent`` are not there though nothing is known
-    against them; ``differing`` have another date or direction there.
+    ``refused`` are on the list of failed records as rejected; ``absent`` are not there though
+    nothing is known against them, or unresolved; ``differing`` have another date or direction.
     """
 
     messages: int = 0

@@ -312,6 +312,16 @@ def test_both_sides_are_compared(sandbox: SandboxThread, tmp_path: Path) -> None
     assert (code, found["refused"], found["absent_count"], found["there"]) == (0, 1, 0, 9)
 
 
+@pytest.mark.slow
+def test_what_may_be_there_is_not_refused(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """Nobody knows what became of an unresolved record: it is absent until somebody looks."""
+    fill(sandbox, tmp_path, history())
+    sandbox.set_faults(Fault("drop", nth=(1,)))
+    merge(sandbox, tmp_path, "--on-unknown", "hold")
+    code, found = checked(sandbox, tmp_path)
+    assert (code, found["refused"], found["absent_count"]) == (3, 0, 1)
+
+
 def test_another_date_or_direction_is_told() -> None:
     """And what is left out or refused is counted apart from what is absent."""
     date = datetime(2024, 3, 1, 10, 0, 7, 500_000, tzinfo=UTC)

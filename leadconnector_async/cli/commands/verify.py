@@ -17,6 +17,7 @@ from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.errors import AccessError
 from leadconnector_async.location_reader import LocationReader
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import files_of, open_reader
 from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.quota.limits import RateLimit
@@ -127,7 +128,8 @@ async def _verify_all(options: VerifyOptions) -> _Result:
                     except AccessError as error:  # the others are compared all the same
                         refused[of] = str(error)
                 async for page in reader.failed():
-                    there.add((key_text(one.key), None, "refused") for one in page)
+                    refusals = (one for one in page if one.state is State.REJECTED)
+                    there.add((key_text(one.key), None, "refused") for one in refusals)
                 unread = any(sum(n := counts[of]) - n.left_out - n.dismissed for of in refused)
                 names = [] if unread else await reader.sources()
                 sources = await _verify_sources(names, options, api, there)
