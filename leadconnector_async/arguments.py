@@ -40,10 +40,9 @@ def check(given: Mapping[str, object], kind: Any) -> None:  # noqa: ANN401 - a t
             convert(value.item() if hasattr(value, "item") else value, kind)  # of numpy
         except ValidationError as error:
             said = re.sub("null|array|object", lambda word: _PYTHON[word[0]], str(error))
-            fix, _, other = said.removeprefix("Expected ").partition(", got ")
-            if other:
-                within = other.split("`", 2)[2]
-                raise TypeError(f"{name} is a {type(value).__name__}: give {fix}{within}") from None
+            fix, *at = re.split(", got `.*?`", said.removeprefix("Expected "))
+            if at:
+                raise TypeError(f"{name} is a {type(value).__name__}: give {fix}{at[0]}") from None
             if fix.startswith("Invalid enum"):
                 fix = f"one of {', '.join(map(str, get_args(kind)))}"
             raise ValueError(f"{name} is {value!r}: give {fix}") from None
