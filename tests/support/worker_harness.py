@@ -36,16 +36,21 @@ LANES: Final = 5
 STARTED: Final[list[subprocess.Popen[bytes]]] = []
 
 NEVER_ASKED: Final = """
-import sys
+import asyncio, sys
+from leadconnector_async import cancellation, worker
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport
 PostgresOutbox.may_send = lambda self, lease: None
 AiohttpTransport.abort = lambda self: None
+async def cut_off(*tasks):
+    await asyncio.sleep(0.2)
+    await cancellation.cut_off(*tasks)
+worker.cut_off = cut_off
 from leadconnector_async.cli import main
 sys.exit(main())
 """
-"""The command without the check of the lease right before a request leaves, and without an end of
-its connections when that is over."""
+"""The command without the check of the lease right before a request leaves, without an end of its
+connections when that is over, and whose work goes on for a moment then."""
 
 
 def contact(location: int, lane: int) -> str:
