@@ -195,7 +195,9 @@ async def _asked(api: LeadConnector, location: str, needs: Needs | None) -> Asyn
                     said = effects.words_of(response)
                     yield finding("token_refused", location=location, said=said)
                     return
-            if response.status != 429 or not api.session.quota(location).day.spent:  # noqa: PLR2004
+            answer = responses.classify(response.status, response.body)
+            is_spent = api.session.quota(location).day.spent
+            if not (is_spent and isinstance(answer, responses.Throttled)):
                 yield scope_finding(probe, response, by_handle=needs is None or needs.by_handle > 0)
         listed = await api.exchange(location, list_workflows(location))
         others = automations_finding(listed), *provider_findings(needs, token)

@@ -194,10 +194,9 @@ class ColumnValues:
         self.match: Callable[..., bool] = lru_cache(maxsize=1024)(self._match)
         texts = as_list(given)
         patterns = [f"(?:{word[1:-1]})" for word in texts if _EXPRESSION.fullmatch(word)]
+        either = "|".join(patterns) or r"(?!)"
         try:
-            self.pattern: re.Pattern[str] = re.compile(
-                "|".join(patterns) or r"(?!)", re.IGNORECASE | re.DOTALL
-            )
+            self.pattern: re.Pattern[str] = re.compile(either, re.IGNORECASE | re.DOTALL)
         except re.error as error:
             raise SourceError(f"the mapping's {patterns} holds no expression: {error}") from error
         words = [word.casefold() for word in texts]
