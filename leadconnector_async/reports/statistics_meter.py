@@ -39,6 +39,9 @@ _MAX_RANGES: Final = 2048
 _MAX_ALONE: Final = 100_000
 """The same of records that were staged alone."""
 
+_MAX_EARLY: Final = 2_048
+"""Records that are remembered since they ended before their staging was told."""
+
 
 class _Counts(Struct):
     """Those of `LocationStatistics` that are counted here."""
@@ -60,25 +63,36 @@ class StagingTimes:
         self._begins: list[int] = []
         self._lots: list[tuple[int, float]] = []
         """Of each lot the number behind its last record, and when it was staged."""
+        self._early: dict[int, None] = {}
+        """Those whose time was asked for and not known, oldest first."""
 
-    def note(self, seqs: range, now: float) -> None:
-        """Remember a lot; one record until its time is taken."""
-        if len(seqs) == 1:
+    def note(self, seqs: range, now: float) -> int:
+        """Remember a lot; one record until its time is taken. Says how many have ended already."""
+        early = self._early.keys() & seqs
+        for seq in early:
+            del self._early[seq]
+        if len(seqs) == 1 and not early:
             self._alone[seqs.start] = now
             if len(self._alone) > _MAX_ALONE:
                 self._alone = dict(islice(self._alone.items(), _MAX_ALONE // 2, None))
-        elif seqs and not (self._begins and self._begins[-1] >= seqs.start):
+        elif len(seqs) > 1 and not (self._begins and self._begins[-1] >= seqs.start):
             self._begins.append(seqs.start)
             self._lots.append((seqs.stop, now))
             if len(self._begins) > _MAX_RANGES:
                 del self._begins[:-2:2], self._lots[:-2:2]
+        return len(early)
 
     def take(self, seq: int) -> float | None:
-        """When a record was staged; None where that is not known."""
+        """When a record was staged; None where that is not known, or not yet."""
         if self._alone and (alone := self._alone.pop(seq, None)) is not None:
             return alone
         at = bisect_right(self._begins, seq) - 1
-        return None if at < 0 or seq >= self._lots[at][0] else self._lots[at][1]
+        if at >= 0 and seq < self._lots[at][0]:
+            return self._lots[at][1]
+        self._early[seq] = None
+        if len(self._early) > _MAX_EARLY:
+            self._early = dict(islice(self._early.items(), _MAX_EARLY // 2, None))
+        return None
 
 
 class StatisticsMeter(Observer):
@@ -193,7 +207,9 @@ class StatisticsMeter(Observer):
 
     def staged(self, seqs: range, location: str | None = None) -> None:
         """See `Observer.staged`."""
-        self._staged.note(seqs, self._now())
+        now = self._now()
+        for _ in range(self._staged.note(seqs, now)):
+            self._settles.add(0.0, now)
         if location is not None:
             self.submitted += 1
             self.left[location] = self.left.get(location, 0) + 1

@@ -24,6 +24,7 @@ from leadconnector_async import (
     Statistics,
     import_files,
 )
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leadconnector_async import Outcome
+    from leadconnector_async.outbox.base import Submission
+    from leadconnector_async.records.draft import Draft
 
 OPEN = SandboxConfig(trusting=True, closed=False)
 
@@ -353,3 +356,27 @@ async def test_in_a_database_each_end_is_counted_once(postgres_place: str) -> No
         await asyncio.gather(*(ingestor.submit(one) for one in history[100:]))
         seen = ingestor.snapshot()
         assert (seen.sent, seen.pending, seen.settle_latency.count) == (200, 0, 200)
+
+
+@pytest.mark.slow
+async def test_in_a_database_an_end_may_come_before_its_number_is_known(
+    postgres_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker may have sent a record before its caller hears what was staged."""
+
+    async def late(outbox: PostgresOutbox, draft: Draft) -> Submission:
+        told = await submit(outbox, draft)
+        while not ingestor.snapshot().sent:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+        return told
+
+    submit = PostgresOutbox.submit
+    async with (
+        Sandbox(OPEN) as sandbox,
+        client(sandbox) as api,
+        Ingestor(api, outbox=postgres_place) as ingestor,
+    ):
+        monkeypatch.setattr(PostgresOutbox, "submit", late)
+        assert isinstance(await ingestor.submit(*records(1)), Sent)
+        seen = ingestor.snapshot()
+        assert (seen.sent, seen.pending, seen.settle_latency.count) == (1, 0, 1)

@@ -100,6 +100,14 @@ def test_the_time_of_staging_is_that_of_the_lot() -> None:
     assert found == [None, 1.0, 1.0, None, None, 3.0, 3.0, None, 4.0, None]
 
 
+def test_what_ends_before_its_staging_is_told_is_counted_then() -> None:
+    """Of one record, and of a lot; each once, and none that another process staged."""
+    times = StagingTimes()
+    assert [times.take(seq) for seq in (7, 12, 15, 99)] == [None] * 4
+    assert [times.note(range(7, 8), 1.0), times.note(range(10, 20), 2.0)] == [1, 2]
+    assert [times.note(range(7, 8), 3.0), times.note(range(20, 30), 3.0)] == [0, 0]
+
+
 def test_times_of_staging_are_bounded() -> None:
     """However many lots and records there are, the latest are known."""
     times = StagingTimes()
@@ -108,5 +116,9 @@ def test_times_of_staging_are_bounded() -> None:
     for seq in range(200_000):
         times.note(range(100_000 + seq, 100_001 + seq), 1.0)
     assert times.take(49_995) == 4_999.0
+    for seq in range(1_000_000, 1_005_000):
+        assert times.take(seq) is None
+    assert times.note(range(1_004_999, 1_005_000), 1.0) == 1
     assert len(times._begins) < 2_100
     assert len(times._alone) <= 100_000
+    assert len(times._early) <= 2_048
