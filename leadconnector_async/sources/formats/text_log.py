@@ -39,6 +39,9 @@ TEXT: Final = "text"
 _LOOKED_AT: Final = 10
 """Lines of the beginning, one of which begins a record."""
 
+_APPS_OWN: Final = ("\N{LEFT-TO-RIGHT MARK}", "end-to-end", "_chat.txt")
+"""What stands in the log of a chat, or is its name."""
+
 _PASTED: Final = "pasted"
 """The column that is filled for each line that begins a record in a form that is not the file's."""
 
@@ -308,6 +311,14 @@ def _content(piece: bytes, dropped: int) -> bytes:
     return TooLong(dropped + len(piece)) if dropped else piece
 
 
+def _is_of(app: str, begins: Sequence[re.Pattern[str]], path: str, head: str) -> bool:
+    """Tell whether more than dates speaks for it that an app wrote a log."""
+    if any(word in f"{path}\n{head}".lower() for word in (app, *_APPS_OWN)):
+        return True
+    found = (_begin(begins, *two) for two in pairwise([*head.split("\n"), ""]))
+    return any(one and one.groupdict().get("author") for one in found)
+
+
 def log_mapping_of(head: bytes, options: SourceOptions, path: str) -> str | None:
     """Name the mapping of text or pages that a file begins as: the given one, or a known one."""
     given, names = options.mapping_file, names_in(options.mappings)
@@ -315,7 +326,8 @@ def log_mapping_of(head: bytes, options: SourceOptions, path: str) -> str | None
         return None
     if given is not None and load_mapping(given).text is not None:
         return given
-    lines = head.decode(errors="replace").split("\n")[:_LOOKED_AT]
+    said = head.decode(errors="replace")
+    lines = said.split("\n")[:_LOOKED_AT]
     known = [(name, load_mapping(name)) for name in names]
     ready = [
         (name, [*map(re.compile, one.text.begins)])
@@ -327,7 +339,8 @@ def log_mapping_of(head: bytes, options: SourceOptions, path: str) -> str | None
         for name, begins in ready:
             # Where nobody wrote it, it is a line of the app's own, or a name above its text.
             if (found := _begin(begins, *two)) and (
-                found.groupdict().get("author", name) or all(_begin(begins, *one) for one in pairs)
+                found.groupdict().get("author", name)
+                or (_is_of(name, begins, path, said) and all(_begin(begins, *one) for one in pairs))
             ):
                 return name
     if given is not None and load_mapping(given).is_html:

@@ -191,6 +191,9 @@ def test_a_chat_without_a_message_is_one(tmp_path: Path) -> None:
     """Its lines are all the app's own."""
     line = "3/31/24, 9:35 PM - Messages and calls are end-to-end encrypted."
     assert [one.left_out for one in _read(tmp_path / "chat.txt", line)] == [OWN_LINES]
+    lines = ["3/31/24, 9:35 PM - You added Kim"] * 12
+    assert len(_read(tmp_path / "WhatsApp Chat.txt", *lines)) == len(lines)
+    assert len(_read(tmp_path / "chat.txt", *lines, "3/31/24, 9:36 PM - Kim: hi")) == 13
 
 
 @pytest.mark.parametrize(
@@ -205,6 +208,7 @@ def test_a_chat_without_a_message_is_one(tmp_path: Path) -> None:
         ("chat.txt", "[3/29/2024 9:06 AM] kim\nhello\n", "as of IRC, Discord or Signal"),
         ("chat.txt", "[2024-03-29 09:06] <kim> At home: come", "as of IRC, Discord or Signal"),
         ("chat.txt", "[2024-03-29 09:06] *** kim has joined", "as of IRC, Discord or Signal"),
+        ("chat.txt", "[2024-03-29 09:06:01] server started\n" * 3, "as of IRC, Discord or Signal"),
         ("chat.txt", "[29/3, 9:06 AM] Kim: hi", "whose dates have no year"),
         ("chat.txt", "-" * 52 + "\n3/29/24 9:06 AM - Kim\nhi", "export the chat as CSV"),
         ("chat.txt", "Conversation: Kim\n\nFrom: Kim\nType: incoming", "as of IRC, Discord"),
