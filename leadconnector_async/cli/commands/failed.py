@@ -5,6 +5,7 @@ import csv
 import io
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from leadconnector_async.outbox.reader import FailedRecord, gist
 from leadconnector_async.records.deferred import read_deferred, with_contact
 from leadconnector_async.records.keys import key_from_text, key_text
 from leadconnector_async.reports.outbox_status import Reason, status_of
+from leadconnector_async.sources.base import LINE_LIMIT
 from leadconnector_async.sources.fields import OUTBOX_KEY
 from leadconnector_async.sources.formats.failed_list import FailedRow, as_it_stands, write_failed
 
@@ -48,7 +50,17 @@ def command(outbox: str, output: str, dismiss: str | None, give_up: str | None) 
         dismiss_records(outbox, dismiss)
     else:
         refuse_outbox(outbox, output, "-o", such_as="failed.csv")
+        _refuse_source(output)
         write_failed_list(outbox, output)
+
+
+def _refuse_source(output: str) -> None:
+    """What is there and is no such list may be the file that was imported."""
+    if Path(output).is_file():
+        with suppress(OSError), Path(output).open("rb") as found:
+            if (begins := found.read(LINE_LIMIT)) and OUTBOX_KEY.encode() not in begins:
+                what = "is there, and is no list of failed ones"
+                raise click.UsageError(f"-o {output} {what}: give another file, such as failed.csv")
 
 
 def write_failed_list(outbox: str, output: str) -> None:

@@ -7,6 +7,7 @@ import io
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -32,7 +33,7 @@ def command(outbox: str, html: str | None, as_csv: str | None, title: str | None
     """
     if html is None and as_csv is None:
         raise click.UsageError("give --html FILE or --csv FILE, such as --html report.html")
-    if html == as_csv:
+    if html is not None and as_csv is not None and Path(html).resolve() == Path(as_csv).resolve():
         raise click.UsageError(f"--html and --csv are both {html}: give one of them another file")
     for given, what in ((html, "--html"), (as_csv, "--csv")):
         if given is not None and given != "-":

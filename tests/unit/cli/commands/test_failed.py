@@ -61,6 +61,21 @@ def test_the_list_takes_the_place_of_no_outbox(sandbox: SandboxThread, tmp_path:
     assert leadconnector("status", "--outbox", outbox).exit_code == 0
 
 
+def test_the_list_takes_the_place_of_a_list_alone(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """Written over what was imported, it would leave nothing of it but what failed."""
+    outbox, lists = tmp_path / "o.db", ("failed", "--outbox", tmp_path / "o.db", "-o")
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(2, direction="sideways")])
+    assert leadconnector("import", history, *at(sandbox, outbox)).exit_code == 3
+    before = history.read_bytes()
+    run = leadconnector(*lists, history)
+    assert run.exit_code == 2
+    assert "is no list of failed ones: give another file, such as failed.csv" in run.stderr
+    assert history.read_bytes() == before
+    (tmp_path / "empty").touch()
+    for name in ("empty", "new", "new"):
+        assert leadconnector(*lists, tmp_path / name).exit_code == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes by name")
 def test_the_list_is_written_into_a_pipe(sandbox: SandboxThread, tmp_path: Path) -> None:
     """As for `-o >(gzip)`: looking whether it is an outbox waited for ever."""

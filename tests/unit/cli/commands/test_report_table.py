@@ -56,3 +56,5 @@ def test_neither_page_nor_table_takes_the_place_of_an_outbox(tmp_path: Path) -> 
         run = leadconnector("report", "--csv", one, "--html", one, "--outbox", outbox)
         assert run.exit_code == 2
         assert f"are both {one}: give one of them another file" in run.stderr
+    run = leadconnector("report", "--csv", "./x", "--html", "x", "--outbox", outbox)
+    assert "are both x" in run.stderr
