@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
+from msgspec.structs import asdict
 
 from leadconnector_async.cli.format import by_quota, counted, duration, places, rate, width, wrapped
 from leadconnector_async.outbox.database import read_toml
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     from leadconnector_async.reports.summary import ImportSummary, LocationPlan
 
 
+_TEXTS: Final = read_toml(__package__, "report_lines")
+
+AUTOMATIONS: Final[str] = _TEXTS["automations"]
+
+HEADINGS: Final[dict[str, str]] = _TEXTS["headings"]
+
+_FIGURES: Final = _TEXTS["figures"]
+
 MAX_REASONS: Final = 20
 
 MAX_LOCATIONS: Final = 20
@@ -37,10 +46,16 @@ def print_json(fields: Any) -> None:  # noqa: ANN401 - whatever msgspec encodes
     click.echo(msgspec.json.encode(fields))
 
 
-def figures(rows: Sequence[tuple[str, int, str]]) -> Iterator[str]:
-    """A table of names, counts and remarks."""
-    for name, count, remark in rows:
-        yield f"  {name:<14}{count:>{_COUNT},}{'  ' + remark if remark else ''}"
+def figures(table: str, found: Mapping[str, Any], **remarks: str) -> Iterator[str]:
+    """A table of the file of texts: figures with their names and remarks.
+
+    ``remarks`` are those that tell more of a figure than the file does.
+    """
+    shown, rows = _FIGURES[table]["shown"], _FIGURES[table]["rows"]
+    for key, name, usual in rows:
+        if found[key] or key in shown:
+            remark = remarks.get(key, usual)
+            yield f"  {name:<14}{found[key]:>{_COUNT},}{'  ' + remark if remark else ''}"
 
 
 def reason_sections(found: outbox_status.StatedOutbox) -> Iterator[str]:
@@ -53,13 +68,9 @@ def reason_sections(found: outbox_status.StatedOutbox) -> Iterator[str]:
             yield from reason_lines(group)
 
 
-def set_aside(found: outbox_status.StatedOutbox) -> list[tuple[str, int, str]]:
-    """What was not to be sent, as rows of a table."""
-    return [
-        ("copies", found.copies, f"equal others: {places(found.copies_lines, found.copies)}"),
-        ("left out", found.left_out, ""),
-        ("dismissed", found.dismissed, "given up after they had failed"),
-    ]
+def told_of_copies(found: outbox_status.StatedOutbox) -> str:
+    """Where the first records stand that equal others."""
+    return f"equal others: {places(found.copies_lines, found.copies)}"
 
 
 def reason_lines(reasons: Sequence[outbox_status.Reason]) -> Iterator[str]:
@@ -110,46 +121,27 @@ def _table(
         yield f"  and {len(rows) - MAX_LOCATIONS} more"
 
 
-_TEXTS: Final = read_toml(__package__, "report_lines")
-
-AUTOMATIONS: Final[str] = _TEXTS["automations"]
-
-HEADINGS: Final[dict[str, str]] = _TEXTS["headings"]
-
-
 def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     """The whole report, line by line."""
     is_piece = summary.ended == "done" and summary.later
     nowhere = " It went into the sandbox: nothing has left this machine."
     yield HEADINGS["selected" if is_piece else summary.ended] + (nowhere if options.sandbox else "")
     yield ""
-    yield from figures(_figures(summary))
+    found = f"{summary.found:,} of them found stored, their answers were lost"
+    remarks = {"sent": found if summary.found else "", "copies": told_of_copies(summary)}
+    yield from figures("import", asdict(summary), **remarks)
     yield ""
     yield f"All runs together: {summary.account.text}."
     yield _speed(summary)
     yield from location_lines(summary.locations)
     yield from reason_sections(summary)
-    if steps := list(_steps(summary, options)):
+    if steps := list(_steps(summary)):
+        name = f"failed.{summary.list_format}"
+        when = ", tomorrow," if summary.ended == "day_spent" else ""
+        facts = {"outbox": shlex.quote(summary.outbox), "name": name, "when": when}
         yield ""
         yield "What to do next:"
-        yield from steps
-
-
-def _figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
-    found = f"{summary.found:,} of them found stored, their answers were lost"
-    rows = [
-        ("read", summary.read, ""),
-        ("sent", summary.sent, found if summary.found else ""),
-        ("sent before", summary.sent_before, "by earlier runs"),
-        ("known already", summary.skipped, "are in the outbox already"),
-        ("marked read", summary.marked_read, "conversations"),
-        ("failed", summary.failed, ""),
-        ("unresolved", summary.unresolved, "may be stored, or not"),
-        ("pending", summary.pending, "not sent yet"),
-        ("left for later", summary.later, "of those pending: this run did not select them"),
-        *set_aside(summary),
-    ]
-    return [row for row in rows if row[1] or row[0] in ("sent", "failed")]
+        yield from (step.format(again=_import_again(name, options), **facts) for step in steps)
 
 
 def _speed(summary: ImportSummary) -> str:
@@ -164,32 +156,22 @@ def _speed(summary: ImportSummary) -> str:
     return line + "."
 
 
-def _steps(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
-    outbox = shlex.quote(summary.outbox)
+def _steps(summary: ImportSummary) -> Iterator[str]:
+    steps: dict[str, str] = _TEXTS["steps"]
     if summary.ended == "staged" and summary.pending:
         if is_url(summary.outbox):
-            yield "  Workers send what is pending:"
-            yield f"    leadconnector worker --outbox {outbox}"
-        yield "  The same command without --stage-only sends what is pending."
+            yield steps["workers"]
+        yield steps["staged"]
     if summary.later:
-        yield "  The same command without its selection goes on with what is left for later."
+        yield steps["later"]
     if summary.ended != "staged" and summary.pending > summary.later:
-        when = ", tomorrow," if summary.ended == "day_spent" else ""
-        yield f"  The same command again{when} goes on with what is pending."
+        yield steps["pending"]
     if summary.ended == "error" and any(of.error for of in summary.locations):
-        yield "  What a refused token or its location lacks, leadconnector doctor says."
+        yield steps["stopped"]
     if summary.failed:
-        name = f"failed.{summary.list_format}"
-        yield "  Write the failed records to a file, each with its reason:"
-        yield f"    leadconnector failed --outbox {outbox} -o {name}"
-        yield "  Mend them there, and import that file into the same outbox:"
-        yield f"    {_import_again(name, options)}"
-        yield "  Or give up those that need not be sent, by their reason or the list of them:"
-        yield f"    leadconnector failed --outbox {outbox} --dismiss REASON"
+        yield steps["failed"]
     if summary.failed or summary.unresolved:
-        yield "  Where the cause was in the account, mend it there, and put the records back:"
-        yield f"    leadconnector retry --outbox {outbox}"
-        yield "  The same import again sends them, and looks for unresolved ones before it does."
+        yield steps["retry"]
 
 
 def _import_again(name: str, options: ImportOptions) -> str:
@@ -235,7 +217,7 @@ def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     """The whole report, line by line."""
     yield HEADINGS["planned"]
     yield ""
-    yield from figures(_plan_figures(summary))
+    yield from _plan_figures(summary)
     yield ""
     yield f"All runs together: {summary.account.text}."
     yield _estimate(summary, options)
@@ -246,22 +228,14 @@ def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
         yield AUTOMATIONS
 
 
-def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
-    plan = summary.plan
-    least = sum(of.requests_least for of in plan)
-    most = sum(of.requests_most for of in plan)
-    rows = [
-        ("to send", summary.pending - summary.later, ""),
-        ("left for later", summary.later, "not selected"),
-        ("known already", summary.skipped, "are in the outbox already"),
-        ("failed", summary.failed, "would be on the list of failed records"),
-        *set_aside(summary),
-        ("contacts", sum(of.contacts for of in plan), "to find, or else to create"),
-        ("files", sum(of.files for of in plan), "to upload, each content once"),
-        ("conversations", sum(of.conversations for of in plan), "to open, for files and calls"),
-        ("requests", least, f"at least, {most:,} at most, if none fails" if most > least else ""),
-    ]
-    return [row for row in rows if row[1] or row[0] in ("to send", "known already", "failed")]
+def _plan_figures(summary: ImportSummary) -> Iterator[str]:
+    names = ("contacts", "files", "conversations", "requests_least", "requests_most")
+    needed = {name: sum(getattr(of, name) for of in summary.plan) for name in names}
+    found = asdict(summary) | needed | {"to_send": summary.pending - summary.later}
+    remarks = {"copies": told_of_copies(summary)}
+    if (most := needed["requests_most"]) > needed["requests_least"]:
+        remarks["requests_least"] = f"at least, {most:,} at most, if none fails"
+    return figures("plan", found, **remarks)
 
 
 def _estimate(summary: ImportSummary, options: ImportOptions) -> str:

@@ -104,13 +104,9 @@ class _Pace(NamedTuple):
 
 def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
     later = f"{status.later:,} of them left for later: the last import did not select them"
-    rows = [
-        ("sent", status.sent, ""),
-        ("failed", status.failed, ""),
-        ("unresolved", status.unresolved, "may be stored, or not"),
-        ("pending", status.pending, later if status.later else ""),
-    ]
-    yield from report_lines.figures(rows + [of for of in report_lines.set_aside(status) if of[1]])
+    remarks = {"copies": report_lines.told_of_copies(status)}
+    remarks |= {"pending": later} if status.later else {}
+    yield from report_lines.figures("status", asdict(status), **remarks)
     yield ""
     yield f"All runs together: {status.account.text}."
     if status.rate:

@@ -171,18 +171,10 @@ def _terms(others: dict[str, int]) -> str:
 
 def _lines(location: str, result: Verification, others: dict[str, int]) -> Iterator[str]:
     yield f"Location {location}"
-    bad = result.unreadable_count
-    rows = [
-        ("sent", result.checked, "by the outbox"),
-        ("exported", result.exported, "messages that the API holds, others' included"),
-        ("missing", result.missing_count, ""),
-        ("double", result.double_count, ""),
-        ("unreadable", bad, "exported, and not comparable, or not in full"),
-    ]
-    yield from figures(rows if bad else rows[:-1])
+    yield from figures("verify", asdict(result))
     yield from _listed("Missing", map(_told, result.missing), result.missing_count)
     yield from _listed("Double", map(_told, result.doubles), result.double_count)
-    yield from _listed("Unreadable", result.unreadable, bad)
+    yield from _listed("Unreadable", result.unreadable, result.unreadable_count)
     if any(others.values()):
         there = "Each record that was sent is there, once. " if result.agrees else ""
         yield f"{there}Not sent: {_terms(others)}."
@@ -192,15 +184,7 @@ def _lines(location: str, result: Verification, others: dict[str, int]) -> Itera
 
 def _source_lines(name: str, result: SourceVerification) -> Iterator[str]:
     yield f"Source {name}"
-    rows = [
-        ("messages", result.messages, "that the API holds there"),
-        ("there", result.there, "came over"),
-        ("left out", result.left_out, "cannot come over"),
-        ("refused", result.refused, "are on the list of failed records"),
-        ("absent", result.absent_count, ""),
-        ("different", result.differing_count, "have another date or direction"),
-    ]
-    yield from figures(rows)
+    yield from figures("verify_source", asdict(result))
     yield from _listed("Absent", result.absent, result.absent_count)
     yield from _listed("Different", result.differing, result.differing_count)
 
