@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import FormatName, Parsed, Source, SourceOptions
-from leadconnector_async.sources.fields import table_of
+from leadconnector_async.sources.fields import notice, table_of
 from leadconnector_async.sources.files.byte_stream import SourceFile
 from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.formats.csv import Delimited, begins_with_header
@@ -207,8 +207,7 @@ def _markup(text: Utf8Text, options: SourceOptions) -> Source:
 def _refuse_foreign(text: Utf8Text) -> None:
     stream, head = text.stream, text.head
     if head[_TAR] == b"ustar":
-        fix = "unpack it, and name the files in it, or the folder if it holds mails"
-        raise SourceError(f"{stream.name}: is a tar archive: {fix}")
+        raise SourceError(f"{stream.name}: {notice('tar')}")
     for magic, (wrong, fix) in table_of("file_kinds.toml")["foreign"].items():
         if head.startswith(magic.encode("latin-1")):
             raise SourceError(f"{stream.name}: {wrong}: {fix}")

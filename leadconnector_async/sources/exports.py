@@ -251,8 +251,7 @@ class Export(Sources):
         for name, why in self._left.items():
             if why:
                 raise SourceError(f"{self.members.name}: holds nothing that is read: {name} {why}")
-        fix = "a folder or a zip archive with tables, JSON, mails or another source in it"
-        raise SourceError(f"{self.members.name}: holds no records: name a file, or {fix}")
+        raise SourceError(f"{self.members.name}: {notice('no_source')}")
 
     def _told(self, what: str) -> Iterator[str]:
         left = self.others

@@ -80,9 +80,9 @@ def notice(name: str, **facts: object) -> str:
     return str(table_of("notices.toml")["notices"][name]).format(**facts)
 
 
-def problem_of(name: str) -> Problem:
+def problem_of(name: str, **facts: object) -> Problem:
     """Give what is wrong with a record, as ``notices.toml`` has it under that name."""
-    return Problem(*table_of("notices.toml")["problems"][name])
+    return Problem(*(text.format(**facts) for text in table_of("notices.toml")["problems"][name]))
 
 
 _PART: Final = re.compile(r"\{([a-z_]+)\}")
@@ -319,8 +319,7 @@ def read_text(value: object) -> str:
     if type(value) is not str:
         raise WrongValueError(kind_of(value), "write it as text, in double quotes")
     if "\0" in value:
-        wrong = f"has a NUL character at position {value.index(chr(0)) + 1}"
-        raise WrongValueError(wrong, "remove it")
+        raise wrong_value("nul", at=value.index("\0") + 1, fix="remove it")
     return value
 
 

@@ -34,8 +34,6 @@ LOCAL: Final = "file://"
 _LONGEST: Final = 16_384
 """Characters of the longest path of a system, each of which may be three of a URL."""
 
-_GIVE_FOLDER: Final = "give --files FOLDER for the folder that it is in, or take it out of the list"
-
 
 def largest(type_: object) -> int:
     """Bytes of the largest file that a message of a type may have."""
@@ -176,8 +174,7 @@ class Attachments:
         except WrongValueError as error:
             raise WrongValueError(f"item {number} {error.wrong}", error.fix) from None
         except OSError as error:
-            wrong = f"item {number} is a file that cannot be read ({error.strerror})"
-            raise WrongValueError(wrong, "check its permissions") from None
+            raise wrong_value("unread_item", number=number, error=error.strerror) from None
 
     def _found(self, item: str) -> Path | tuple[Members, str]:
         """Find a file, by a URL or by a path that starts at one of the folders.
@@ -205,8 +202,7 @@ class Attachments:
         starts = self._homes[:1] if given.is_absolute() else self._starts
         is_piped = self._beside.members is None
         if not (self._starts or is_piped):
-            wrong = "is a file that is not in the archive of its source"
-            raise WrongValueError(wrong, _GIVE_FOLDER)
+            raise wrong_value("not_in_archive")
         try:
             # A Mac takes the letters in names of files apart: é is e and an accent.
             text = str(given)
@@ -216,8 +212,7 @@ class Attachments:
             named += (start / end for start, end in ends if end)
             places = [Path(os.path.realpath(place)) for place in named]
         except ValueError:
-            wrong = "is a file whose name has a NUL character"
-            raise WrongValueError(wrong, "name another") from None
+            raise wrong_value("nul_in_name") from None
         allowed = [place for place in places if False in self._hidden(place)]
         for place in allowed:
             if os.path.lexists(place):
@@ -227,11 +222,10 @@ class Attachments:
         if allowed[:1] == places[:1] != []:
             return allowed[0]
         if any(True in self._hidden(place) for place in places):
-            fix = "copy it to a name without a leading dot, if it is meant"
-            raise WrongValueError("is a hidden file, or in a hidden folder", fix)
+            raise wrong_value("hidden_file")
         if is_piped:
-            raise WrongValueError("is a file, which standard input may not name", _GIVE_FOLDER)
-        raise WrongValueError("is a file outside the folder of its source", _GIVE_FOLDER)
+            raise wrong_value("file_of_input")
+        raise wrong_value("file_outside")
 
     def _hidden(self, place: Path) -> list[bool]:
         """For each folder that a file lies in, whether it is hidden there."""
@@ -248,14 +242,12 @@ class Attachments:
         files = f"files of type {suffix if _PLAIN_SUFFIX.fullmatch(suffix) else 'unknown'}"
         if not fits and self._other == "fail":
             types = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-            fix = f"convert it to one of {types}, or give --other-files zip to send it packed"
-            raise WrongValueError("is no type of file that the API takes", fix)
+            raise wrong_value("other_file", types=types)
         if not fits and self._other == "leave-out":
             warn(f"{files}, {_LEFT_OUT}")
             return None
         if size > (most if fits else most - _PACKED):
-            wrong = f"is larger than the {most >> 20} MB that the API takes"
-            raise WrongValueError(wrong, "make it smaller, or give the public URL of a copy")
+            raise wrong_value("large_file", most=most >> 20)
         if not fits:
             warn(f"{files}, which the API does not take: they are sent as .zip")
         return "" if fits else ".zip"

@@ -19,6 +19,7 @@ from typing import BinaryIO, Final, NamedTuple, Self, cast
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT
+from leadconnector_async.sources.fields import notice, problem_of
 from leadconnector_async.sources.files import members as exports
 from leadconnector_async.sources.files.members import Beside, FolderMembers, Members
 
@@ -183,12 +184,10 @@ class ByteStream:
         try:
             data = self._file.read(CHUNK)
         except OSError as error:
-            wrong = f"cannot be read after byte {self.bytes_read} ({error.strerror})"
-            fix = "check the disk or the network drive"
-            raise SourceError(f"{self.name}: {wrong}: {fix}") from error
+            wrong = notice("unread_from", at=self.bytes_read, error=error.strerror)
+            raise SourceError(f"{self.name}: {wrong}") from error
         except exports.DAMAGED as error:
-            wrong = f"is damaged: its archive is wrong or breaks off within it ({error})"
-            self.damage = Problem("file", wrong, "copy or export the archive again")
+            self.damage = problem_of("broken_archive", error=error)
             return b""
         self._read_so_far += len(data)
         return data
@@ -215,8 +214,7 @@ class ByteStream:
                     self._damaged("is cut short", "copy or export the file again")
 
     def _damaged(self, how: str, fix: str) -> None:
-        wrong = f"{how}: its gzip data ends or breaks before byte {self.bytes_read}"
-        self.damage = Problem("file", wrong, f"{fix}, and import it once more")
+        self.damage = problem_of("broken_gzip", how=how, at=self.bytes_read, fix=fix)
 
 
 def _salvage(unpacker: zlib._Decompress, data: bytes) -> bytes:

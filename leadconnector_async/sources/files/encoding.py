@@ -16,6 +16,7 @@ from typing import Final, cast
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
+from leadconnector_async.sources.fields import notice, problem_of
 from leadconnector_async.sources.files.byte_stream import ByteStream
 
 _HEAD: Final = 4096
@@ -75,11 +76,10 @@ class Utf8Text:
             where = f"byte 0x{line[error.start]:02X} at position {error.start + 1}"
             if self._decoder is not None:
                 where = f"position {len(line[: error.start].decode()) + 1}"
-            fix = "save the file as UTF-8"
-            if not self.marked:
-                fix += ", or name its encoding, such as --encoding cp1252 (of the West; "
-                fix += "cp1250 of Central Europe, cp1251 of Cyrillic, cp1254 of Turkish)"
-            return Problem("line", f"is not {self.encoding.upper()} ({where})", fix)
+            facts = {"encoding": self.encoding.upper(), "where": where}
+            if self.marked:
+                return problem_of("undecodable", **facts)
+            return problem_of("undecodable_unmarked", **facts)
         return None
 
 
@@ -99,8 +99,7 @@ def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, st
             known = codecs.lookup(encoding).name
             codecs.getincrementaldecoder(known)(_MARK).decode(start)
         except (LookupError, UnicodeError) as error:
-            wrong = f"--encoding {encoding} is no encoding, or not this file's"
-            raise SourceError(f"{name}: {wrong}: give one such as utf-8 or cp1252") from error
+            raise SourceError(f"{name}: {notice('no_encoding', given=encoding)}") from error
         return b"", "utf-8" if known == "utf-8-sig" else known
     return b"", "utf-8"
 

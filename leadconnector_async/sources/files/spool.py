@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.fields import notice
 from leadconnector_async.sources.files.encoding import sound
 
 URLS: Final = "urls"
@@ -88,9 +89,7 @@ class Spool:
                     made.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _write(path, content)
         except OSError as error:
-            wrong = f"attachments cannot be kept there ({error.strerror})"
-            fix = "free some space, or choose an outbox in another folder"
-            raise SourceError(f"{folder}: {wrong}: {fix}") from error
+            raise SourceError(f"{folder}: {notice('not_kept', error=error.strerror)}") from error
 
     def _note_of(self, url: str, location: str) -> Path:
         named = f"{location} {url}".encode("utf-8", "surrogatepass")

@@ -101,8 +101,7 @@ class JsonSource(StreamSource):
             else:
                 yield self._object(line, raw, "record", common | values.holder)
         if values.more is not None:
-            says = f"says by {fields.shown(values.more)} that more pages follow"
-            self._pages.append(f"{says}: see that they are imported too")
+            self._pages.append(fields.notice("more_pages", key=fields.shown(values.more)))
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))
@@ -222,8 +221,7 @@ class JsonSource(StreamSource):
         ]
         records = " or ".join(self._layout.records or ())
         if not others and not values.listed:
-            wrong = f"has no list {records}, which the mapping names as that of its records"
-            return Problem("file", wrong, "correct records in the mapping, or export it again")
+            return fields.problem_of("no_such_list", records=records)
         if not others:
             return None
         wrong = f"has objects in other lists than {records}: {', '.join(others)}"
@@ -292,17 +290,15 @@ class SingerSource(JsonSource):
             return Parsed(number, line, None, (message,))
         kind, record = message.get("type"), message.get("record")
         if kind != "RECORD" or not isinstance(record, dict):
-            wrong = "is no message of a Singer tap that is read: RECORD, SCHEMA or STATE"
             fix = "switch BATCH messages off in the tap" if kind == "BATCH" else _FIX
-            problems = (Problem("line", wrong, fix),)
+            problems = (fields.problem_of("no_tap_message", fix=fix),)
             return None if kind in SINGER_NOTES else Parsed(number, line, None, problems)
         if not self._is_read(stream := str(message.get("stream")), record):
             self._strange[stream] += 1
             return None
         raw = orjson.dumps(record)
         if record.get("_sdc_deleted_at"):
-            told = "records that were deleted in their source"
-            return Parsed(number, raw, None, (), left_out=told)
+            return Parsed(number, raw, None, (), left_out=fields.notice("deleted_in_source"))
         return self._objects.parsed(number, raw, record, notices)
 
     def _is_read(self, stream: str, record: dict[str, Any]) -> bool:

@@ -301,8 +301,7 @@ class OwnAddresses:
             raise SourceError(f"{source}: {notice('mails_of_nobody')}")
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
-                fix = "give one such as me@example.com, or @example.com for all of a domain"
-                raise SourceError(f"{source}: --mine {address} is no address: {fix}")
+                raise SourceError(f"{source}: {notice('no_own_address', address=address)}")
         self._own = {address.strip().lower() for address in addresses}
 
     def __contains__(self, person: MailPerson) -> bool:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed, SourceOptions
-from leadconnector_async.sources.fields import WrongValueError, notice, problem_of
+from leadconnector_async.sources.fields import WrongValueError, notice, problem_of, wrong_value
 from leadconnector_async.sources.files.byte_stream import ByteStream, LineSplitter, SourceFile
 from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.files.members import Members
@@ -109,8 +109,7 @@ class MailReader:
         """Read a mail. Of one that was ``cut`` off the head alone is read."""
         self.notices = []
         if piece.size > MAIL_LIMIT:
-            wrong = f"is {piece.size} bytes long, over the limit of {MAIL_LIMIT}"
-            cut = Problem("mail", wrong, "take its attachments out, or skip it")
+            cut = problem_of("long_mail", size=piece.size, limit=MAIL_LIMIT)
         try:
             values, problem = self.values(piece, head_only=cut is not None)
         except mail_headers.LeftOutError as left_out:
@@ -153,8 +152,7 @@ class MailReader:
             values = of_phone(head, values, self._coercer.contacts)
         except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
             # The parser raises any of these on mails that were made to break it.
-            fix = "open and save it in a mail program, or skip it"
-            return values, Problem("mail", "has a structure that cannot be read", fix)
+            return values, problem_of("broken_mail")
         return values, None
 
     def _head_values(self, head: mail_headers.Head, piece: MailPiece) -> Values:
@@ -201,8 +199,7 @@ class MailReader:
             if is_sent:
                 named = to or cc or bcc
                 why = "all its recipients are yours" if named else "the mail names no recipient"
-            fix = "give contact.email and direction in the list of failed records"
-            values["contact.email"] = WrongValueError(f"cannot be told: {why}", fix)
+            values["contact.email"] = wrong_value("mail_with_nobody", why=why)
         else:
             if "sent" in states and not is_sent:
                 self._warn(notice("sent_not_by_mine"))
@@ -308,8 +305,7 @@ class MailFolder(MailReader):
         try:
             stream = file.stream()
         except SourceError:  # a mail program can move or delete it at any moment
-            fix = "check that it is there, and its permissions"
-            yield _refused(name, Problem("mail", "cannot be opened", fix))
+            yield _refused(name, problem_of("unopened_mail"))
             return
         try:
             folders = [PurePath(self.name).name, *PurePath(name).parts]

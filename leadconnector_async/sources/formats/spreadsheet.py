@@ -125,8 +125,7 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
         book = _Book(load_workbook(whole), whole)
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError, *DAMAGED) as error:
-        wrong = "cannot be read as an Excel workbook"
-        raise SourceError(f"{path}: {wrong}: save it anew, with no password") from error
+        raise SourceError(f"{path}: {notice('no_workbook')}") from error
     if not looks:
         raise SourceError(f"{path}: is empty: name a file with records")
     if options.sheet is not None:

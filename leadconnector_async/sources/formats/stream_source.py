@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
-from leadconnector_async.models import Problem
+from leadconnector_async.sources.fields import problem_of
 from leadconnector_async.sources.files.byte_stream import ByteStream, LineSplitter
 from leadconnector_async.sources.mappings.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mappings.mapped import RowMapper
@@ -110,9 +110,8 @@ class StreamSource(OpenSource):
         identity, (problem, *_) = broken.identity, broken.problems
         if not self._lines.rest or (identity and (identity.id or identity.outbox_key)):
             return broken
-        wrong = f"ends within this {problem.field}, which {problem.wrong}"
-        fix = f"copy it again, and import it once more; if it is whole, {problem.fix}"
-        return broken._replace(problems=(Problem("file", wrong, fix),))
+        facts = {"field": problem.field, "wrong": problem.wrong, "fix": problem.fix}
+        return broken._replace(problems=(problem_of("cut_line", **facts),))
 
 
 class RowSource(StreamSource):

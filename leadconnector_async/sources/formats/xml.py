@@ -15,7 +15,7 @@ from xml.parsers import expat
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed, SourceOptions
-from leadconnector_async.sources.fields import listed, notice
+from leadconnector_async.sources.fields import listed, notice, problem_of
 from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.formats.stream_source import RowSource
 from leadconnector_async.sources.formats.xml_element import Element, ElementReader
@@ -156,8 +156,7 @@ class _Parser:
         except expat.ExpatError as error:
             self.line = error.lineno
             why = "it is cut short" if final else expat.ErrorString(error.code)
-            wrong = f"is no XML from line {error.lineno} on ({why})"
-            return Problem("file", wrong, "mend it there, or export it again")
+            return problem_of("no_xml", line=error.lineno, why=why)
         return None
 
     def taken(self) -> list[Element]:
@@ -170,8 +169,7 @@ class _Parser:
         others = self._others.items()
         told = [f"holds {n:,} elements {listed([name])}, which are not read" for name, n in others]
         if whole and self._announced.isdigit() and int(self._announced) != self._found:
-            says = f"says that it holds {int(self._announced):,} records, and holds"
-            told.append(f"{says} {self._found:,}: see that it is whole")
+            told.append(notice("other_count", said=int(self._announced), held=self._found))
         return told
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:

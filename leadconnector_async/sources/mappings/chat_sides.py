@@ -67,8 +67,7 @@ class _Chat:
             is_name = name != handle and _is_name(name)
             return ({"contact.name": name} if is_name else {}) | _named(handle)
         if not self.others:
-            fix = "name the file as it was exported, after whom the chat is with"
-            return {"contact.phone": WrongValueError("cannot be told: nobody else wrote", fix)}
+            return {"contact.phone": fields.wrong_value("chat_of_one")}
         # Whatever they are, this is read as several again: "Ann; +1303…" names a number's owner.
         kind, given = "groups" if is_owner_known else None, " ~ ".join(self.others)
         fix = "give --leave-out groups: the API has no field for a group"

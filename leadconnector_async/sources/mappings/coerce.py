@@ -266,8 +266,8 @@ class RowCoercer:
         """Take text, and note, or mend, what an earlier program did to it."""
         if type(value) is str and "\0" in value:
             if not self._options.repair_text:
-                wrong = f"has a NUL character at position {value.index(chr(0)) + 1}"
-                raise fields.WrongValueError(wrong, "remove it, or give --repair-text")
+                fix = "remove it, or give --repair-text"
+                raise fields.wrong_value("nul", at=value.index("\0") + 1, fix=fix)
             value = value.replace("\0", "")
             self.notices.append(encoding.NULS)
         text = fields.read_text(value)

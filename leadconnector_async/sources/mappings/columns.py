@@ -166,15 +166,13 @@ class NamedColumns(Columns):
         names = {*map(str.strip, self.names)}  # of which one may be Email
         is_header = len(_shipped().intersection(map(folded, names))) > _FEWEST_KNOWN
         if not (is_header or "type" in known or names.isdisjoint(MESSAGE_TYPES)):
-            fix = "put a header above it, such as type,contactId,direction,date,message"
-            raise SourceError(f"{self._source}: holds a record: {fix}")
+            raise SourceError(f"{self._source}: {fields.notice('no_header')}")
         told = [*wrong.values()][::-1]
         lacking = [names[0] for names in _NEEDED if known.isdisjoint(names)]
         if lacking:
             columns = ", nor ".join(f'"{name}"' for name in lacking)
             maps = " ".join(f"--map {name}=COLUMN" for name in lacking)
-            fix = f"write the API's field names in the first line, or give {maps}"
-            told.append(f"no column is named {columns}: {fix}")
+            told.append(fields.notice("no_columns", columns=columns, maps=maps))
         path = self._source.rpartition(": ")[0] or self._source
         if path != "standard input":
             told.append(f'"leadconnector inspect {path}" shows whether a mapping reads it')

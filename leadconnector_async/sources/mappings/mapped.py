@@ -204,8 +204,7 @@ class RowMapper:
             return direction or next(filter(None, kinds), None)
         known = "outbound" if own[0] else "inbound"
         if direction in ("inbound", "outbound") and direction != known:
-            fix = "correct the direction, the numbers, or --mine: the sender is another one"
-            return WrongValueError(f"is {direction}, and --mine says {known}", fix)
+            return fields.wrong_value("other_direction", given=direction, known=known)
         return direction or known
 
     def _simple(self, plan: FieldPlan, row: Row, direction: object) -> object:
@@ -270,8 +269,7 @@ class RowMapper:
     ) -> str | WrongValueError | None:
         """Take the one of several texts, of which the owner's own numbers are none."""
         if isinstance(texts, list):
-            fix = "name what is in it, such as to[0].phone, in the mapping"
-            return WrongValueError(fields.kind_of(texts), fix)
+            return fields.wrong_value("whole_list", kind_of=fields.kind_of(texts))
         person = plan.field in FINDERS
         found = self._contacts.others(texts) if person else [*dict.fromkeys(texts)]
         if person and len(found) > 1:

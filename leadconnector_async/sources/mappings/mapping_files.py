@@ -59,8 +59,7 @@ def _toml(name: str) -> dict[str, Any]:
     except OSError as error:
         raise SourceError(f"--mapping {name}: cannot be read ({error.strerror})") from error
     except ValueError as error:  # of TOML or of UTF-8
-        wrong = f"is no TOML ({error}): see docs/mappings.md"
-        raise SourceError(f"--mapping {name}: {wrong}") from error
+        raise SourceError(f"--mapping {name}: {fields.notice('no_toml', error=error)}") from error
 
 
 def chosen(name: str, options: SourceOptions, names: Iterable[str] | None = None) -> Definition:
@@ -292,8 +291,7 @@ def names_in(folders: Iterable[Path]) -> list[str]:
     for folder in folders:
         found = sorted(str(path) for path in folder.glob("*.toml"))
         if not found:
-            wrong = "is no folder with mappings (*.toml)"
-            raise SourceError(f"--mappings {folder}: {wrong}: check the path")
+            raise SourceError(f"--mappings {folder}: {fields.notice('no_mappings')}")
         own += found
     return [*own, *NAMES]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from leadconnector_async.sources.fields import WrongValueError, expression, notice
+from leadconnector_async.sources.fields import expression, notice, wrong_value
 from leadconnector_async.sources.mappings.mapping import ColumnNames, FieldRule, as_list
 from leadconnector_async.sources.mappings.rules import Row, word_of
 from leadconnector_async.sources.values.contact_values import ADDRESS, Contacts
@@ -99,9 +99,7 @@ class RowContact:
         if self._contacts.is_own(str(mail)) or not owners.keys().isdisjoint(said):
             values["contact.email"] = " ".join(others)
             return
-        fix = "give --mine with your own address, or --map contact.email=COLUMN with the other's"
-        wrong = f"is another address than that in {next(iter(others.values()))}"
-        values["contact.email"] = WrongValueError(wrong, fix)
+        values["contact.email"] = wrong_value("another_address", column=next(iter(others.values())))
 
     def _of_country(self, phone: str, row: Row) -> object:
         """Read a number by the code of its country, which has a column of its own."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources.base import SettledContact, needs
-from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
+from leadconnector_async.sources.fields import WrongValueError, read_text, stripped, wrong_value
 from leadconnector_async.sources.values import phone_numbers
 from leadconnector_async.sources.values.phone_numbers import LETTER, digits, only_number
 
@@ -124,8 +124,7 @@ class Contacts:
             return other
         if self._number(phone) in ("", other):  # what is none has an error of its own
             return phone
-        fix = "give --mine with your own number, or --map contact.phone=COLUMN with the other's"
-        return WrongValueError(f"is another number than {place}", fix)
+        return wrong_value("another_number", place=place)
 
     def others(self, addresses: Iterable[str]) -> list[str]:
         """Name each once, and the owner not at all."""
@@ -228,8 +227,7 @@ def _address(text: str) -> str:
     try:
         found = validate_email(text, check_deliverability=False)
     except EmailNotValidError:
-        fix = "write one such as me@example.com"
-        raise WrongValueError("is no usable e-mail address", fix) from None
+        raise wrong_value("no_address") from None
     return found.normalized.lower()
 
 

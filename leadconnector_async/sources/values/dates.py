@@ -136,16 +136,14 @@ class Dates:
         if date.tzinfo is not None:
             zone = date_patterns.zone_in(name.text) if name.column is None else None
             if zone is not None and _offsets(date, zone)[0] != date.utcoffset():
-                told = "date has an offset, which is not that of the row's time zone: it is taken"
-                self.notices.append(told)
+                self.notices.append(fields.notice("offset_of_row"))
             return None
         zone = date_patterns.zone_at(name, date, self._zone)
         if zone is None:
             self.notices.append("time zone of the row is none that is known: --timezone is taken")
         elif name.column is None and self._zone:
             is_other = _offsets(date, zone) != _offsets(date, self._zone)
-            told = "date is in the row's own time zone, which is not that of --timezone"
-            self.notices += [told] if is_other else []
+            self.notices += [fields.notice("zone_of_row")] if is_other else []
         return zone
 
     def _of_zone(self, date: datetime, zone: tzinfo | None) -> datetime:
@@ -230,8 +228,7 @@ class Dates:
         if self._order is not None:
             known = [reading.date for reading in found if reading.order == self._order]
             if not known:
-                wrong = f'is no date in the order of --date-format ("{text}")'
-                raise WrongValueError(wrong, "correct either")
+                raise wrong_value("other_order", text=text)
             return known[0]
         survey = self._surveyed(text, found)
         if self._voting:
@@ -241,8 +238,7 @@ class Dates:
             raise survey.wrong()
         if len(survey.orders) == 1:
             (order,) = survey.orders
-            why = "no other order reads every date of the file"
-            self.notices.append(f"date is read with its {ORDERED[order]} first: {why}")
+            self.notices.append(fields.notice("only_order", first=ORDERED[order]))
         return dates.pop()
 
     def _surveyed(self, text: str, found: Sequence[DateReading]) -> Survey:
@@ -266,9 +262,8 @@ def _checked(form: str) -> str:
     except (ValueError, re.error) as error:
         sound = "does not match" in str(error) and "%" in form
         if not sound and form not in date_patterns.FORMATS:
-            fix = "give a pattern such as '%d/%m/%Y %H:%M', or one of "
-            fix += ", ".join(date_patterns.FORMATS)
-            raise SourceError(f"--date-format {form}: is no form of dates: {fix}") from None
+            known = ", ".join(date_patterns.FORMATS)
+            raise SourceError(fields.notice("no_form", form=form, known=known)) from None
     return "".join(_DIRECTIVE.findall(form))
 
 

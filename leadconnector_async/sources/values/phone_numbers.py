@@ -151,8 +151,7 @@ def numberless(
 
 def several_people(what: str) -> fields.WrongValueError:
     """Say that a value names more people than one, by a number or an address each."""
-    fix = f"write one record for each, with one {what} in it, or give --leave-out groups"
-    return fields.WrongValueError("names several people", fix, kind="groups")
+    return fields.wrong_value("several_people", kind="groups", what=what)
 
 
 def digits(text: str) -> str:
