@@ -16,7 +16,7 @@ from leadconnector_async.models import DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.outbox.base import State
 from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.keys import milliseconds
-from leadconnector_async.reports.outbox_status import STATES
+from leadconnector_async.reports.outbox_status import STATES, OutboxCounts
 from leadconnector_async.sources.fields import WrongValueError, flat
 from leadconnector_async.sources.formats.failed_list import as_api_names
 from leadconnector_async.sources.formats.stream_source import decode_format
@@ -48,16 +48,10 @@ _TYPES: Final = {name.lower(): name for name in MESSAGE_TYPES}
 _UNKNOWN: Final = (None, None, None)
 
 
-class StateCounts(Struct):
+class StateCounts(OutboxCounts, frozen=False):  # type: ignore[misc]  # a Struct may
     """How many messages stand where. ``found`` are those of ``sent`` whose answer was lost."""
 
-    sent: int = 0
-    failed: int = 0
-    unresolved: int = 0
-    pending: int = 0
     found: int = 0
-    left_out: int = 0
-    dismissed: int = 0
 
     @property
     def total(self) -> int:
