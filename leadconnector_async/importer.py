@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 from leadconnector_async import errors
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.location_reader import LocationReader
+from leadconnector_async.outbox.database import fault
 from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_outbox, shown_place
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.outbox.upkeep import empty_files
@@ -250,9 +251,7 @@ async def import_with(
                 importer.statistics.is_open = False
         await empty_files(outbox)
     if not exists(outbox):
-        wrong = f"{shown_place(outbox)} was taken away while the import ran"
-        fix = "put it back, and run again; a new one would send again what was sent"
-        raise errors.OutboxUnusableError(f"{wrong}: {fix}")
+        raise errors.OutboxUnusableError(fault("taken_away", place=shown_place(outbox)))
     return summary_of(
         importer.stats,
         await read_outbox(outbox, status_of),

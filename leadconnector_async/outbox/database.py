@@ -11,8 +11,6 @@ import tomllib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
-from leadconnector_async.errors import OutboxUnusableError
-
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
 
@@ -52,15 +50,9 @@ LOCATIONS: Final = _SQL["locations"]
 """Those that have records in the queue, oldest first."""
 
 
-def newer(shown: str, found: int, reads: int) -> OutboxUnusableError:
-    """The error that an outbox is which a later version has written."""
-    wrong = f"{shown} was written by a newer version (format {found}, this one reads {reads})"
-    return OutboxUnusableError(f"{wrong}: upgrade leadconnector-async")
-
-
-def older(shown: str, found: int, reads: int, fix: str) -> OutboxUnusableError:
-    """The error that an outbox is which is to be brought up to date first."""
-    return OutboxUnusableError(f"{shown} has format {found}, and this version reads {reads}: {fix}")
+def fault(name: str, /, **facts: object) -> str:
+    """What is wrong with an outbox, as ``faults.toml`` has it under that name."""
+    return str(read_toml(__package__, "faults")[name]).format(**facts)
 
 
 class Database(Protocol):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self, TypeAlias
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import Lease, Outbox, Settlement, State, StoppedLocation
+from leadconnector_async.outbox.database import Database, fault
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence, Set as AbstractSet
 
-    from leadconnector_async.outbox.database import Database
     from leadconnector_async.outbox.lookups import ReadMark
     from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
@@ -39,9 +39,8 @@ async def dedicate(database: Database, destination: str, name: str, *, may_move:
     elif may_move and all(place.startswith("http:") for place in (destination, *known)):
         return  # which none but this machine may have: see `check_base_url`
     elif destination not in known:
-        wrong = f"{name} belongs to an import into {known[0]}, not {destination}"
-        why = "what was sent there would not be sent here"
-        raise OutboxUnusableError(f"{wrong}: {why}. Choose another outbox")
+        wrong = fault("other_destination", name=name, known=known[0], given=destination)
+        raise OutboxUnusableError(wrong)
 
 
 def check_settled(settlements: Sequence[Settlement], held: AbstractSet[int]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.database import fault
 from leadconnector_async.outbox.postgres.place import read_place
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ def _check_unmoved(place: Place) -> None:
     """
     moved = f"{os.fspath(place)}.moved"
     if not exists(place) and Path(moved).exists():
-        wrong = f"{place} was moved, and {moved} is kept of it"
-        fix = "give the place where it is now, or, to begin anew, put that file elsewhere"
-        raise OutboxUnusableError(f"{wrong}: {fix}")
+        raise OutboxUnusableError(fault("moved", place=place, moved=moved))
 
 
 def database_stores() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
@@ -84,9 +83,7 @@ def database_stores() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise
-        wrong = "asyncpg is missing, which an outbox in PostgreSQL needs"
-        fix = "pip install 'leadconnector-async[postgres]'"
-        raise OutboxUnusableError(f"{wrong}: {fix}") from error
+        raise OutboxUnusableError(fault("no_driver")) from error
     return PostgresOutbox, PostgresOutboxReader
 
 
@@ -104,7 +101,7 @@ async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
         return await database_stores()[0].open(os.fspath(place), create=create)
     _check_unmoved(place)
     if not create and not exists(place):
-        raise OutboxUnusableError(f"{place} does not exist: give the outbox of an earlier import")
+        raise OutboxUnusableError(fault("missing", place=place))
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
 
     return await SqliteOutbox.open(place)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from leadconnector_async.errors import OutboxError, OutboxWriteError, RefusedError
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.database import T, stored
+from leadconnector_async.outbox.database import T, fault, stored
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued, Share
 from leadconnector_async.outbox.postgres import connection as server, stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
@@ -108,8 +108,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             path = Path(self._folder.name) / f"{next(self._fetched)}"
             found = await stored_files.fetch(self._runner, digest, path)
         except OSError as error:
-            wrong = f"files cannot be kept while they are uploaded ({error.strerror})"
-            raise OutboxWriteError(f"{wrong}: set TMPDIR to a folder with room") from error
+            raise OutboxWriteError(fault("unread_files", error=error.strerror)) from error
         if not found:
             path.unlink()
         return str(path) if found else None

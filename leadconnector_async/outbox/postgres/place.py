@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.database import fault
 
 DEFAULT_SCHEMA: Final = "leadconnector"
 
@@ -75,10 +76,7 @@ def read_place(url: str) -> PostgresPlace:
         wrong = "the outbox's URL has a setting that is not known"
         raise OutboxUnusableError(f"{wrong}: write {_FORM}")
     if not _NAME.fullmatch(schema) or _TAKEN.fullmatch(schema):
-        raise OutboxUnusableError(
-            "the outbox's URL names no schema of its own: give ?schema=NAME, of letters, digits "
-            "and _, that does not begin with pg_"
-        )
+        raise OutboxUnusableError(fault("no_schema"))
     user, _, host = parts.netloc.rpartition("@")
     shown = {name: value for name, value in query if name not in _SECRET}
     return PostgresPlace(

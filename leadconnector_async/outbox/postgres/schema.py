@@ -9,7 +9,7 @@ import logging
 from typing import Final
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
-from leadconnector_async.outbox.database import formats, newer, older, statements
+from leadconnector_async.outbox.database import fault, formats, statements
 from leadconnector_async.outbox.postgres.connection import Connection
 from leadconnector_async.outbox.postgres.place import PostgresPlace
 
@@ -49,7 +49,7 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
     if found == FORMAT:
         return
     if not create and found is None:
-        raise _missing(place)
+        raise OutboxUnusableError(fault("missing", place=place.shown))
     async with connection.transaction():
         await _lock(place, connection)
         found = await _format(place, connection)  # by now another process may have made it
@@ -72,9 +72,7 @@ async def check_unmoved(place: PostgresPlace, connection: Connection) -> None:
     """
     moved = f"{place.schema}_moved"
     if await _format(place, connection) is None and await connection.fetchval(_SQL["moved"], moved):
-        wrong = f"{place.shown} was moved, and the schema {moved} is kept of it"
-        fix = "give the place where it is now, or, to begin anew, rename or drop that schema"
-        raise OutboxUnusableError(f"{wrong}: {fix}")
+        raise OutboxUnusableError(fault("schema_moved", place=place.shown, moved=moved))
 
 
 async def check_in(place: PostgresPlace, connection: Connection) -> None:
@@ -96,9 +94,11 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
     """
     found = await _format(place, connection)
     if found is None:
-        raise _missing(place)
+        raise OutboxUnusableError(fault("missing", place=place.shown))
     if found < FORMAT:
-        raise older(place.shown, found, FORMAT, "leadconnector outbox upgrade brings it up to date")
+        facts = {"place": place.shown, "found": found, "reads": FORMAT}
+        fix = "leadconnector outbox upgrade brings it up to date"
+        raise OutboxUnusableError(fault("older", **facts, fix=fix))
 
 
 async def hold_alone(place: PostgresPlace, connection: Connection) -> None:
@@ -115,15 +115,7 @@ async def _check_alone(place: PostgresPlace, connection: Connection, done: str) 
     key = place.lock_key(LOCK_FORMAT)
     others = await connection.fetchval(_SQL["others"], key >> 32, LOCK_FORMAT)
     if others:
-        raise OutboxBusyError(
-            f"{place.shown} is to be {done}, and programs have it open ({others} connections), "
-            "which that would disturb: end workers, imports and programs first"
-        )
-
-
-def _missing(place: PostgresPlace) -> OutboxUnusableError:
-    fix = "give the outbox of an earlier import"
-    return OutboxUnusableError(f"{place.shown} does not exist: {fix}")
+        raise OutboxBusyError(fault("others_there", place=place.shown, done=done, others=others))
 
 
 async def _format(place: PostgresPlace, connection: Connection) -> int | None:
@@ -138,7 +130,8 @@ async def _format(place: PostgresPlace, connection: Connection) -> int | None:
     if found is None:
         raise OutboxUnusableError(f"{place.shown} is damaged: restore it from a copy")
     if found[1] > FORMAT:
-        raise newer(place.shown, found[0], FORMAT)
+        facts = {"found": found[0], "reads": FORMAT}
+        raise OutboxUnusableError(fault("newer", place=place.shown, **facts))
     return int(found[0])
 
 

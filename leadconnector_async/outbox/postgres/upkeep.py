@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.database import Rows, statements
+from leadconnector_async.outbox.database import Rows, fault, statements
 from leadconnector_async.outbox.postgres.connection import Connection, check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
@@ -123,6 +123,5 @@ async def moving(place: str, *, new: bool) -> AsyncIterator[PostgresTransfer]:
         async with connection.transaction():
             await hold_alone(where, connection)
             if new and await connection.fetchval("SELECT EXISTS (SELECT FROM location)"):
-                fix = "give another ?schema= to move to"
-                raise OutboxUnusableError(f"{where.shown} holds records already: {fix}")
+                raise OutboxUnusableError(fault("has_records", place=where.shown))
             yield PostgresTransfer(where, connection)

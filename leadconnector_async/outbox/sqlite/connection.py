@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from leadconnector_async import errors
+from leadconnector_async.outbox.database import Rows, fault
 from leadconnector_async.outbox.sqlite import schema
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.database import Rows
 
 _BUSY_S: Final = 10.0
 """How long to wait for another program that reads or copies the file."""
@@ -87,8 +87,7 @@ def open_to_read(path: str) -> sqlite3.Connection:
             says why.
     """
     if not Path(path).is_file():
-        fix = "give the outbox of an earlier import"
-        raise errors.OutboxUnusableError(f"{path} does not exist: {fix}")
+        raise errors.OutboxUnusableError(fault("missing", place=path))
     uri = Path(path).absolute().as_uri()
     try:
         try:
@@ -132,8 +131,7 @@ def _create_private(path: str) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         if Path(path).is_dir():
-            fix = "give the name of a file"
-            raise errors.OutboxUnusableError(f"{path} is a folder: {fix}") from None
+            raise errors.OutboxUnusableError(fault("folder", path=path)) from None
 
 
 def is_final(error: BaseException) -> bool:
@@ -148,25 +146,20 @@ def explained(path: str, error: BaseException) -> errors.OutboxError:
     if _is_disk_full(folder, error, code):
         return errors.OutboxWriteError(f"{path}: the disk is full: make room, and run again")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        fix = "make it, or choose another"
-        return errors.OutboxUnusableError(f"{path}: there is no folder {folder}: {fix}")
+        return errors.OutboxUnusableError(fault("no_folder", path=path, folder=folder))
     if isinstance(error, OSError):
-        wrong = f"cannot be written ({error.strerror or type(error).__name__})"
-        fix = "choose a folder where files can be made"
-        return errors.OutboxWriteError(f"{error.filename or path} {wrong}: {fix}")
+        at, why = error.filename or path, error.strerror or type(error).__name__
+        return errors.OutboxWriteError(fault("unwritable_folder", path=at, error=why))
     # Python's own: of a value that it read, which it quotes, or that it was to collect.
     is_garbled = "decode to UTF-8" in str(error) or "user-defined" in str(error)
     is_damage = is_garbled or isinstance(error, (ValueError, *DAMAGE))
     if is_damage or code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         is_safe = isinstance(error, sqlite3.Error) and not is_garbled  # to print: holds no value
         said = error if is_safe else type(error).__name__
-        fix = "choose another file, or restore this one from a copy"
-        return errors.OutboxUnusableError(f"{path} is damaged, or is no outbox ({said}): {fix}")
+        return errors.OutboxUnusableError(fault("damaged", path=path, said=said))
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return errors.OutboxBusyError(f"{path} is locked by another program: end it, and run again")
-    fix = "see that you may write it, the files beside it (…-wal, …-shm) and its folder, and that "
-    fix += "its disk is in order, and run again"
-    return errors.OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
+    return errors.OutboxWriteError(fault("unwritable", path=path, error=error))
 
 
 def _is_disk_full(folder: Path, error: BaseException, code: int) -> bool:
@@ -297,8 +290,7 @@ def copy_of(outbox: str | os.PathLike[str] | None) -> Iterator[str]:
     try:
         made = TemporaryDirectory(prefix="leadconnector-")
     except OSError as error:
-        wrong = f"there is no folder for a copy of the outbox ({error.strerror})"
-        raise errors.OutboxWriteError(f"{wrong}: set TMPDIR to one with room") from error
+        raise errors.OutboxWriteError(fault("no_copies", error=error.strerror)) from error
     with made as folder:
         copy = str(Path(folder) / "outbox.db")
         if outbox is not None:
@@ -313,9 +305,8 @@ def _copy(outbox: str, copy: str) -> None:
     except schema.NothingYetError:
         return  # as one that is not there yet
     except sqlite3.Error as error:
-        raise errors.OutboxWriteError(
-            f"{outbox} cannot be copied to {copy} ({error}): make room there, or set TMPDIR"
-        ) from error
+        wrong = fault("not_copied", path=outbox, copy=copy, error=error)
+        raise errors.OutboxWriteError(wrong) from error
 
 
 def numbers(connection: Connection, query: str, values: Sequence[int] = ()) -> array[int]:

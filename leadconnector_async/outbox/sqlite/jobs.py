@@ -264,8 +264,4 @@ def _check_log(path: str, owned: str) -> None:
                 raise
             known = None
     if known is None:
-        raise OutboxUnusableError(
-            f"{path} lacks what was last written to it, and so what was sent: put {path}-wal back "
-            "beside it, or the file itself that was used last; else messages are sent again (if "
-            f"they may be, delete {path}.lock)"
-        )
+        raise OutboxUnusableError(database.fault("lost_log", path=path))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.database import formats, newer, older
+from leadconnector_async.outbox.database import fault, formats
 from leadconnector_async.records.deferred import read_deferred
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ def check_schema(connection: Connection, path: str) -> None:
         raise OutboxUnusableError(f"{path} is not an outbox: choose another file")
     found = _pragma(connection, "user_version")
     if found > FORMAT:
-        raise newer(path, found, FORMAT)
+        raise OutboxUnusableError(fault("newer", place=path, found=found, reads=FORMAT))
     if found < FORMAT:
         fix = "finish it with the version that made it"
         if found >= OLDEST:  # only read here, and so not upgraded
             fix = f"leadconnector outbox upgrade {shlex.quote(path)} brings it up to date"
-        raise older(path, found, FORMAT, fix)
+        raise OutboxUnusableError(fault("older", place=path, found=found, reads=FORMAT, fix=fix))
 
 
 def _bring_up(connection: Connection, found: int) -> None:
@@ -97,18 +97,14 @@ def _is_new(connection: Connection, path: str) -> bool:
     if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None:
         return False
     if Path(path).exists() and Path(path).stat().st_size > PAGE_BYTES:
-        raise OutboxUnusableError(
-            f"{path} lacks its log, {path}-wal: put it back beside it, or copy an outbox that "
-            "is in use by leadconnector outbox backup"
-        )
+        raise OutboxUnusableError(fault("no_log", path=path))
     return True
 
 
 def _configure(connection: Connection, path: str) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
-        fix = "choose a local drive"
-        raise OutboxUnusableError(f"{path} is on a drive without shared memory: {fix}")
+        raise OutboxUnusableError(fault("no_shared_memory", path=path))
     for setting in (
         "synchronous = FULL",
         "secure_delete = OFF",  # which some builds set: `compact` forgets what is freed
