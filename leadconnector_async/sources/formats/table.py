@@ -130,11 +130,6 @@ _UNDATED: Final = "no column gives the date: give --map date=COLUMN"
 
 _NONE: Final = FieldRule()
 
-_FIX_CLOCK: Final = (
-    "put the time into a column Time, as in 3:05 PM, or give --map date=COLUMN with the column "
-    "that is to be the whole date"
-)
-
 _SPAN: Final = re.compile("dur|length|talk|wait|hold|ring|dauer|elapsed|total", re.IGNORECASE)
 """What is a span of time, and no time of day."""
 
@@ -243,7 +238,7 @@ class Table:
             told += [f"has no time of day, which column {shown(name)} may hold" for name in clocks]
         if not told:
             return parsed
-        problem = Problem("date", told[0], _FIX_CLOCK)
+        problem = fields.problem_of("time_beside", wrong=told[0])
         return Parsed(parsed.line, parsed.raw, None, (problem,), identity)
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SettledContact, needs
 from leadconnector_async.sources.fields import WrongValueError, read_text, stripped, wrong_value
 from leadconnector_async.sources.values import phone_numbers
@@ -36,17 +37,6 @@ _MAX_NAMES: Final = 2
 """Names of one number that are nothing strange: a maiden name, a spelling."""
 
 MANY_NAMES: Final = "telephone numbers that stand with more than two names: is each one person's?"
-
-
-MANY_NUMBERS: Final = (
-    "addresses that stand with more than two telephone numbers: each number is a contact of its "
-    "own; if they are your own people's, give --map contact.email="
-)
-
-MANY_MAILS: Final = (
-    "mails of several addresses with one telephone number, which may be an office's: each of these "
-    "addresses but the first is a contact of its own, without the number"
-)
 
 
 @dataclass(eq=False, repr=False)
@@ -153,12 +143,12 @@ class Contacts:
         if mail is None or isinstance(contact, SettledContact):
             return contact
         if self.has_many(mail, phone):
-            self.notice(MANY_NUMBERS)
+            self.notice(fields.notice("many_numbers"))
         if len(self._mails) < _MAX_NAMED:
             self._mails.setdefault(phone, mail)
         if type_ != "Email" or self._mails.get(phone, mail) == mail:
             return contact
-        self.notice(MANY_MAILS)
+        self.notice(fields.notice("many_mails"))
         return SettledContact(None, mail, contact.name, said=phone)
 
     def has_many(self, of: str, name: str) -> bool:

@@ -58,11 +58,6 @@ LATE: Final = "date is in the future"
 
 _OF_WINTER: Final = re.compile(r"\b[ECMP]ST\b")
 
-WINTER: Final = (
-    "date says EST or its like on a day on which --timezone has EDT: it is taken as it says, an "
-    "hour later than without that name, which some programs write all year"
-)
-
 TIMELESS: Final = "date has no time of day: midnight is taken"
 
 
@@ -177,7 +172,8 @@ class Dates:
             found = _OF_WINTER.search(text)
             if self._zone is not None and date.tzinfo is not None and found:
                 local = date.replace(tzinfo=self._zone)
-                self.notices += [WINTER] if local.dst() and date - local == local.dst() else []
+                is_odd = local.dst() and date - local == local.dst()
+                self.notices += [fields.notice("winter")] if is_odd else []
                 date = local if local.tzname() == found[0] else date  # of China, which has a CST
             return self.utc(date, zone)
         if len(text) <= len("2024-01-31"):

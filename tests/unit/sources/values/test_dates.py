@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.values.dates import EARLY, FOLD, GAP, LATE, TIMELESS, WINTER, Dates
+from leadconnector_async.sources.fields import WrongValueError, notice
+from leadconnector_async.sources.values.dates import EARLY, FOLD, GAP, LATE, TIMELESS, Dates
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HALF_PAST_NINE = datetime(2024, 1, 31, 9, 30, tzinfo=UTC)
@@ -66,7 +66,7 @@ def test_a_date_alone_is_its_midnight() -> None:
         ("America/New_York", "2024-11-03T02:00:00", "2024-11-03T07:00", None),
         ("America/Havana", "2024-03-10T00:30:00", "2024-03-10T05:30", GAP),
         ("Australia/Lord_Howe", "2024-04-07T01:45:00", "2024-04-06T14:45", FOLD),
-        ("America/New_York", "2024-07-29 3:06 PM EST", "2024-07-29T20:06", WINTER),
+        ("America/New_York", "2024-07-29 3:06 PM EST", "2024-07-29T20:06", notice("winter")),
         ("America/New_York", "2024-01-29 3:06 PM EST", "2024-01-29T20:06", None),
         ("America/New_York", "2024-07-29 3:06 PM CST", "2024-07-29T21:06", None),
         ("America/New_York", "2024-07-29 3:06 PM EDT", "2024-07-29T19:06", None),
@@ -90,7 +90,7 @@ def test_local_times_that_occur_twice_or_never_are_told(
 def test_dates_that_no_history_has_are_told() -> None:
     """Before 1990, in the future, and midnight where no time is given."""
     dates = Dates(UTC)
-    for text, notice in (
+    for text, told in (
         ("1989-12-31T23:59:59Z", EARLY),
         ("1990-01-01T00:00:00Z", None),
         ("2999-01-01T00:00:00Z", LATE),
@@ -100,7 +100,7 @@ def test_dates_that_no_history_has_are_told() -> None:
     ):
         dates.notices = []
         dates.read(text)
-        assert dates.notices == ([] if notice is None else [notice]), text
+        assert dates.notices == ([] if told is None else [told]), text
 
 
 @pytest.mark.parametrize(

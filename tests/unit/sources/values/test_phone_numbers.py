@@ -7,12 +7,10 @@ from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.base import SettledContact
-from leadconnector_async.sources.fields import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError, notice
 from leadconnector_async.sources.values.contact_values import (
     _MAX_NAMED,
-    MANY_MAILS,
     MANY_NAMES,
-    MANY_NUMBERS,
     Contacts,
     read_number,
 )
@@ -291,7 +289,7 @@ def test_an_address_of_many_numbers_is_told() -> None:
     people = [{"phone": number, "email": "a@example.com"} for number in numbers]
     content = jsonl(*(record(contactId=None, contact=one) for one in people))
     parsed, _ = parse(content, ".jsonl", US)
-    assert [MANY_NUMBERS in one.notices for one in parsed] == [False] * 3 + [True]
+    assert [notice("many_numbers") in one.notices for one in parsed] == [False] * 3 + [True]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
@@ -316,7 +314,7 @@ def test_mails_of_one_office_are_with_their_addresses(suffix: str) -> None:
     ]
     assert isinstance(found[1], SettledContact)
     assert found[1].said == "+12125550142"
-    assert [MANY_MAILS in one.notices for one in parsed] == [False, True, False]
+    assert [notice("many_mails") in one.notices for one in parsed] == [False, True, False]
 
 
 @pytest.mark.slow
