@@ -1,7 +1,5 @@
 """How much is in hand: what was taken in and has no outcome yet."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Final

@@ -1,7 +1,5 @@
 """The thread that owns the store: whatever is asked of it meanwhile goes into its next commit."""
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence

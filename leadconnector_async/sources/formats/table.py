@@ -126,8 +126,6 @@ def _refuse_missing(source: str, definition: Definition, find: Callable[[str], s
                 raise SourceError(f"{source}: has no column {shown(column)}, {told}")
 
 
-_UNDATED: Final = "no column gives the date: give --map date=COLUMN"
-
 _NONE: Final = FieldRule()
 
 _SPAN: Final = re.compile("dur|length|talk|wait|hold|ring|dauer|elapsed|total", re.IGNORECASE)
@@ -245,7 +243,7 @@ class Table:
     def warnings(self) -> list[str]:
         """What was passed over. A mapping names what it takes, and so what it does not."""
         columns = self.columns
-        undated = [] if columns.feeds.get("date") else [_UNDATED]
+        undated = [] if columns.feeds.get("date") else [fields.notice("no_date_column")]
         foreign = [fields.foreign_id(name, field) for name, field in columns.foreign.items()]
         foreign += self._doubts.warnings
         if isinstance(columns, NamedColumns):

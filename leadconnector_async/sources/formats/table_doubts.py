@@ -23,10 +23,6 @@ _ERRORS: Final = frozenset(("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!")).u
 _MOST: Final = 32_767
 """Characters that a cell of Excel holds."""
 
-_LINES: Final = r"text with \n, as programs write the end of a line: --repair-text reads it so"
-
-_LINES_READ: Final = r"text with \n, which was read as the end of a line"
-
 _PATH: Final = re.compile(r"[:\\]\\")
 """Of Windows, of which a folder may begin with n; and a backslash that is itself written out."""
 
@@ -70,7 +66,7 @@ class Doubts:
             told.append(notice("is_markup"))
         if parsed.row and type(message) is str and r"\n" in message and not _PATH.search(message):
             repairs = self._options.repair_text
-            told += [_LINES_READ if repairs else _LINES]
+            told.append(notice("lines_read") if repairs else notice("written_lines"))
             if repairs:
                 parsed.row.message = message.replace(r"\r\n", "\n").replace(r"\n", "\n")
         return parsed._replace(notices=(*parsed.notices, *told)) if told else parsed
