@@ -345,6 +345,3 @@ class Dispatcher:
     def _rested(self, state: LocationState, lane: Lane) -> None:
         state.rested(lane)
         self.move(state)
-
-    def __repr__(self) -> str:
-        return f"<Dispatcher {len(self.locations)} locations, {self._pool!r}>"

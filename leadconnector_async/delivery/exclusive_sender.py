@@ -343,6 +343,3 @@ class ExclusiveSender:
             except asyncio.CancelledError:
                 await cut_off(self._work)
                 raise
-
-    def __repr__(self) -> str:
-        return f"<ExclusiveSender {self._dispatcher!r}>"

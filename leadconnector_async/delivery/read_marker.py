@@ -169,6 +169,3 @@ class ReadMarker:
             await self._rest(min(max(state.quota.day.ends - now, 0.0), MAX_SLEEP_S))
         else:
             self._barred.add(state.name)
-
-    def __repr__(self) -> str:
-        return f"<ReadMarker {self._stats.marked} marked>"

@@ -123,6 +123,3 @@ class StoppedLocations:
             elif error is None and location in self._standing and location in self._moving:
                 await outbox.stop(state.lease, None)
                 self._tried.pop(location, None)
-
-    def __repr__(self) -> str:
-        return f"<StoppedLocations {len(self._tried)} here, {len(self._standing)} in all>"

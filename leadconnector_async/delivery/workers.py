@@ -181,9 +181,6 @@ class WorkerPool:
         self._timer, self._rings_at = None, math.inf
         self.wake()
 
-    def __repr__(self) -> str:
-        return f"<WorkerPool of {self._size}, {len(self._parked)} parked>"
-
 
 def _release(future: asyncio.Future[bool], *, go_on: bool) -> None:
     if not future.done():

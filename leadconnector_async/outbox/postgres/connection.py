@@ -290,6 +290,3 @@ class JobRunner:
             await self.connection.close(timeout=_CLOSE_S)
         except FAULTS:
             self.connection.terminate()
-
-    def __repr__(self) -> str:
-        return f"<JobRunner {self.place.shown} {'closed' if self.closed else 'open'}>"
