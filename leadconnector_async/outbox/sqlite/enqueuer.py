@@ -70,17 +70,14 @@ class Enqueuer:
     def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """Publish new records, ahead of others that are only staged; put the sound ones in."""
         first, last = created[0].seq, created[-1].seq
-        if self._are_staged(self._published + 1, first):
+        begin, query = self._published + 1, _SQL["are_staged"]
+        if begin < first and self._connection.execute(query, (begin, first)).fetchone():
             run_rows(self._connection, _SQL["publish_ahead"], [(record.seq,) for record in created])
         else:
             self._mark(last)
         sound = [record for record in created if record.draft.payload is not None]
         self._enqueue([(of.location, of.draft.lane, of.draft.date, of.seq) for of in sound])
         self._claims.submitted(sound)
-
-    def _are_staged(self, first: int, end: int) -> bool:
-        query = _SQL["are_staged"]
-        return first < end and self._connection.execute(query, (first, end)).fetchone() is not None
 
     def publish_known(self, place: QueuePlace) -> None:
         """Put a record in that an earlier run staged and did not publish, or left for later."""
