@@ -89,12 +89,9 @@ class Reconciler:
         contact = read_deferred(claim.deferred).contact if claim.deferred else None
         if contact is None or message.contact_id or message.conversation_id:
             return message
-        name = contact_lookup(contact)
-        known = (
-            lane.lookups
-            if name in lane.lookups
-            else await self._handler.control.get_lookups(state, [name])
-        )
+        name, known = contact_lookup(contact), lane.lookups
+        if name not in known:
+            known = await self._handler.control.get_lookups(state, [name])
         return msgspec.structs.replace(message, contact_id=known[name]) if known else None
 
     async def _new_search(self, state: LocationState, lane: Lane) -> Search | None:
