@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import State, end_of, why
+from leadconnector_async.outbox.database import fault
 from leadconnector_async.outbox.record_store import Copy, Origin
 from leadconnector_async.records import deferred
 from leadconnector_async.records.keys import line_key
@@ -33,11 +33,7 @@ _BETWEEN: Final = re.compile(rb"[,;\t|{}\n]+")
 _MENDED: Final = 2
 """Cells that are mended at the most: in short records, what all have in common is most of them."""
 
-OTHERWISE: Final = Problem(
-    "record",
-    "is in the outbox as its line was read before, with other options",
-    "import with the options of before, or, to send it once more, into another outbox",
-)
+OTHERWISE: Final = fault("read_otherwise")
 
 _UNSENT: Final = {"lane": 0, "date": 0, "payload": None, "deferred": None, "traits": 0}
 """What a draft has that validation refused."""
@@ -143,7 +139,7 @@ async def _is_unmended(store: RecordStore, draft: Draft, known: ExistingRecord) 
     if draft.own is None or draft.payload is None:
         return False
     end = await store.end_of(known.seq)
-    if end is not None and end.reason == str(OTHERWISE):
+    if end is not None and end.reason == OTHERWISE:
         return is_same_line((await store.origin(known.seq)).raw or b"", draft.raw or b"")
     if not draft.own:
         return False

@@ -187,11 +187,11 @@ async def refuse_other_readings(
             before = (await store.origin(seq)).raw or b""
             if deduplication.is_same_line(before, draft.raw or b"", is_near=is_near):
                 taken.add(seq)
-                told[at] = deduplication.as_refused(draft, str(deduplication.OTHERWISE))
+                told[at] = deduplication.as_refused(draft, deduplication.OTHERWISE)
                 break
         else:
             if await _was_refused_otherwise(store, draft, location, source_pass):
-                told[at] = deduplication.as_refused(draft, str(deduplication.OTHERWISE))
+                told[at] = deduplication.as_refused(draft, deduplication.OTHERWISE)
     return told
 
 
@@ -206,7 +206,7 @@ async def _was_refused_otherwise(
     if line is None or line.state != State.REJECTED:
         return False
     end = await store.end_of(line.seq)
-    return end is not None and end.reason == str(deduplication.OTHERWISE)
+    return end is not None and end.reason == deduplication.OTHERWISE
 
 
 _AT_A_TIME: Final = 512

@@ -47,12 +47,6 @@ _PASTED: Final = "pasted"
 
 _MAX_PASTED: Final = 100
 
-_TOO_LONG: Final = Problem(
-    "message",
-    f"is over the limit of {LINE_LIMIT} bytes",
-    "see whether the file is what it should be, or shorten it",
-)
-
 
 def _begin(patterns: Sequence[re.Pattern[str]], line: str, after: str) -> re.Match[str] | None:
     """Look whether a line, and the one after it, begin a record."""
@@ -80,7 +74,7 @@ class _Entry(Struct):
         self.size += len(text)
         if self.size > LINE_LIMIT:
             self.lines.clear()
-            problem = _TOO_LONG
+            problem = problem_of("long_text", limit=LINE_LIMIT)
         else:
             self.lines.append(text)
         self.problem = self.problem or problem

@@ -43,10 +43,6 @@ def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
 
 _OF_CHOICES: Final = {name: reader_of(choices) for name, choices in CHOICES.items()}
 
-_NO_TYPE: Final = Problem(
-    "type", "is missing", f"write one of {', '.join(CHOICES['type'][:_MAX_LISTED])}"
-)
-
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
 
 PLACE: Final = re.compile(r"(.*?):\d+: ")
@@ -227,7 +223,8 @@ class RowCoercer:
             else:
                 made[outer] = read
         if "type" not in made and not any(problem.field == "type" for problem in problems):
-            problems.insert(0, _NO_TYPE)
+            known = ", ".join(CHOICES["type"][:_MAX_LISTED])
+            problems.insert(0, fields.problem_of("no_type", known=known))
         self._miss_date(made.get("date"), problems)
         if "contact" in nested and self._options.people is None and not _is_findable(values):
             problems.append(fields.problem_of("name_alone"))
