@@ -21,8 +21,8 @@ from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import Probe, list_workflows, probes
 from leadconnector_async.api.listings import published_workflows, read_object
 from leadconnector_async.client import LeadConnector
+from leadconnector_async.data_files import read_toml
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError, OutboxError
-from leadconnector_async.outbox.database import read_toml
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
 from leadconnector_async.records.draft import Draft

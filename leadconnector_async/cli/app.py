@@ -2,7 +2,6 @@
 
 import io
 import sys
-import tomllib
 from difflib import get_close_matches
 from enum import IntEnum
 from importlib import import_module
@@ -13,6 +12,7 @@ import click
 
 from leadconnector_async import __version__
 from leadconnector_async.cli.format import fitted, say
+from leadconnector_async.data_files import read_toml
 from leadconnector_async.errors import LeadConnectorError
 
 
@@ -31,9 +31,7 @@ class Exit(IntEnum):
     """Run again to go on."""
 
 
-COMMANDS: Final[dict[str, tuple[str, str]]] = tomllib.loads(
-    Path(__file__).with_name("commands.toml").read_text("utf-8")
-)
+COMMANDS: Final[dict[str, tuple[str, str]]] = read_toml(__package__, "commands")
 """Each command's module, and its line in the list of all."""
 
 _ERROR: Final = "Error: "

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from leadconnector_async.cli.import_options import SendingOptions
+from leadconnector_async.data_files import read_toml
 from leadconnector_async.errors import LeadConnectorError
-from leadconnector_async.outbox.database import read_toml
 from leadconnector_async.reports.statistics import Latency, Statistics
 from leadconnector_async.sources.base import needs
 

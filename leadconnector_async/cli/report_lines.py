@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from leadconnector_async.cli.format import by_quota, counted, duration, places, rate, width, wrapped
-from leadconnector_async.outbox.database import read_toml
+from leadconnector_async.data_files import read_toml
 from leadconnector_async.outbox.open import is_url, shown_place
 from leadconnector_async.sources import SourceOptions
 

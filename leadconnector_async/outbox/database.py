@@ -7,9 +7,10 @@ A file answers at once: it never suspends them, and `at_once` runs them to their
 from __future__ import annotations
 
 import re
-import tomllib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
+
+from leadconnector_async.data_files import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -31,11 +32,6 @@ def statements(package: str, name: str, **within: str) -> dict[str, str]:
         text = text.replace(f"{{{part}}}", sql)
     _, *parts = re.split(r"(?:\A|\n\n)-- (.*)\n", text)
     return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
-
-
-def read_toml(package: str, name: str) -> dict[str, Any]:
-    """What a file of TOML holds."""
-    return tomllib.loads(files(package).joinpath(f"{name}.toml").read_text("utf-8"))
 
 
 def formats(package: str) -> list[str]:

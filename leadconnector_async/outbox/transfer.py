@@ -7,7 +7,8 @@ anew. Numbers of records, locations, sources and reasons stay as they are.
 from collections.abc import AsyncIterator, Mapping
 from typing import Final, Protocol
 
-from leadconnector_async.outbox.database import Rows, read_toml
+from leadconnector_async.data_files import read_toml
+from leadconnector_async.outbox.database import Rows
 
 RELATIONS: Final[dict[str, list[str]]] = read_toml(__package__, "transfer")
 """Names and columns."""

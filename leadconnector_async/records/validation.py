@@ -8,16 +8,15 @@ guessed, and no package is needed, so that a record has the same key wherever it
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
 from datetime import datetime
-from importlib.resources import files
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
+from leadconnector_async.data_files import read_toml
 from leadconnector_async.models import CHOICES, Call, Contact, MessageFields, MessageType, Problem
 
 
@@ -36,10 +35,7 @@ class TypeRule(Struct, frozen=True):
     """The ``messageType`` under which the API gives it back. Empty: not known, compare without."""
 
 
-RULES: Final = msgspec.convert(
-    tomllib.loads(files(__package__).joinpath("message_types.toml").read_text("utf-8")),
-    dict[MessageType, TypeRule],
-)
+RULES: Final = msgspec.convert(read_toml(__package__, "message_types"), dict[MessageType, TypeRule])
 
 NEED_PROVIDER: Final[tuple[str, ...]] = tuple(name for name, rule in RULES.items() if rule.provider)
 """Types that cannot do without the id of a provider."""

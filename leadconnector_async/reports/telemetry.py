@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from leadconnector_async.data_files import read_toml
 from leadconnector_async.observer import Exchange, Observer, Watched
 from leadconnector_async.outbox.base import Settlement, State
-from leadconnector_async.outbox.database import read_toml
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.draft import TraceContext
 

@@ -1,19 +1,18 @@
 """The endpoints that read messages: of a conversation, of a location, or one."""
 
-import tomllib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, Final
 
+from leadconnector_async.data_files import read_toml
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.api_request import ApiRequest
 from leadconnector_async.sandbox.message_store import Conversation, Stored, iso
 from leadconnector_async.sandbox.state import SandboxState
 
-MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int, str]]] = tomllib.loads(
-    Path(__file__).with_name("message_types.toml").read_text("utf-8")
+MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int, str]]] = read_toml(
+    __package__, "message_types"
 )
 """Of each type its name and its number on reads, and the channel that the export has it in."""
 

@@ -105,7 +105,7 @@ def misnamed(path: str, kind: str | None, options: SourceOptions) -> list[str]:
     named = None if options.format else format_by_name(path)
     if named in (None, kind) or kind is None:
         return []
-    called = table_of("file_kinds.toml")["called"][kind]
+    called = table_of("file_kinds")["called"][kind]
     return [f"holds {called}, though its name ends in {PurePath(path).suffix}: read as that"]
 
 
@@ -158,7 +158,7 @@ def _delimited(text: Utf8Text, options: SourceOptions) -> Source:
     except SourceError as error:
         name = text.stream.name
         beginning = f"{PurePath(name).name}\n{text.head.decode(errors='replace')}"
-        for mark, why in table_of("file_kinds.toml")["chats"].items():
+        for mark, why in table_of("file_kinds")["chats"].items():
             if options.format is None and re.search(mark, beginning, re.IGNORECASE | re.MULTILINE):
                 raise UnknownChatError(f"{name}: {why}") from error
         raise
@@ -208,7 +208,7 @@ def _refuse_foreign(text: Utf8Text) -> None:
     stream, head = text.stream, text.head
     if head[_TAR] == b"ustar":
         raise SourceError(f"{stream.name}: {notice('tar')}")
-    for magic, (wrong, fix) in table_of("file_kinds.toml")["foreign"].items():
+    for magic, (wrong, fix) in table_of("file_kinds")["foreign"].items():
         if head.startswith(magic.encode("latin-1")):
             raise SourceError(f"{stream.name}: {wrong}: {fix}")
     if head.strip():
@@ -221,5 +221,5 @@ def _refuse_foreign(text: Utf8Text) -> None:
 def format_by_name(path: str) -> FormatName | None:
     """Tell what a file holds by the ending of its name, where that says so."""
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes if suffix.lower() != ".gz"]
-    kinds: dict[str, FormatName] = table_of("file_kinds.toml")["names"]
+    kinds: dict[str, FormatName] = table_of("file_kinds")["names"]
     return kinds.get(suffixes[-1]) if suffixes else None

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any, Final, Self
 
 from msgspec.structs import fields
 
+from leadconnector_async.data_files import read_toml
 from leadconnector_async.models import Call, Contact, Problem
 from leadconnector_async.sources.base import SourceRow
 
@@ -67,22 +67,19 @@ _MIN_SLIP: Final = 6
 """In shorter names one letter makes another word: ``ids``, ``date2``."""
 
 
-@cache
-def table_of(file: str) -> dict[str, Any]:
-    """Read a file of words beside this one: many a command needs none."""
-    import tomllib  # noqa: PLC0415 - as said
-
-    return tomllib.loads((Path(__file__).parent / file).read_text("utf-8"))
+def table_of(name: str) -> dict[str, Any]:
+    """Read a file of words beside this one."""
+    return read_toml(__package__, name)
 
 
 def notice(name: str, **facts: object) -> str:
     """Give what ``notices.toml`` says under that name to the owner of a record, or of a file."""
-    return str(table_of("notices.toml")["notices"][name]).format(**facts)
+    return str(table_of("notices")["notices"][name]).format(**facts)
 
 
 def problem_of(name: str, **facts: object) -> Problem:
     """Give what is wrong with a record, as ``notices.toml`` has it under that name."""
-    return Problem(*(text.format(**facts) for text in table_of("notices.toml")["problems"][name]))
+    return Problem(*(text.format(**facts) for text in table_of("notices")["problems"][name]))
 
 
 _PART: Final = re.compile(r"\{([a-z_]+)\}")
@@ -90,7 +87,7 @@ _PART: Final = re.compile(r"\{([a-z_]+)\}")
 
 def compiled(text: str) -> re.Pattern[str]:
     """Compile an expression, in which ``{name}`` stands for another one of their file."""
-    others = table_of("expressions.toml")
+    others = table_of("expressions")
     while _PART.search(text):
         text = _PART.sub(lambda part: others[part[1]], text)
     return re.compile(text, re.VERBOSE)
@@ -99,7 +96,7 @@ def compiled(text: str) -> re.Pattern[str]:
 @cache
 def expression(name: str) -> re.Pattern[str]:
     """Compile the expression of that name when it is first asked for."""
-    return compiled(table_of("expressions.toml")[name])
+    return compiled(table_of("expressions")[name])
 
 
 def folded(name: str) -> str:
@@ -145,7 +142,7 @@ def is_foreign(name: str) -> bool:
 
     Ids beside such a name are most likely that system's too.
     """
-    return len(name) <= 40 and folded(name) in table_of("names.toml")["foreign"]  # noqa: PLR2004 - as above
+    return len(name) <= 40 and folded(name) in table_of("names")["foreign"]  # noqa: PLR2004 - as above
 
 
 def is_known(values: Mapping[str, object]) -> bool:
@@ -259,7 +256,7 @@ class WrongValueError(ValueError):
 
 def wrong_value(name: str, *, kind: str | None = None, **facts: object) -> WrongValueError:
     """Give what is wrong with a value, as ``notices.toml`` has it under that name."""
-    wrong, fix = (text.format(**facts) for text in table_of("notices.toml")["values"][name])
+    wrong, fix = (text.format(**facts) for text in table_of("notices")["values"][name])
     return WrongValueError(wrong, fix, kind=kind)
 
 

@@ -215,7 +215,7 @@ class _TableColumns:
     def __init__(self, path: str, header: Sequence[str]) -> None:
         names = [fields.folded(name) for name in header]
         self.width = len(names)
-        known = fields.table_of("names.toml")["people"]
+        known = fields.table_of("names")["people"]
         self._names = [n for n, name in enumerate(names) if name in known["whole"]]
         self._parts = [n for part in known["parts"] for n, name in enumerate(names) if name in part]
         self._others = [n for n, name in enumerate(names) if name in known["company"]]

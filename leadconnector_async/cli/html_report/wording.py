@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.cli.format import counted
-from leadconnector_async.outbox.database import read_toml
+from leadconnector_async.data_files import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

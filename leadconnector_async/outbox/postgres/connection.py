@@ -20,8 +20,9 @@ import asyncpg
 from asyncpg import exceptions as pg
 
 from leadconnector_async import errors
+from leadconnector_async.data_files import read_toml
 from leadconnector_async.errors import OutboxError, OutboxUnusableError, OutboxWriteError
-from leadconnector_async.outbox.database import T, read_toml, statements
+from leadconnector_async.outbox.database import T, statements
 from leadconnector_async.outbox.postgres.place import PostgresPlace
 
 Connection: TypeAlias = Any

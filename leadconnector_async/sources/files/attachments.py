@@ -268,7 +268,7 @@ def named_for(filename: str, kind: str, data: bytes, warn: Warn) -> Attached | N
         return None
     name = safe_name(filename)
     if PurePath(name).suffix.lower() not in SUFFIXES:
-        name = safe_name(name, table_of("file_kinds.toml")["endings"].get(kind, ""))
+        name = safe_name(name, table_of("file_kinds")["endings"].get(kind, ""))
     return Attached(name, data)
 
 

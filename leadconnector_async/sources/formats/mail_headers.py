@@ -171,7 +171,7 @@ def _folded(name: str) -> str:
 
 @cache
 def _states() -> dict[str, str]:
-    table = table_of("mail_states.toml").items()
+    table = table_of("mail_states").items()
     return {_folded(word): state for state, words in table for word in words}
 
 
@@ -228,7 +228,7 @@ def left_out_states(options: SourceOptions) -> dict[str, str]:
     Raises:
         SourceError: a label is asked for that is never left out.
     """
-    known: dict[str, str] = table_of("notices.toml")["states_left_out"]
+    known: dict[str, str] = table_of("notices")["states_left_out"]
     wanted = set(known) if "all" in options.labels else set[str]()
     for label in options.labels - {"all"}:
         state = _states().get(_folded(label), "")

@@ -216,7 +216,7 @@ class Table:
             return
         told = {"direction"} if self._options.mine else set[str]()
         told |= {"direction", PHONE} if self._is_chat else set()
-        for field, (others, fix) in fields.table_of("notices.toml")["lacking"].items():
+        for field, (others, fix) in fields.table_of("notices")["lacking"].items():
             ways = [self._rules.get(name, _NONE) for name in (field, *others)]
             is_made = any(rule.constant or rule.default or rule.cases for rule in ways)
             if not (is_made or field in told or any(map(self.columns.feeds.get, (field, *others)))):

@@ -262,7 +262,7 @@ def root_of(head: bytes) -> str:
 
 def described(root: str) -> str:
     """Show an element, and what XML it is that begins with it."""
-    what = fields.table_of("file_kinds.toml")["roots"].get(root)
+    what = fields.table_of("file_kinds")["roots"].get(root)
     return f"<{root}>" + (f" ({what})" if what else "")
 
 

@@ -24,7 +24,7 @@ ORDERED: Final[dict[Order, str]] = {"dmy": "day", "mdy": "month", "ymd": "year"}
 @cache
 def words_of(table: str) -> dict[str, str]:
     """Say what the words of a table of ``date_words.toml`` stand for."""
-    rows = table_of("date_words.toml")[table].items()
+    rows = table_of("date_words")[table].items()
     return {word: meant for meant, words in rows for word in words.split()}
 
 
@@ -51,7 +51,7 @@ _COMMENT: Final = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
 @cache
 def _forms(name: str) -> list[re.Pattern[str]]:
     """The forms, compiled for the first date that is read: many a command reads none."""
-    return [compiled(form) for form in table_of("expressions.toml")[name]]
+    return [compiled(form) for form in table_of("expressions")[name]]
 
 
 class DateReading(NamedTuple):

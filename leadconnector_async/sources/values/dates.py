@@ -273,7 +273,7 @@ def _parse(text: str) -> datetime:
 @cache
 def _words() -> list[tuple[re.Pattern[str], str]]:
     """What other languages write in dates, and what it stands for."""
-    replaced = fields.table_of("date_words.toml")["replaced"]
+    replaced = fields.table_of("date_words")["replaced"]
     return [(re.compile(word), meant) for word, meant in replaced]
 
 

@@ -84,7 +84,7 @@ def only_number(text: str) -> str:
         WrongValueError: it is known to be none, or there are several.
     """
     text = _plain(text)
-    callers = fields.table_of("names.toml")["callers"]
+    callers = fields.table_of("names")["callers"]
     if _CELL_ERROR.fullmatch(text):
         raise fields.wrong_value("error_in_place_of_number")
     is_withheld = not text or text.strip("()<>[] ").casefold() in callers["withheld"]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import leadconnector_async
-from leadconnector_async.outbox.database import read_toml
+from leadconnector_async.data_files import read_toml
 
 
 def test_what_is_told_is_there_and_is_used() -> None:

@@ -13,8 +13,8 @@ from leadconnector_async.sources import fields
 
 FOLDER = Path(sources.__file__).parent
 CODE = "\n".join(path.read_text("utf-8") for path in FOLDER.parent.rglob("*.py"))
-NOTICES = fields.table_of("notices.toml")
-EXPRESSIONS = fields.table_of("expressions.toml")
+NOTICES = fields.table_of("notices")
+EXPRESSIONS = fields.table_of("expressions")
 
 
 @pytest.mark.parametrize(
