@@ -39,8 +39,8 @@ _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CENTURY_TURN: Final = 69
 """Years of two digits from here on are of the 1900s, as POSIX has it for ``%y``."""
 
-_RARE: Final = 2012
-"""Few messages are of a year up to it: ``24/03/05`` may rather be of 2024 than of 2005."""
+RARE_YEAR: Final = 2012
+"""Few messages are of a year up to it: none is taken for the first number of ``05/03/24``."""
 
 _BUDDHIST: Final = range(2500, 2700)
 """Years that are none of the common calendar in messages."""
@@ -113,11 +113,11 @@ def _days(parts: dict[str, str | None]) -> Iterator[tuple[Order, int, int, int]]
         first, second, third = _number(parts, "a"), _number(parts, "b"), parts["c"] or ""
         last, newest = _year(third), datetime.now(UTC).year + 1
         can_be_last = parts["sep"] == "-" or last <= newest
-        is_rather_first = last <= _RARE < _year(parts["a"] or "") <= newest
+        can_be_first = RARE_YEAR < _year(parts["a"] or "") <= newest
         if can_be_last or len(third) > len("yy"):
             yield "dmy", last, second, first
             yield "mdy", last, first, second
-        if len(third) == len("yy") and (parts["sep"] == "-" or not can_be_last or is_rather_first):
+        if len(third) == len("yy") and (parts["sep"] == "-" or not can_be_last or can_be_first):
             yield "ymd", _year(parts["a"] or ""), second, int(third)
 
 

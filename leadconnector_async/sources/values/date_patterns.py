@@ -23,7 +23,8 @@ class Survey:
     """What all dates of a file say of the order in which they have day and month."""
 
     def __init__(self) -> None:
-        self.orders: set[date_forms.Order] = set(date_forms.ORDERED)
+        self._orders: set[date_forms.Order] = set(date_forms.ORDERED)
+        self._days: dict[date_forms.Order, set[int]] = {}
         self.either: list[date_forms.DateReading] = []
         """The first date that can be two."""
         self.sample: str = ""
@@ -33,10 +34,26 @@ class Survey:
     def add(self, text: str, found: Sequence[date_forms.DateReading]) -> None:
         """Note one date."""
         orders = tuple(sorted(reading.order for reading in found))
-        self.orders.intersection_update(orders)
+        self._orders.intersection_update(orders)
+        for reading in found:
+            self._days.setdefault(reading.order, set()).add(reading.date.day)
         self.apart.setdefault(orders, text)
         if not self.either and len({reading.date for reading in found}) > 1:
             self.either, self.sample = list(found), text
+
+    @property
+    def orders(self) -> set[date_forms.Order]:
+        """Those that read every date.
+
+        Of two numbers that can be the year, days vary the more. Where neither does, the last is the
+        year unless few messages are so old. Years in front of hyphens are usual.
+        """
+        first, last = (self._days.get(order, ()) for order in ("dmy", "ymd"))
+        sample = next(iter(self.apart.values()), "")
+        if not {"dmy", "ymd"} <= self._orders or re.match(r"\D*\d+-", sample):
+            return self._orders
+        is_last = len(last) <= len(first) and max(last) > date_forms.RARE_YEAR % 100
+        return self._orders - {"ymd"} if is_last else self._orders
 
     def wrong(self) -> WrongValueError:
         """Say why no order can be taken."""
