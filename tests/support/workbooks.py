@@ -34,7 +34,8 @@ BOOK = (
 )
 
 
-def _cell(value: object, place: str) -> str:
+def cell(value: object, place: str = "A1") -> str:
+    """Write a cell."""
     if isinstance(value, str) and value.startswith("#"):
         return f'<c s="1" t="e" r="{place}"><f>VLOOKUP(A1,B:C,2)</f><v>{value}</v></c>'
     if isinstance(value, date):
@@ -50,7 +51,7 @@ def workbook(path: Path, *rows: list[object], settings: str = "") -> Path:
     """Write a workbook as Excel does, with one sheet, and ``settings`` before it."""
     cells = ""
     for number, row in enumerate(rows, 1):
-        written = (_cell(value, f"{chr(64 + at)}{number}") for at, value in enumerate(row, 1))
+        written = (cell(value, f"{chr(64 + at)}{number}") for at, value in enumerate(row, 1))
         cells += f"<row>{''.join(written)}</row>"
     space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     with zipfile.ZipFile(path, "w") as archive:

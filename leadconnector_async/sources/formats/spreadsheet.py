@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from datetime import date
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed, SourceOptions, needs
-from leadconnector_async.sources.fields import listed, notice, scalar_text, shown, stripped
+from leadconnector_async.sources.fields import folded, listed, notice, scalar_text, shown, stripped
 from leadconnector_async.sources.files.members import DAMAGED
 from leadconnector_async.sources.formats.table import Table, is_blank
 from leadconnector_async.sources.formats.workbook_parts import errors_of, is_of_1904, since_1900
@@ -201,7 +201,7 @@ class _SheetHead(NamedTuple):
     @property
     def columns(self) -> list[str]:
         """The names of its columns, in one order."""
-        return sorted(stripped(name) for name in self.header if stripped(name))
+        return sorted(filter(None, map(_plain, self.header)))
 
 
 def _look(book: _Book, name: str, vocabulary: Vocabulary) -> _SheetHead | None:
@@ -247,7 +247,7 @@ def _grid(
 
     where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
     # A column says where a row was.
-    added = next(name for name in ("sheet", "sheet of row", "") if name not in main.columns)
+    added = next(name for name in ("sheet", "sheet of row", "") if _plain(name) not in main.columns)
     header = [*main.header, added] if several else main.header
     place = f"{file.name}: {where}line {main.line}"
     total = sum(look.height for look in read)
@@ -255,22 +255,28 @@ def _grid(
     columns = spreadsheet.table.columns
     dates = [columns.names.index(name) for name in columns.feeds.get("date", ())]
     counted += dates if book.is_of_1904 else []
-    for at in dates if not options.date_format else ():
-        name = columns.names[at]
-        if book.is_swapped(main.name, at):
-            wrong = notice("swapped_dates", column=shown(name))
-            raise SwappedDatesError(f"{place}: {wrong}")
+    for look, at in product(read, dates) if not options.date_format else ():
+        there = _places(main.header, look.header) or range(at + 1)
+        if book.is_swapped(look.name, there[at]):
+            wrong = notice("swapped_dates", column=shown(columns.names[at]))
+            where = f"sheet {shown(look.name)}: " if len(looks) > 1 else ""
+            raise SwappedDatesError(f"{file.name}: {where}line {look.line}: {wrong}")
     spreadsheet.warnings += _warnings(book, looks, read)
     if several and added in spreadsheet.table.columns.unknown:
         spreadsheet.table.columns.unknown.remove(added)
     return spreadsheet
 
 
+def _plain(name: str) -> str:
+    """Write the name of a column as all are compared. One of signs alone is as it stands."""
+    return folded(name) or stripped(name)
+
+
 def _places(header: list[str], other: list[str]) -> list[int] | None:
     """Find where another sheet has each column. None where it has them in the same places."""
     if other == header:
         return None
-    names, spelled = map(stripped, header), [*map(stripped, other)]
+    names, spelled = map(_plain, header), [*map(_plain, other)]
     return [spelled.index(name) if name and name in spelled else -1 for name in names]
 
 

@@ -3,19 +3,21 @@ from __future__ import annotations
 import zipfile
 from datetime import datetime
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 import pytest
 from bad_inputs import parse
-from workbooks import TYPES
+from workbooks import TYPES, cell
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import SourceOptions, open_source
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    _Rows = Sequence[Sequence[object]]
 
 OPTIONS = SourceOptions(mapping_file="generic", region="US")
 ROW = ["(212) 555-0111", "in", "2024-01-31T09:30:00Z", "hi"]
@@ -33,17 +35,12 @@ def _relations(*targets: tuple[str, str]) -> str:
     return f'<Relationships xmlns="{PACKAGE}">{items}</Relationships>'
 
 
-def _sheet(rows: list[list[str]]) -> str:
-    cells = "".join(
-        "<row>"
-        + "".join(f'<c t="inlineStr"><is><t>{escape(cell)}</t></is></c>' for cell in row)
-        + "</row>"
-        for row in rows
-    )
+def _sheet(rows: _Rows) -> str:
+    cells = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
     return f'<worksheet xmlns="{SPACE}"><sheetData>{cells}</sheetData></worksheet>'
 
 
-def _workbook(path: Path, sheets: dict[str, list[list[str]]], hidden: str = "") -> str:
+def _workbook(path: Path, sheets: Mapping[str, _Rows], hidden: str = "") -> str:
     """Write a workbook of these sheets, as Excel does."""
 
     def state(name: str) -> str:
@@ -170,6 +167,27 @@ def test_sheets_of_equal_header_are_read_in_turn(tmp_path: Path) -> None:
         'sheet "Feb": row 1 is above the header: not read',
         'sheet "Old" (2 rows) is hidden: not read: give --sheet "Old"',
     ]
+
+
+def test_sheets_whose_columns_differ_in_case_and_spaces_are_alike(tmp_path: Path) -> None:
+    """As all names of columns are: such a sheet was named as not read, with exit status 0."""
+    spelled = ["DATE", "phone ", "Text", "direction"]
+    other = [ROW[2], ROW[0], "two", ROW[1]]
+    path = _workbook(tmp_path / "h.xlsx", {"A": [COLUMNS, ROW], "B": [spelled, other]})
+    with open_source(path, OPTIONS) as source:
+        assert [one.row and one.row.message for one in source] == ["hi", "two"]
+    assert source.warnings == []
+
+
+def test_swapped_dates_are_looked_for_in_every_sheet_that_is_read(tmp_path: Path) -> None:
+    """The first month may have none: those of the second became other days, without a word."""
+    march = datetime(2024, 3, 1, 10)  # noqa: DTZ001 - as cells have it
+    first: _Rows = [COLUMNS, [*ROW[:2], march, "hi"]]
+    second: _Rows = [["Text", *COLUMNS[:3]], ["x", *ROW[:2], march], ["", *ROW[:2], "03/13/2024"]]
+    sheets = {"A": first, "B": second}
+    path = _workbook(tmp_path / "h.xlsx", sheets)
+    with pytest.raises(SourceError, match=r'sheet "B": line 1: column "Date" holds dates, and'):
+        open_source(path, OPTIONS)
 
 
 def test_a_sheet_that_is_named_is_read_alone(tmp_path: Path) -> None:
