@@ -1,15 +1,17 @@
 """The files of an export, in a folder or a zip archive, and those that lie beside a source."""
 
 import os
+import re
 import unicodedata
 import weakref
 import zlib
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final, NamedTuple, cast
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 from zipfile import BadZipFile, ZipFile
 
 from leadconnector_async.errors import SourceError
@@ -305,3 +307,39 @@ class Beside(NamedTuple):
         if name is None or self.members is None or self.members.size(name) > most:
             return None
         return self.members.read(name)
+
+
+_REPLACED: Final = re.compile(r"""[%?<>"'|*/\\:]""")
+
+_CUT: Final = 47
+"""Characters, after which Takeout cuts the names of files off."""
+
+
+class NumberedFiles:
+    """Names the files of records as Takeout lays them beside these, in their order.
+
+    Several have one name, such as all pictures that were pasted: that of the second, if there is
+    one, is ``image(1).png``. ``path`` is that of the names: ``attached_files[*].export_name``.
+    """
+
+    def __init__(self, path: str, beside: Beside) -> None:
+        self._list, _, self._key = path.partition("[*].")
+        self._find = beside.find
+        self._seen = Counter[tuple[str, str]]()
+
+    def settle(self, record: dict[str, Any]) -> None:
+        """Put the names that the files have into a record."""
+        items = record.get(self._list)
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, dict) and isinstance(given := item.get(self._key), str):
+                item[self._key] = self._name(given)
+
+    def _name(self, given: str) -> str:
+        stem, dot, ending = given.rpartition(".") if "." in given else (given, "", "")
+        plain = _REPLACED.sub("_", stem)
+        stems = stem, plain, stem[:_CUT], plain[:_CUT]
+        number = self._seen[plain[:_CUT], ending]
+        self._seen[plain[:_CUT], ending] += 1
+        is_numbered = number and any(self._find(f"{one}(1){dot}{ending}") for one in stems)
+        end = f"({number}){dot}{ending}" if is_numbered else dot + ending
+        return next(filter(self._find, (one + end for one in stems)), stem + end)

@@ -18,6 +18,7 @@ from leadconnector_async.sources.files import encoding
 from leadconnector_async.sources.files.attachments import are_remote
 from leadconnector_async.sources.files.byte_stream import TooLong
 from leadconnector_async.sources.files.json_values import JsonValues, loaded_value
+from leadconnector_async.sources.files.members import NumberedFiles
 from leadconnector_async.sources.formats import json_objects as objects
 from leadconnector_async.sources.formats.failed_list import as_it_stands, is_unreadable
 from leadconnector_async.sources.formats.json_cells import key_of
@@ -70,6 +71,7 @@ class JsonSource(StreamSource):
         self._objects = objects.Objects(layout.choice, options.mapping, self._coercer, text.stream)
         self._latest = self._coercer.dates.latest
         self._pages: list[str] = []
+        self._files: NumberedFiles | None = None
         self.recognised: str | None = layout.choice.recognised
         marked = self._marked and layout.records is None
         definition = layout.choice.definition
@@ -91,6 +93,9 @@ class JsonSource(StreamSource):
         values = JsonValues(self._text.chunks(), self._layout.records or ())
         common = {"path": self.name} | self._beside()
         found, holder = False, values.holder
+        definition = self._objects.definition
+        if definition is not None and definition.numbered is not None:
+            self._files = NumberedFiles(definition.numbered, self._stream.beside)
         for line, raw in values:
             found = True
             if values.holder is not holder:
@@ -206,6 +211,8 @@ class JsonSource(StreamSource):
                 problem = Problem("raw", mended.wrong, _FIX_RAW)
                 return Parsed(number, raw, None, (problem,), identity_of(record))
             record = {key: record.get(key) for key in (fields.OUTBOX_KEY, fields.LOCATION)} | mended
+        if self._files is not None:
+            self._files.settle(record)
         record, raw = self._objects.with_holder(record, raw, holder)
         return self._objects.parsed(number, raw, record, notices)
 

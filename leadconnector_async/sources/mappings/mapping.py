@@ -182,6 +182,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     holders: list[list[str]] = field(default_factory=list)
     within: list[str] = field(default_factory=list)
     beside: str | None = None
+    numbered: str | None = None
     lookup: dict[str, str] = field(default_factory=dict)
     repair: bool = False
     empty: list[str] = field(default_factory=list)

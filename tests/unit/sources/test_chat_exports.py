@@ -350,6 +350,26 @@ def test_a_takeout_is_read_as_the_archive_that_it_is(tmp_path: Path) -> None:
     assert [url.rpartition("/")[2] for url in parsed[0].row.attachments or ()] == ["File-a.jpg"]
 
 
+def test_files_of_one_name_in_google_chat_are_numbered_in_turn(tmp_path: Path) -> None:
+    """All pasted pictures have one: each message had the first. One that lacks is told.
+
+    Signs that names cannot have on every system, and the end of long ones, are not on the disk.
+    """
+    long = "File-" + "x" * 60 + ".png"
+    given = ["File-image.png", "File-a?b.png", "File-image.png", "File-image.png", long]
+    given += ["File-one.png", "File-one.png"]
+    files = ["File-image.png", "File-image(1).png", "File-a_b.png", long[:47] + ".png"]
+    for name in [*files, "File-one.png"]:
+        (tmp_path / name).write_bytes(b"picture")
+    said = [_google("kim@example.org", attached_files=[{"export_name": name}]) for name in given]
+    content = {"messages": [*said, _google("me@shop.example", text="hi")]}
+    parsed, _ = _read(tmp_path / "messages.json", content, mine=("me@shop.example",))
+    urls = [one.row and (one.row.attachments or [""])[0].rpartition("/")[2] for one in parsed]
+    one = "File-one.png"
+    assert urls == [files[0], files[2], "File-image%281%29.png", None, files[3], one, one, ""]
+    assert "a file that is not there" in str(parsed[3].problems[0])
+
+
 @pytest.mark.parametrize("name", ["_chat.txt", "result.json"])
 def test_two_that_are_left_out_are_no_copies(tmp_path: Path, name: str) -> None:
     """A record is known again, in other files too, by what it holds: each of them is counted."""
