@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Final, NamedTuple
 
 from leadconnector_async.sources.base import MAIL_LIMIT
-from leadconnector_async.sources.fields import expression
+from leadconnector_async.sources.fields import expression, notice
 from leadconnector_async.sources.files.attachments import Attached, named_for
 from leadconnector_async.sources.files.byte_stream import SourceFile, TooLong
 from leadconnector_async.sources.files.encoding import body, decode_text, payload_of
@@ -294,8 +294,10 @@ class MailContent:
         is_text = kind in self.texts and part.get_content_disposition() != "attachment"
         if is_text and not filename:
             self.texts[kind].append(body(decode_text(data, part.get_content_charset(), self._warn)))
-        else:
+        elif data or "X-Apple-Content-Length" not in part:
             self._keep(filename or "attachment", kind, data)
+        else:
+            self._warn(notice("kept_apart"))
 
     def _keep(self, filename: str, kind: str, data: bytes) -> None:
         file = named_for(filename, kind, data, self._warn)

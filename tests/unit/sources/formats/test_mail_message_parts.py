@@ -135,6 +135,16 @@ def test_what_is_left_out_is_said() -> None:
     ]
 
 
+def test_attachments_that_apple_mail_keeps_apart_are_not_called_empty() -> None:
+    """They are whole, in another folder: the notice says how they come along."""
+    mail = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b\nContent-Type: image/png\n"
+    content, warnings = parts(mail + b"X-Apple-Content-Length: 12345\n\n\n--b--\n")
+    assert (content.text("text/plain"), content.files) == ("hi", [])
+    assert [warning.split(" (")[0] for warning in warnings] == [
+        "attachments that Apple Mail keeps apart from its mails"
+    ]
+
+
 def test_a_mail_in_a_mail_is_kept_as_text() -> None:
     """Its own texts are not those of the mail that it is in."""
     inner = _mail("inner text")
