@@ -92,12 +92,16 @@ def test_who_is_no_more_in_a_chat_of_meta_is_not_the_one_who_is(
     assert other.row.contact.phone == NUMBER.replace(" ", "")
 
 
-def test_the_whole_export_of_telegram(tmp_path: Path) -> None:
-    """Each chat has a head of its own; groups are left out, and the other lists told."""
+@pytest.mark.parametrize("ticked", [{"personal_information": {"bio": "x" * 300_000}}, {}])
+def test_the_whole_export_of_telegram(tmp_path: Path, ticked: dict[str, object]) -> None:
+    """Each chat has a head of its own; groups are left out, and the other lists told.
+
+    What the owner did not tick, such as what is known of himself, is not in it.
+    """
     chats = [_chat(_said(text="one")), _chat(_said(text="two"), type="private_group")]
     content = {
         "about": "Here is the data",
-        "personal_information": {"user_id": 5, "bio": "x" * 300_000},
+        **ticked,
         "contacts": {"list": [{"first_name": "Kim", "phone_number": "001"}]},
         "chats": {"about": "All", "list": [*chats, _chat(_said(text="three"), name="Ann")]},
     }
