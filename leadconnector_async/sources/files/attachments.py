@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Final
 from unicodedata import normalize
@@ -126,6 +127,24 @@ class Attachments:
             url = self._named(number, item, largest(type_), warn) if is_path(item) else item
             taken += () if url is None else (url,)
         return taken or None
+
+    def dated(self, date: str, item: str) -> str:
+        """Find a file before whose name a date and whom it is with stand: ``… - Kim - a.jpg``.
+
+        Where there is not one alone, it is called as it was.
+        """
+        of_date = self._by_date.get(_figures(date), ())
+        found = [name for name in of_date if name.endswith(f" - {item}")]
+        return found[0] if len(found) == 1 else item
+
+    @cached_property
+    def _by_date(self) -> dict[str, list[str]]:
+        """The names of all files beside the source that begin with a date, by that."""
+        found: dict[str, list[str]] = {}
+        listed = {path.name for start in self._starts for path in start.glob("* - *")}
+        for name in listed.union(self._beside.names()):
+            found.setdefault(_figures(name.split(" - ")[0]), []).append(name)
+        return found
 
     def keep(
         self, files: Iterable[Attached], type_: object, warn: Warn
@@ -270,6 +289,10 @@ def named_for(filename: str, kind: str, data: bytes, warn: Warn) -> Attached | N
     if PurePath(name).suffix.lower() not in SUFFIXES:
         name = safe_name(name, table_of("file_kinds")["endings"].get(kind, ""))
     return Attached(name, data)
+
+
+def _figures(text: str) -> str:
+    return "".join(filter(str.isdecimal, text))
 
 
 def lost_files(notices: Iterable[str]) -> bool:

@@ -168,6 +168,8 @@ class Table:
         self._names = [name.casefold() for name in self.columns.names]
         self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]
         self._clocks = [name for name in self.columns.unknown if not _SPAN.search(name)]
+        dated = self._rules.get("attachments", _NONE).dated
+        self._dated = next((at for at, name in enumerate(names) if name == dated), None)
         rule = self._rules.get("date")
         self._is_joined = (rule is None or bool(rule.join)) and "date" not in options.mapping
 
@@ -192,6 +194,9 @@ class Table:
         if self._is_list:
             self._coercer.of_list(cells[0])
         values, reason, told = self.columns.read(cells)
+        if self._dated is not None and isinstance(files := values.get("attachments"), list):
+            date, found = cells[self._dated], self._coercer.files.dated
+            values["attachments"] = [found(date, one) for one in files]
         said = [*self._coercer.sides.chat, cells]
         raw = in_api_names(values, said) if self._is_chat and values else orjson.dumps(cells)
         if foreign := self.columns.foreign:

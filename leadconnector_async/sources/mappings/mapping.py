@@ -55,6 +55,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     phone: bool = False
     several: bool = False
     folder: str | None = None
+    dated: str | None = None
     before: list[str] = field(default_factory=list)
     code: list[str] = field(default_factory=list)
     empty: list[str] | None = None

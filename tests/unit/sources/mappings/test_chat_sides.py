@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -72,6 +73,30 @@ def test_a_row_in_place_of_a_reaction_is_left_out(tmp_path: Path) -> None:
     said = "reactions, for which the API has no field"
     assert [one.left_out for one in parsed] == [said] * len(reactions) + [None] * len(texts)
     assert all(one.row for one in parsed[len(reactions) :])
+
+
+def test_files_of_imazing_are_named_after_date_and_chat(tmp_path: Path) -> None:
+    """The table has their own names alone. Where it can be two, or none, that is told."""
+    row = _row("Kim", "Incoming", "+13035550142", "Kim")[:-3]
+    names = ["a.jpg", "b - c.jpg", "d.jpg", "e.jpg", "f.jpg"]
+    content = _imazing(*(f"{row},,{name},Image" for name in names))
+    (folder := tmp_path / "files").mkdir()
+    (folder / "2024-03-29 09 06 41 - Kim - b - c.jpg").write_bytes(b"x")
+    files = [f"2024-03-29 09 06 41 - {chat} - d.jpg" for chat in ("Kim", "Bob")]
+    own = "2024-03-29 09 06 41 - Kim _ - a.jpg"
+    for name in (own, *files, "e.jpg", "2024-03-29 09 06 42 - Kim - f.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    parsed, _, _ = _read(tmp_path / "a.csv", content, files=(folder,))
+    urls = [one.row and (one.row.attachments or [""])[0].rpartition("/")[2] for one in parsed]
+    start = "2024-03-29%2009%2006%2041%20-%20Kim%20"
+    assert urls == [f"{start}_%20-%20a.jpg", f"{start}-%20b%20-%20c.jpg", None, "e.jpg", None]
+    assert "a file that is not there" in str(parsed[2].problems[0])
+    with ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("chat/a.csv", content)
+        archive.writestr(f"chat/{own}", b"x")
+    parsed, _, _ = _read(tmp_path / "a.zip")
+    assert [bool(one.row) for one in parsed] == [True, *[False] * 4]
+    assert own.encode() in parsed[0].raw
 
 
 def test_a_deleted_message_is_left_out(tmp_path: Path) -> None:
