@@ -158,7 +158,8 @@ def _words(text: str) -> str:
 _OF_FOLDERS: Final = {"templates": "drafts", "unsent messages": "drafts"}
 """Folders of Thunderbird with mails that were not sent. As labels they can be the user's own."""
 
-_LABEL: Final = re.compile(r'\s*(?:"([^"]*)"|([^,]+))')
+_LABEL: Final = re.compile(r'\s*(?:"\\*([^"]*)"|(?:\\+|\[\w+\]/)?([^,]+))')
+"""A name, behind the sign of one of IMAP, or the label below which Gmail keeps a program's."""
 
 _ENDINGS: Final = re.compile(r"(?:\.(?:gz|mbox|mbx|sbd|maildir))+\Z", re.IGNORECASE)
 
@@ -182,7 +183,7 @@ def states_of_labels(value: str) -> frozenset[str]:
     ``value`` is the header ``X-Gmail-Labels``: names between commas, some in quotes.
     """
     names = (quoted or plain for quoted, plain in _LABEL.findall(header_text(value)))
-    return frozenset(_states().get(_folded(name.lstrip("\\")), "") for name in names) - {""}
+    return frozenset(_states().get(_folded(name), "") for name in names) - {""}
 
 
 def states_of_folders(parts: Iterable[str]) -> set[str]:

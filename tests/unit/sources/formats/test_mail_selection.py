@@ -24,6 +24,8 @@ def _parsed(headers: str, *labels: str, leave_out: frozenset[str] = frozenset())
 @pytest.mark.parametrize(
     ("labels", "left_out"),
     [
+        ("Important,[Imap]/Drafts", "drafts"),
+        ("\\Trash,Inbox", "mails in the trash"),
         ("Inbox,Opened", None),
         ("Spam,Unread", "spam"),
         ("Opened,Trash", "mails in the trash"),
