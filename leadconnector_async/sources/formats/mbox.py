@@ -275,7 +275,7 @@ class MailContent:
             elif child.get_content_maintype() != "text":  # others are the same text once more
                 choice.add_leaf(child)
         for kind, texts in self.texts.items():
-            texts.extend(next((best for one in choices[::-1] if (best := one.texts[kind])), ()))
+            texts.extend(next((one.texts[kind] for one in choices[::-1] if one.text(kind)), ()))
         self.files += (file for choice in choices for file in choice.files)
 
     def _add_mail(self, part: Message) -> None:

@@ -145,6 +145,13 @@ def test_attachments_that_apple_mail_keeps_apart_are_not_called_empty() -> None:
     ]
 
 
+def test_an_empty_form_of_a_text_is_not_taken_for_the_best_one() -> None:
+    """It came last, as behind an invitation, and the text was lost."""
+    mail = b"Content-Type: multipart/alternative; boundary=b\n\n--b\n\nhi\n--b\n\n \n--b--\n"
+    content, _ = parts(mail)
+    assert content.text("text/plain") == "hi"
+
+
 def test_a_mail_in_a_mail_is_kept_as_text() -> None:
     """Its own texts are not those of the mail that it is in."""
     inner = _mail("inner text")
