@@ -110,6 +110,13 @@ class ChatSides:
             self._count += 1
         return True
 
+    def note_group(self, form: ChatForm | None, row: Row) -> None:
+        """Note, of a row that is no message, that its chat is a group's: others are in it too."""
+        text = _first(["text"], row)
+        if form and self._noted is not None and any(re.search(one, text) for one in form.groups):
+            people = self._noted.setdefault(_first(form.session, row), {})
+            people |= dict.fromkeys([text, "others"], text)
+
     def of(self, form: ChatForm, row: Row, values: Collection[str]) -> Values:
         """Name the direction of a row, and whom it is with, where its values do not."""
         self.contacts.own.update(map(self.contacts.same, form.own))

@@ -109,6 +109,7 @@ class RowMapper:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
         self._sides.chat = []
         if (reason := self.skipped(row)) is not None:
+            self._sides.note_group(self._chat, row)
             return {}, reason, []
         direction = (values := self.values(row)).get(DIRECTION)
         if self._chat is not None and self._sides.noted(self._chat, row, direction):

@@ -140,6 +140,7 @@ class ChatForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     session: list[str] = []
     title: list[str] = []
     titles: list[str] = []
+    groups: list[str] = []
     own: list[str] = []
     types: dict[str, str] = {}
     strip: list[str] = []
