@@ -71,10 +71,11 @@ class JsonSource(StreamSource):
         self._objects = objects.Objects(layout.choice, options.mapping, self._coercer, text.stream)
         self._latest = self._coercer.dates.latest
         self._pages: list[str] = []
-        self._files: NumberedFiles | None = None
         self.recognised: str | None = layout.choice.recognised
         marked = self._marked and layout.records is None
         definition = layout.choice.definition
+        numbered = None if definition is None else definition.numbered
+        self._files = None if numbered is None else NumberedFiles(numbered, text.stream.beside)
         table = None if definition is None or definition.needs_its_file else definition
         self.form: bytes = SourceFormat.of(options, "jsonl", marked=marked, table=table).encoded()
 
@@ -93,9 +94,6 @@ class JsonSource(StreamSource):
         values = JsonValues(self._text.chunks(), self._layout.records or ())
         common = {"path": self.name} | self._beside()
         found, holder = False, values.holder
-        definition = self._objects.definition
-        if definition is not None and definition.numbered is not None:
-            self._files = NumberedFiles(definition.numbered, self._stream.beside)
         for line, raw in values:
             found = True
             if values.holder is not holder:
