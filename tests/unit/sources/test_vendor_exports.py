@@ -708,3 +708,95 @@ def test_helpdesks_tell_the_side_by_a_flag_and_the_type_of_a_text() -> None:
     assert one.row is not None
     assert one.row.contact == Contact(phone="+12125550111", name="Ann")
     assert one.row.direction == "inbound"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "left_out"),
+    [
+        ("Failed At", "2024-01-31T10:00:05Z", "messages that were never delivered"),
+        ("Failed At", "", None),
+        ("Bounced", "1", "messages that were never delivered"),
+        ("Bounced", "0", None),
+        ("status_text", "Failed: Message delivery failed", "messages that were never delivered"),
+        ("Status", "outbox", "messages that were not sent"),
+        ("Thread Status", "draft", "messages that were not sent"),
+        ("Thread Type", "note", "internal notes"),
+        ("Message Type", "private_note", "internal notes"),
+        ("Message Type", "InternalComment", "internal notes"),
+        ("Message Type", "Whisper", "internal notes"),
+        ("Message Type", "Message", None),
+    ],
+)
+def test_helpdesks_and_gateways_tell_by_their_own_columns_what_was_no_message(
+    column: str, value: str, left_out: str | None
+) -> None:
+    """A time, a flag, the words of a state and the type of an entry."""
+    row = f"+12125550111,out,2024-01-31T10:00:00Z,hi,{value}"
+    (one,), _ = _read(f"Phone,Direction,Date,Text,{column}", row)
+    assert (one.left_out, one.problems) == (left_out, ())
+
+
+def test_what_failed_first_and_was_delivered_then_is_a_message() -> None:
+    """Both times stand there."""
+    header = "Phone,Direction,Date,Text,Delivered At,Failed At"
+    at = "2024-01-31T10:00:00Z"
+    (one,), _ = _read(header, f"+12125550111,out,{at},hi,{at},{at}")
+    assert one.row is not None
+
+
+def test_the_state_of_a_message_may_be_an_object() -> None:
+    """What never arrived was sent, since no text stood in ``status``."""
+    shared = '"direction":"out","to":"+12125550111","text":"hi","sentAt":"2024-01-31T10:00:00Z"'
+    states = (
+        '{"groupId":3,"groupName":"DELIVERED","name":"DELIVERED_TO_HANDSET"}',
+        '{"groupId":2,"groupName":"UNDELIVERABLE","name":"UNDELIVERABLE_NOT_DELIVERED"}',
+        '{"groupId":1,"groupName":"PENDING","name":"PENDING_WAITING_DELIVERY"}',
+        '{"statusType":"FAILED"}',
+    )
+    lines = "".join(f'{{{shared},"status":{state}}}\n' for state in states)
+    parsed, _ = parse(lines.encode(), ".jsonl", OPTIONS)
+    assert [one.left_out for one in parsed] == [
+        None,
+        "messages that were never delivered",
+        "messages that were not sent",
+        "messages that were never delivered",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "is_left_out"),
+    [
+        ("Type,Status,Duration", "Call,Planned,15", True),
+        ("Type,Status,Duration", "Call,Not Held,15", True),
+        ("Type,Status,Duration", "Call,Held,15", False),
+        ("Type,Status,Duration", "SMS,Planned,", False),
+        ("Call Type,Outgoing Call Status,Call Duration", "Outbound,Scheduled,0", True),
+        ("Call Type,Outgoing Call Status,Call Duration", "Outbound,Completed,90", False),
+        ("Call Type,Call Status,Call Duration", "Outbound,Scheduled,90", False),
+    ],
+)
+def test_a_call_that_was_planned_alone_is_left_out(
+    header: str,
+    row: str,
+    is_left_out: bool,  # noqa: FBT001
+) -> None:
+    """One that took time was made, whatever was scheduled in it."""
+    (one,), _ = _read(f"Phone,Direction,Date,{header}", f"+12125550111,out,2024-01-31T10:00Z,{row}")
+    planned = "calls that were planned, and not made"
+    assert one.left_out == (planned if is_left_out else None)
+
+
+def test_a_text_that_the_other_system_holds_back_is_no_message() -> None:
+    """What stands there in its place was sent."""
+    (one,), _ = _read(
+        "Phone,Direction,Date,Text",
+        "+12125550111,in,2024-01-31T10:00:00Z,* Body is hidden for privacy reasons *",
+    )
+    assert one.left_out == "messages whose text the other system holds back"
+
+
+def test_an_inbox_that_is_named_as_a_channel_says_the_channel() -> None:
+    """Its messages became SMS."""
+    rows = (f"+12125550111,in,2024-01-31T10:00:00Z,hi,{name}" for name in ("WhatsApp", "Sales"))
+    parsed, _ = _read("Phone,Direction,Date,Text,Inbox", *rows)
+    assert [one.row and one.row.type for one in parsed] == ["WhatsApp", "SMS"]
