@@ -724,7 +724,8 @@ def test_helpdesks_tell_the_side_by_a_flag_and_the_type_of_a_text() -> None:
         ("Message Type", "private_note", "internal notes"),
         ("Message Type", "InternalComment", "internal notes"),
         ("Message Type", "Whisper", "internal notes"),
-        ("Message Type", "Message", None),
+        ("Part Type", "note_and_reopen", "internal notes"),
+        ("Part Type", "comment", None),
     ],
 )
 def test_helpdesks_and_gateways_tell_by_their_own_columns_what_was_no_message(
