@@ -66,6 +66,7 @@ class RowMapper:
         self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
         self._is_stateless = False
         self._told: list[str] = []
+        self._texts = as_list(kind.fields.get("message", FieldRule()).column)
         whom = kind.fields.get("contact.phone", FieldRule())
         self._ends = as_list(whom.inbound), as_list(whom.outbound)
         mail = kind.fields.get("contact.email", FieldRule())
@@ -151,9 +152,12 @@ class RowMapper:
             values["type"] = "Email" if "subject" in values else fields.wrong_value("mail_or_sms")
             if PHONE in values:
                 values["type"] = fields.wrong_value("mail_or_text")
-        has_text = kind == "Call" and type(values.get("message")) is str
-        if has_text and self._type.present and self._is_guess(row, *self._type.present):
-            values["type"] = fields.wrong_value("call_or_text")
+        of_calls = self._type.present
+        if kind == "Call" and of_calls and type(values.get("message")) is str:
+            is_mixed = not row.keys().isdisjoint(self._texts)  # texts may have durations of 0
+            said = (one for one in of_calls if not is_mixed or self._is_filled(row.get(one, "")))
+            if self._is_guess(row, *said):
+                values["type"] = fields.wrong_value("call_or_text")
         # What may be the status of a call is that of something else.
         state = None if kind in _CALLS else self._call_state
         if state is not None and self._cell(state.columns[None], row) is None:
@@ -214,8 +218,7 @@ class RowMapper:
             cell = row.get(column, "")
             if type(cell) is not str:
                 break
-            text = plan.clean(cell)
-            if text in plan.empty:
+            if (text := plan.clean(cell)) in plan.empty:
                 continue
             if plan.is_plain:
                 return text
@@ -287,8 +290,7 @@ class RowMapper:
     def _known(self, rule: FieldRule, row: Row) -> object:
         """Find the value in columns of true or false, or of some words alone; else the default."""
         for column, meant in rule.flags.items():
-            flag = word_of(row, column).casefold()
-            if flag in _TRUE:
+            if (flag := word_of(row, column).casefold()) in _TRUE:
                 return meant
             if flag in _FALSE:
                 return "outbound" if meant == "inbound" else "inbound"
@@ -307,8 +309,7 @@ class RowMapper:
         for column in columns:
             cell = row.get(column, "")
             if isinstance(cell, str):
-                cell = clean(cell)
-                if cell in empty:
+                if (cell := clean(cell)) in empty:
                     continue
                 if plan is not None and column in plan.zones:
                     return LocalText.of(cell, plan.zones[column])

@@ -801,3 +801,24 @@ def test_an_inbox_that_is_named_as_a_channel_says_the_channel() -> None:
     rows = (f"+12125550111,in,2024-01-31T10:00:00Z,hi,{name}" for name in ("WhatsApp", "Sales"))
     parsed, _ = _read("Phone,Direction,Date,Text,Inbox", *rows)
     assert [one.row and one.row.type for one in parsed] == ["WhatsApp", "SMS"]
+
+
+def test_a_text_with_a_duration_of_nothing_is_no_call() -> None:
+    """Texts among calls became calls, which outbound have no text; notes are those of a call."""
+    at, text = "2024-01-31T10:00Z", ("type",)
+    parsed, _ = _read(
+        "Phone,Direction,Date,Text,Call Duration,Call Status",
+        f"+12125550111,out,{at},hi,0,",
+        f"+12125550111,out,{at},hi,00:00:00,",
+        f"+12125550111,in,{at},rang,0,Missed",
+        f"+12125550111,in,{at},spoke,72,",
+    )
+    assert [tuple(problem.field for problem in one.problems) for one in parsed] == [
+        text,
+        text,
+        (),
+        (),
+    ]
+    (one,), _ = _read("Phone,Direction,Date,Notes,Call Duration", f"+12125550111,in,{at},rang,0")
+    assert one.row is not None
+    assert one.row.type == "Call"
