@@ -60,14 +60,16 @@ class _Chat:
         self.unlisted = ""
         """Who wrote, though the file does not list him among those who are in it."""
 
-    def person(self, *, is_owner_known: bool) -> Values:
-        """Name whom it is with."""
+    def person(self, *, is_owner_known: bool, by_file: bool) -> Values:
+        """Name whom it is with. The name of its file may say that."""
         if len(self.others) == 1:
             ((name, handle),) = self.others.items()
             is_name = name != handle and _is_name(name)
             return ({"contact.name": name} if is_name else {}) | _named(handle)
         if not self.others:
-            return {"contact.phone": fields.wrong_value("chat_of_one")}
+            if by_file:
+                return {"contact.phone": fields.wrong_value("chat_of_one")}
+            return {"contact.phone": fields.wrong_value("rows_of_one")}
         # Whatever they are, this is read as several again: "Ann; +1303…" names a number's owner.
         kind, given = "groups" if is_owner_known else None, " ~ ".join(self.others)
         fix = "give --leave-out groups: the API has no field for a group"
@@ -141,7 +143,8 @@ class ChatSides:
         if fields.FINDERS.isdisjoint(values) and is_id:
             told["contact.phone"] = session
         elif fields.FINDERS.isdisjoint(values):
-            told |= chat.person(is_owner_known=not author or chat.is_owner_known)
+            is_known = not author or chat.is_owner_known
+            told |= chat.person(is_owner_known=is_known, by_file=bool(form.titles))
             name = _first(form.name, row)
             if told.get("direction") == "inbound" and len(chat.others) == 1 and _is_name(name):
                 told.setdefault("contact.name", name)
