@@ -333,7 +333,9 @@ def read_list(value: object) -> list[str] | None:
         try:
             read_text(item)
         except WrongValueError as error:
-            raise WrongValueError(f"item {number} {error.wrong}", error.fix) from None
+            key = ", or name its key for a mapping, as in --map attachments=attachments[*].link"
+            fix = error.fix + key * isinstance(item, dict)
+            raise WrongValueError(f"item {number} {error.wrong}", fix) from None
     return value or None
 
 

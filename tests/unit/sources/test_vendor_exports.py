@@ -839,3 +839,19 @@ def test_a_text_with_a_duration_of_nothing_is_no_call() -> None:
     (one,), _ = _read("Phone,Direction,Date,Notes,Call Duration", f"+12125550111,in,{at},rang,0")
     assert one.row is not None
     assert one.row.type == "Call"
+
+
+def test_files_that_are_objects_are_named_by_their_key() -> None:
+    """Nobody writes a whole export anew; the reason says how the key is named."""
+    line = (
+        b'{"phone":"+12125550111","direction":"in","text":"hi","date":"2024-01-31T10:00Z",'
+        b'"attachments":[{"name":"a.jpg","link":"https://x.example/a.jpg"}]}\n'
+    )
+    (one,), _ = parse(line, ".jsonl", OPTIONS)
+    (problem,) = one.problems
+    assert problem.wrong == "item 1 is an object"
+    assert "--map attachments=attachments[*].link" in problem.fix
+    named = {"attachments": "attachments[*].link"}
+    (one,), _ = parse(line, ".jsonl", SourceOptions(mapping_file="generic", mapping=named))
+    assert one.row is not None
+    assert one.row.attachments == ["https://x.example/a.jpg"]
