@@ -13,7 +13,13 @@ from msgspec.structs import astuple, replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SourceOptions
-from leadconnector_async.sources.mappings.mapping import Definition, Example, FieldRule, RecordKind
+from leadconnector_async.sources.mappings.mapping import (
+    Definition,
+    Example,
+    FieldRule,
+    RecordKind,
+    as_list,
+)
 
 _T = TypeVar("_T")
 
@@ -134,8 +140,10 @@ def _flat(rules: object) -> object:
 def _each(rule: object, buts: object) -> list[object]:
     """Make of a rule on any of several columns one for each, with the exceptions that it names."""
     match rule:
-        case {"but": str(name), **rest} if isinstance(buts, dict) and name in buts:
-            return _each(rest | {"but": buts[name]}, buts)
+        case {"but": str() | [str(), *_] as given, **rest} if isinstance(buts, dict):
+            named: list[dict[str, object]] = [buts[one] for one in as_list(given) if one in buts]
+            if len(named) == len(as_list(given)):
+                return _each(rest | {"but": dict(chain(*(one.items() for one in named)))}, buts)
         case {"columns": list(columns), "words": words, **rest} if "where" not in rest:
             return [rest | {"where": {column: words}} for column in columns]
     return [rule]

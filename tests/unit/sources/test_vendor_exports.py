@@ -741,6 +741,14 @@ def test_helpdesks_tell_the_side_by_a_flag_and_the_type_of_a_text() -> None:
         ("Message Type", "private_note", "internal notes"),
         ("Message Type", "InternalComment", "internal notes"),
         ("Message Type", "Whisper", "internal notes"),
+        ("Error Code", "30003", "messages that were never delivered"),
+        ("Error Code", "000", None),
+        ("Failure Reason", "Carrier rejected", "messages that were never delivered"),
+        ("Failure Reason", "None", None),
+        ("Event", "Message failed", "messages that were never delivered"),
+        ("Event", "sms.scheduled", "messages that were not sent"),
+        ("Event", "Note added", "internal notes"),
+        ("Event", "Message sent", None),
         ("Part Type", "note_and_reopen", "internal notes"),
         ("Part Type", "comment", None),
     ],
@@ -755,10 +763,33 @@ def test_helpdesks_and_gateways_tell_by_their_own_columns_what_was_no_message(
 
 
 def test_what_failed_first_and_was_delivered_then_is_a_message() -> None:
-    """Both times stand there."""
-    header = "Phone,Direction,Date,Text,Delivered At,Failed At"
+    """Both times stand there, or a state that says so beside the error."""
+    header = "Phone,Direction,Date,Text,Delivered At,Failed At,Status,Error Code"
     at = "2024-01-31T10:00:00Z"
-    (one,), _ = _read(header, f"+12125550111,out,{at},hi,{at},{at}")
+    parsed, _ = _read(
+        header,
+        f"+12125550111,out,{at},hi,{at},{at},,",
+        f"+12125550111,out,{at},hi,,,Delivered,30003",
+    )
+    assert all(one.row for one in parsed)
+
+
+def test_what_was_scheduled_and_not_sent_is_no_message() -> None:
+    """It was sent with the time at which it was written; one that has a date of its own is one."""
+    written, at = "2024-01-31T10:00:00Z", "2024-02-01T10:00:00Z"
+    parsed, _ = _read(
+        "Phone,Direction,Created At,Scheduled At,Sent At,Text",
+        f"+12125550111,out,{written},{at},{at},hi",
+        f"+12125550111,out,{written},{at},,ho",
+        f"+12125550111,in,{written},,,yes",
+    )
+    not_sent = "messages that were not sent"
+    assert [one.left_out for one in parsed] == [None, not_sent, None]
+    line = (
+        b'{"phone":"+12125550111","direction":"out","text":"hi",'
+        b'"timestamp":"2024-02-01T10:00:00Z","scheduledAt":"2024-02-01T10:00:00Z"}\n'
+    )
+    (one,), _ = parse(line, ".jsonl", OPTIONS)
     assert one.row is not None
 
 
