@@ -37,10 +37,10 @@ class RowContact:
             return []
         self._see_to_number(values, row)
         number, address = self._number, self._address
-        sides = _first_of(row, number.inbound) and _first_of(row, number.outbound)
+        sides = all(_sides(number, row))
         whose = _first_of(row, number.column)
         if whose.casefold().startswith("external"):  # beside it the owner's people are named
-            sides, whose = whose, ""
+            sides, whose = True, ""
         mail, name = values.get("contact.email"), values.get("contact.name")
         is_own = isinstance(mail, str) and self._contacts.is_own(mail)
         if is_own or (mail and sides and not whose and _of_either(address, row)):
@@ -76,6 +76,11 @@ class RowContact:
         if isinstance(name, str) and not any(map(str.isalpha, name)):
             del values["contact.name"]
             phone = self._contacts.meant(phone, name, "that in place of the name")
+        for column in as_list(self._name.column):
+            if column in row and (text := word_of(row, column)).strip("0123456789+-.() ") == "":
+                whose = _first_of(row, rule.column)
+                if _of_either(rule, row) or not (whose or any(_sides(rule, row))):
+                    phone = self._contacts.meant(phone, text, f"that in {column}")
         direction = values.get("direction")
         if not rule.code and isinstance(direction, str) and _of_either(rule, row):
             end = _first_of(row, rule.inbound if direction == "inbound" else rule.outbound)
@@ -104,10 +109,9 @@ class RowContact:
     def _of_country(self, phone: str, row: Row) -> object:
         """Read a number by the code of its country, which has a column of its own."""
         rule = self._number
-        is_of_a_side = _first_of(row, rule.inbound) or _first_of(row, rule.outbound)
         words = (word_of(row, column).partition(".")[0] for column in rule.code)  # as in 44.0
         code = next(filter(None, (digits(word).lstrip("0") for word in words)), "")
-        is_of_it = _first_of(row, rule.column) or not is_of_a_side
+        is_of_it = _first_of(row, rule.column) or not any(_sides(rule, row))
         return self._contacts.of_country(phone, code) if code and is_of_it else phone
 
 
@@ -121,6 +125,11 @@ def _addresses(row: Row, *columns: ColumnNames) -> dict[str, str]:
 def _first_of(row: Row, columns: ColumnNames) -> str:
     """Name the first column that is filled."""
     return next((name for name in as_list(columns) if word_of(row, name)), "")
+
+
+def _sides(rule: FieldRule, row: Row) -> tuple[str, str]:
+    """Name the columns of both sides that are filled."""
+    return _first_of(row, rule.inbound), _first_of(row, rule.outbound)
 
 
 def _of_either(rule: FieldRule, row: Row) -> str:

@@ -516,6 +516,26 @@ def test_one_s_own_number_is_not_the_contact_of_a_table_that_names_the_other_oth
         assert one.row.contact.phone == "+12125550100"
 
 
+@pytest.mark.parametrize(
+    "header", ["Contact Name,Contact,Number", "Participant Name,Participant,Phone Number"]
+)
+def test_nor_where_the_other_side_has_a_name_as_well(header: str) -> None:
+    """Then its number stood in a column that was passed over, and all were with the owner's."""
+    header, row = f"{header},Direction,Date,Text", "Kim,(212) 555-0111,+12125550100,in,{},hi"
+    row = row.format("2024-01-31T10:00:00Z")
+    (one,), _ = _read(header, row)
+    assert [problem.wrong[:30] for problem in one.problems] == ["is another number than that in"]
+    (one,), _ = _read(header, row, mine=("+12125550100",))  # type: ignore[arg-type]
+    assert one.row is not None
+    assert one.row.contact == Contact(phone="+12125550111", name="Kim")
+    number = {"contact.phone": header.split(",")[2]}
+    for given, phone in ((row, "+12125550100"), (row.replace("0111", "0100"), "+12125550100")):
+        mapping = number if given == row else {}
+        (one,), _ = _read(header, given, mapping=mapping)  # type: ignore[arg-type]
+        assert one.row is not None
+        assert one.row.contact == Contact(phone=phone, name="Kim")
+
+
 def test_an_address_beside_two_numbers_is_nobodys() -> None:
     """It is often the agent's: all customers would be one. The table, or --map, says whose."""
     header = "Name,Email,From,To,Direction,Date,Text"
