@@ -10,7 +10,7 @@ from leadconnector_async.sources.fields import FINDERS, NotedText, WrongValueErr
 from leadconnector_async.sources.mappings import rules
 from leadconnector_async.sources.mappings.columns import FieldPlan, empty_values
 from leadconnector_async.sources.mappings.mapping import FieldRule, NotCarried, as_list
-from leadconnector_async.sources.mappings.row_contact import RowContact
+from leadconnector_async.sources.mappings.row_contact import RowContact, spread
 from leadconnector_async.sources.mappings.rules import Cell, Row, first_met, word_of
 from leadconnector_async.sources.values.date_patterns import LocalText
 
@@ -82,7 +82,7 @@ class RowMapper:
         for column, values in self._skip.items():
             if (value := word_of(row, column)) in values:
                 return f'rows whose "{column}" is "{value}"'
-        return first_met(self._leave_out, row, self._is_received)
+        return first_met(self._leave_out, row, self._is_received, self._type)
 
     def _is_received(self, row: Row) -> bool:
         plan = self._direction
@@ -90,7 +90,7 @@ class RowMapper:
 
     def without_content(self, row: Row) -> str | None:
         """Say why a row is left out that has neither text nor files."""
-        return first_met(self._without_content, row, self._is_received)
+        return first_met(self._without_content, row, self._is_received, self._type)
 
     def not_carried(self, row: Row, values: Mapping[str, object]) -> tuple[str | None, list[str]]:
         """Say why a row is left out that has nothing to send, and what of it is not sent."""
@@ -131,7 +131,7 @@ class RowMapper:
             value = read(plan, row, direction)
             if value is not None:
                 values[plan.field] = value
-        is_several = self._can_be_several and rules.spread(values, self._contacts.is_own)
+        is_several = self._can_be_several and spread(values, self._contacts.is_own)
         self._told = [fields.notice("several_recipients")] if is_several else []
         self._told += self._person.settle(values, row)
         for plan in self._missing:

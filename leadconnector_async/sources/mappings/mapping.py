@@ -67,12 +67,14 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "as"}):
     """Which records are left out, by the values of columns, and what they are.
 
-    Where only what is ``sent`` can be that, what was received is not left out.
+    Where only what is ``sent`` can be that, what was received is not left out. ``call`` are
+    exceptions too, but none for a record whose type says in a word of its own that it is no call.
     """
 
     where: dict[str, str | list[str]]
     reason: str
     but: dict[str, str | list[str]] = {}
+    call: dict[str, str | list[str]] = {}
     sent: bool = False
 
 
@@ -270,6 +272,6 @@ def columns_read(kind: RecordKind) -> set[str]:
 def columns_told_of(kind: RecordKind) -> set[str]:
     """Every column that decides what is left out, or whose loss is told with its records."""
     cases = (case.where for rule in kind.fields.values() for case in rule.cases)
-    wheres = (*cases, *((*rule.where, *rule.but) for rule in kind.leave_out))
+    wheres = (*cases, *((*rule.where, *rule.but, *rule.call) for rule in kind.leave_out))
     chat = [name for of in OF_CHAT for name in getattr(kind.chat, of, ())]
     return {*kind.skip, *kind.not_carried, *chat, *(name for where in wheres for name in where)}

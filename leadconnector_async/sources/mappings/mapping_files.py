@@ -13,13 +13,7 @@ from msgspec.structs import astuple, replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import SourceOptions
-from leadconnector_async.sources.mappings.mapping import (
-    Definition,
-    Example,
-    FieldRule,
-    RecordKind,
-    as_list,
-)
+from leadconnector_async.sources.mappings.mapping import Definition, Example, FieldRule, RecordKind
 
 _T = TypeVar("_T")
 
@@ -139,11 +133,12 @@ def _flat(rules: object) -> object:
 
 def _each(rule: object, buts: object) -> list[object]:
     """Make of a rule on any of several columns one for each, with the exceptions that it names."""
+    if isinstance(rule, dict) and isinstance(buts, dict):
+        for key in {"but", "call"} & rule.keys():
+            names = [rule[key]] if isinstance(rule[key], str) else rule[key]
+            if isinstance(names, list) and all(isinstance(buts.get(str(x)), dict) for x in names):
+                rule = rule | {key: dict(chain(*(buts[name].items() for name in names)))}
     match rule:
-        case {"but": str() | [str(), *_] as given, **rest} if isinstance(buts, dict):
-            named: list[dict[str, object]] = [buts[one] for one in as_list(given) if one in buts]
-            if len(named) == len(as_list(given)):
-                return _each(rest | {"but": dict(chain(*(one.items() for one in named)))}, buts)
         case {"columns": list(columns), "words": words, **rest} if "where" not in rest:
             return [rest | {"where": {column: words}} for column in columns]
     return [rule]

@@ -1,12 +1,13 @@
 """Whom a row is with: what its columns say of the contact, and of the two sides."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from email.utils import getaddresses
 from typing import Final
 
 from leadconnector_async.sources.fields import expression, notice, wrong_value
 from leadconnector_async.sources.mappings.mapping import ColumnNames, FieldRule, as_list
-from leadconnector_async.sources.mappings.rules import Row, word_of
+from leadconnector_async.sources.mappings.rules import Row, unique, word_of
 from leadconnector_async.sources.values.contact_values import ADDRESS, Contacts
 from leadconnector_async.sources.values.phone_numbers import digits
 
@@ -113,6 +114,27 @@ class RowContact:
         code = next(filter(None, (digits(word).lstrip("0") for word in words)), "")
         is_of_it = _first_of(row, rule.column) or not any(_sides(rule, row))
         return self._contacts.of_country(phone, code) if code and is_of_it else phone
+
+
+def spread(values: dict[str, object], is_own: Callable[[str], bool]) -> bool:
+    """Let a mail to several people be with the first who is not its owner; the others are cc.
+
+    One that was received went to its owner. Tells whether there are several.
+    """
+    to = values.get("emailTo")
+    found = getaddresses([to.replace(";", ",")]) if isinstance(to, str) else []
+    people = [address for _, address in found if "@" in address]
+    if len(people) < 2:  # noqa: PLR2004 - several
+        return False
+    is_in = values.get("direction") == "inbound"
+    first = next((one for one in people if is_own(one) == is_in), people[0])
+    cc = values.get("emailCc")
+    others = [*people, *(cc if isinstance(cc, list) else [])]
+    values["emailCc"] = unique(one for one in others if one != first)
+    if values.get("contact.email") == to:
+        values["contact.email"] = first
+    values["emailTo"] = first
+    return True
 
 
 def _addresses(row: Row, *columns: ColumnNames) -> dict[str, str]:

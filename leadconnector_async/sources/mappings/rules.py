@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from email.utils import getaddresses
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -59,7 +58,7 @@ class Spelling:
         if not fields.get("message", FieldRule()).column and (told := fields.get("type")):
             fields["type"] = replace(told, present=told.present | told.without_text)
             told_by = dict.fromkeys(told.without_text, "*")
-            rules = [replace(rule, but=rule.but and rule.but | told_by) for rule in kind.leave_out]
+            rules = [replace(one, call=one.call and one.call | told_by) for one in kind.leave_out]
             kind = replace(kind, leave_out=rules)
         chat = kind.chat
         return replace(
@@ -91,7 +90,7 @@ class Spelling:
 
     def _leave_out(self, rules: Iterable[LeaveOut]) -> list[LeaveOut]:
         return [
-            replace(rule, where=self._named(rule.where), but=self._named(rule.but))
+            replace(rule, **{at: self._named(getattr(rule, at)) for at in ("where", "but", "call")})
             for rule in self._known(rules)
         ]
 
@@ -220,9 +219,9 @@ def _values_of(given: tuple[str, ...], empty: frozenset[str]) -> ColumnValues:
 
 _Wheres = list[tuple[str, ColumnValues]]
 
-ReadyRule = tuple[_Wheres, _Wheres, str, bool]
-"""Which rows are left out: by values of columns, but not by others; what they are; and whether only
-what was sent can be that."""
+ReadyRule = tuple[_Wheres, _Wheres, _Wheres, str, bool]
+"""Which rows are left out: by values of columns, but not by others, nor by those of calls; what
+they are; and whether only what was sent can be that."""
 
 
 def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyRule]:
@@ -231,21 +230,33 @@ def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyR
     def words(columns: Mapping[str, ColumnNames]) -> _Wheres:
         return [(name, _values_of(tuple(as_list(given)), empty)) for name, given in columns.items()]
 
-    return [(words(rule.where), words(rule.but), rule.reason, rule.sent) for rule in rules]
+    return [(words(x.where), words(x.but), words(x.call), x.reason, x.sent) for x in rules]
 
 
-def first_met(rules: list[ReadyRule], row: Row, is_received: Callable[[Row], bool]) -> str | None:
+def first_met(
+    rules: list[ReadyRule], row: Row, is_received: Callable[[Row], bool], kind: FieldRule
+) -> str | None:
     """Say what a row is, by the first rule that it meets."""
-    for where, but, reason, sent in rules:
+    for where, but, call, reason, sent in rules:
         for name, words in where:
             # Of JSON, most records lack most of the columns that a general mapping knows.
             if not (words.match(word_of(row, name)) if name in row else words.fits_nothing):
                 break
         else:
-            is_other = any(words.match(word_of(row, name)) for name, words in but)
+            is_other = _any(but, row) or (_any(call, row) and says(kind, row) in ("", "Call"))
             if not is_other and not (sent and is_received(row)):
                 return reason
     return None
+
+
+def _any(wheres: _Wheres, row: Row) -> bool:
+    return any(words.match(word_of(row, name)) for name, words in wheres)
+
+
+def says(rule: FieldRule, row: Row) -> str:
+    """Give what a row's own word means for a field, without a guess."""
+    texts = (word_of(row, name) for name in as_list(rule.column))
+    return next(filter(None, (meant_by(rule.words, text) for text in texts if text)), "")
 
 
 def word_of(row: Row, column: str) -> str:
@@ -311,27 +322,6 @@ _PARTS: Final = {"ms": 1000, "s": 1, "min": 1 / 60}
 _VAGUE: Final = re.compile(r"[0-5]?\d\.\d\d?|0?\.\d+")
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
 """As ISO 8601 has it."""
-
-
-def spread(values: dict[str, object], is_own: Callable[[str], bool]) -> bool:
-    """Let a mail to several people be with the first who is not its owner; the others are cc.
-
-    One that was received went to its owner. Tells whether there are several.
-    """
-    to = values.get("emailTo")
-    found = getaddresses([to.replace(";", ",")]) if isinstance(to, str) else []
-    people = [address for _, address in found if "@" in address]
-    if len(people) < 2:  # noqa: PLR2004 - several
-        return False
-    is_in = values.get("direction") == "inbound"
-    first = next((one for one in people if is_own(one) == is_in), people[0])
-    cc = values.get("emailCc")
-    others = [*people, *(cc if isinstance(cc, list) else [])]
-    values["emailCc"] = unique(one for one in others if one != first)
-    if values.get("contact.email") == to:
-        values["contact.email"] = first
-    values["emailTo"] = first
-    return True
 
 
 _MAILS: Final = frozenset({"Email", "Custom"})

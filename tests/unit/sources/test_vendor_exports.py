@@ -906,3 +906,18 @@ def test_files_that_are_objects_are_named_by_their_key() -> None:
     (one,), _ = parse(line, ".jsonl", SourceOptions(mapping_file="generic", mapping=named))
     assert one.row is not None
     assert one.row.attachments == ["https://x.example/a.jpg"]
+
+
+def test_a_message_among_calls_is_none_by_what_calls_have() -> None:
+    """A call that failed is kept; a message with a duration of 0 was too."""
+    at = "2024-01-31T10:00Z"
+    parsed, _ = _read(
+        "Type,Phone,Direction,Date,Text,Status,Call Duration,Call ID,Missed",
+        f"SMS,+12125550111,out,{at},lost,Failed,0,7,No",
+        f"Text,+12125550111,out,{at},later,Queued,0,,",
+        f"SMS,+12125550111,out,{at},hi,Delivered,0,8,No",
+        f"Call,+12125550111,out,{at},,Failed,0,9,No",
+    )
+    never, not_sent = "messages that were never delivered", "messages that were not sent"
+    assert [one.left_out for one in parsed] == [never, not_sent, None, None]
+    assert [one.row and one.row.type for one in parsed] == [None, None, "SMS", "Call"]

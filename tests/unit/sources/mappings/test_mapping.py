@@ -206,6 +206,9 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
     assert warnings == []
 
 
+_BUT = {"where": {"a": "b"}, "as": "c", "but": ["a"]}
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -225,6 +228,8 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         ({"fields": {"type": "a"}, "text": {"begins": ["a"], "within": ["*"]}}, "is no expression"),
         ({"elements": {"x": {"begins": "<(", "fields": {"type": "a"}}}}, "is no expression"),
         ({"fields": {"type": "a"}, "chat": {"author": [], "titles": ["."]}}, "no group .*other"),
+        ({"fields": {"type": "a"}, "leave_out": [_BUT], "but": {"b": {"x": "*"}}}, "`object`"),
+        ({"fields": {"type": "a"}, "leave_out": [_BUT], "but": {"a": 5}}, "`object`"),
     ],
 )
 def test_a_wrong_mapping_is_said_to_be_so(data: dict[str, Any], said: str) -> None:
