@@ -855,6 +855,18 @@ def test_a_call_that_was_planned_alone_is_left_out(
     assert one.left_out == (planned if is_left_out else None)
 
 
+def test_a_type_that_says_how_a_call_ended_is_one_of_calls() -> None:
+    """A word that may be of a chat or a ticket, such as Answered, is not."""
+    rows = (
+        f"+12125550111,in,2024-01-31T10:00Z,{word}"
+        for word in ("Answered Call", "Unanswered call", "Answered")
+    )
+    parsed, _ = _read("Phone,Direction,Date,Type", *rows)
+    calls = [one.row and one.row.call and one.row.call.status for one in parsed]
+    assert calls == ["answered", "no-answer", None]
+    assert [problem.field for problem in parsed[2].problems] == ["type"]
+
+
 def test_a_text_that_the_other_system_holds_back_is_no_message() -> None:
     """What stands there in its place was sent."""
     (one,), _ = _read(
