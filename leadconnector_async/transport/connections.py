@@ -26,6 +26,8 @@ FEW: Final = 64
 """Connections that are opened without further question when requests wait."""
 AT_ONCE: Final = 16
 """How many are being opened at the same time, while fewer are open."""
+AGAIN_S: Final = 0.25
+"""Seconds until another one is tried after one that could not be opened, while others are open."""
 SLOWER: Final = 1.3
 """How much longer than at best an exchange may take, that one more connection carries more."""
 QUEUED: Final = 0.3
@@ -260,8 +262,10 @@ class ConnectionPool:
             if connection.transport.is_closing():
                 raise NotSentError("no connection to the API (it speaks before it is asked)")  # noqa: TRY301 - as if it were none
         except (aiohttp.ClientError, OSError, NotSentError) as error:
-            if not self._open:  # else they serve those who wait
+            if not self._open:
                 self._fail(error)
+            else:  # they serve those who wait
+                await asyncio.sleep(AGAIN_S)
             return
         except Exception as error:  # noqa: BLE001 - whatever comes of calling what has changed
             self._fail(MovedError(f"{type(error).__name__}: {error}"))

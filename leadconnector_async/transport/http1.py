@@ -276,21 +276,24 @@ class AnswerReader:
         if self._needs != inf:
             return None
         head, _, body = b"".join(self._held).partition(_HEAD_END)
-        return Response(_framing(head)[0], AnswerHeaders(head), body)
+        response = Response(_framing(head)[0], AnswerHeaders(head), body)
+        return None if response.is_cut_off else response
 
     def _hold(self, data: bytes, needs: float) -> Response | None:
         self._held, self._size, self._needs = [data], len(data), needs
         return None
 
     def _from_head(self, data: bytes) -> Response | None:
-        head, end, body = data.partition(_HEAD_END)
-        if not end or len(head) > MAX_HEAD:
-            if data[: len(_BEGIN)] != _BEGIN[: len(data)] or len(data) > MAX_HEAD:
-                raise ValueError("no HTTP")
-            return self._hold(data, len(data) + 1)
-        status, length, chunked, self.last = _framing(head)
-        if status < _FINAL and status != _SWITCHED:  # another one follows
-            return self._from_head(body) if body else self._hold(body, 1)
+        while True:
+            head, end, body = data.partition(_HEAD_END)
+            if not end or len(head) > MAX_HEAD:
+                if data[: len(_BEGIN)] != _BEGIN[: len(data)] or len(data) > MAX_HEAD:
+                    raise ValueError("no HTTP")
+                return self._hold(data, len(data) + 1)
+            status, length, chunked, self.last = _framing(head)
+            if status >= _FINAL or status == _SWITCHED:
+                break
+            data = body  # another one follows: maybe thousands
         if length is not None:
             rest = len(body) - length
             if rest < 0:

@@ -12,6 +12,7 @@ import sys
 import time
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 
 import pytest
 import trustme
@@ -162,6 +163,25 @@ async def test_those_who_wait_are_served_where_no_more_can_be_opened() -> None:
         server.refuse()
         await send_at_once(transport, 50)
         assert (server.connections, len(server.requests)) == (1, 51)
+
+
+@pytest.mark.virtual_time
+async def test_what_cannot_be_opened_is_not_tried_without_a_pause() -> None:
+    """While an open connection is busy for a minute, it would take all of a core."""
+    tries = 0
+
+    async def refused() -> KeptConnection:
+        nonlocal tries
+        tries += 1
+        assert tries < 1000
+        raise ConnectionRefusedError
+
+    pool = ConnectionPool(refused, 10)
+    pool._open.add(Mock(answer=None))
+    due = asyncio.get_running_loop().time() + 60
+    ends = await asyncio.gather(*(pool.wait(due) for _ in range(3)), return_exceptions=True)
+    assert [type(end) for end in ends] == [TimeoutError] * 3
+    pool.close()
 
 
 @pytest.mark.parametrize("most", [1, 3])
