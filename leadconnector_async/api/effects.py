@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from leadconnector_async.api.responses import is_refusal, is_success, read_refusal
+from leadconnector_async.api.responses import is_final, is_success, read_refusal
 from leadconnector_async.transport.base import Request, Response
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ def unreadable(what: str) -> StepFailedError:
 
 def refused(response: Response, what: str) -> Exception:
     """The error that an unsuccessful answer to a step is."""
-    kind = StepRefusedError if is_refusal(response) else StepFailedError
+    kind = StepRefusedError if is_final(response) else StepFailedError
     return kind(f"{what}: {words_of(response)}")
 
 

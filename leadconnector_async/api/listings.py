@@ -226,7 +226,8 @@ def read_conversations(body: bytes) -> Iterator[ConversationSummary]:
         ValueError: it is no list of conversations, or, once the others are read, one has no id.
     """
     found = _json(body)
-    entries = found.get("conversations", []) if isinstance(found, dict) else None
+    page = found if isinstance(found, dict) else {}
+    entries = page.get("conversations", [] if page.get("total") == 0 else None)
     if not isinstance(entries, list):
         raise ValueError("JSON without a list of conversations")  # noqa: TRY004 - no type of ours
     nameless = False

@@ -174,7 +174,7 @@ class Search:
         if (responses.says_absent if self._conversation is None else responses.is_absent)(response):
             return NotFound()
         words = effects.words_of(response)
-        if responses.is_refusal(response):
+        if responses.is_final(response):
             return Inconclusive(f"looking was refused: {words}")
         return LookupFailed(f"looking failed: {words}")
 
@@ -183,14 +183,15 @@ class Search:
         self._nameless |= page.nameless
         for message in page.messages:
             self._compare(message)
-        if len(self._found) == len(self._targets) or page.next_page is False or not page.messages:
+        last = page.messages[-1] if page.messages else None
+        before = page.last_message_id or (last.id if last else None)
+        is_over = page.next_page is False if last else not (page.next_page and before)
+        if len(self._found) == len(self._targets) or is_over:
             return self._conclude()
-        last = page.messages[-1]
-        if last.date_added is not None and date_ms(last.date_added) < self._oldest:
+        if last and last.date_added is not None and date_ms(last.date_added) < self._oldest:
             return self._conclude()
         if self._pages >= MAX_PAGES:
             return self._all(Inconclusive(f"the conversation is longer than {MAX_PAGES} pages"))
-        before = page.last_message_id or last.id
         if before == self._before:
             if page.next_page is None:  # it has no pages
                 return self._conclude()
@@ -199,7 +200,7 @@ class Search:
         return None
 
     def _compare(self, message: ListedMessage) -> None:
-        if message.alt_id is not None:
+        if message.alt_id:
             self._shows_alt_ids = True
             target = self._by_alt_id.get(message.alt_id)
             if target is not None:

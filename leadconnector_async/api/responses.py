@@ -169,6 +169,11 @@ def is_refusal(response: Response) -> bool:
     return 400 <= response.status < 500 and response.status not in (408, 429)
 
 
+def is_final(response: Response) -> bool:
+    """Whether it is a refusal, and of the API: a page with 404 may come while it is away."""
+    return is_refusal(response) and not (response.status == 404 and is_foreign(response))
+
+
 def is_server_error(response: Response) -> bool:
     """Whether it is what a wrong conversationProviderId is answered with too (live reports)."""
     return response.status == 500
@@ -202,8 +207,8 @@ def says_absent(response: Response) -> bool:
 
 
 def is_absent(response: Response) -> bool:
-    """Whether what its path names is not there."""
-    return response.status == 404 or says_absent(response)
+    """Whether what its path names is not there; not where nobody serves the path."""
+    return says_absent(response) or (response.status == 404 and not lacks_route(response))
 
 
 _NO_ROUTE: Final = re.compile(r"cannot (get|post|put|delete) /")

@@ -29,7 +29,9 @@ def test_one_that_exists_is_searched_for() -> None:
     assert played.asked[1] == "GET /conversations/search?locationId=l&contactId=c"
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"conversations":[{"id":"v","contactId":"x"}]}'])
+@pytest.mark.parametrize(
+    "body", [b'{"total":0}', b'{"conversations":[{"id":"v","contactId":"x"}]}']
+)
 def test_one_that_does_not_show_yet_is_waited_for(body: bytes) -> None:
     """The search lags behind."""
     with pytest.raises(StepLagsError, match="does not show it yet"):

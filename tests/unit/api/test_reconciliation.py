@@ -142,8 +142,9 @@ def test_where_alt_ids_are_shown_a_likeness_is_none() -> None:
 
 
 def test_where_no_alt_ids_are_shown_a_likeness_counts() -> None:
-    """The API does not always give them back."""
+    """The API does not always give them back: an empty one is none."""
     assert look(shown(), for_=target(alt_id="a1")) == Found("m1", "v1")
+    assert look(shown(altId=""), for_=target(alt_id="a1")) == Found("m1", "v1")
 
 
 def test_without_an_alt_id_those_of_others_prove_nothing() -> None:
@@ -339,10 +340,22 @@ def test_what_is_found_needs_no_more_pages() -> None:
 
 
 def test_the_last_page_ends_the_search() -> None:
-    """Also an empty one that promises another."""
+    """Also an empty one that promises another, and does not say how to ask for it."""
     search = Search("l1", [target()], set())
     assert search.feed(listing(shown(body="ho"), more=True)) is None
     assert search.feed(listing(more=True)) == {1: NotFound()}
+
+
+def test_an_empty_page_may_lead_on() -> None:
+    """What it holds may be of a kind that is not listed; the next one is asked for, once."""
+    search = Search("l1", [target()], set())
+    assert search.feed(listing(more=True, last="m9")) is None
+    assert "lastMessageId=m9" in search.request().path
+    assert search.feed(listing(shown())) == {1: Found("m1", "v1")}
+    search = Search("l1", [target()], set())
+    assert search.feed(listing(more=True, last="m9")) is None
+    moves_not = {1: LookupFailed("the API's listing does not move on")}
+    assert search.feed(listing(more=True, last="m9")) == moves_not
 
 
 @pytest.mark.parametrize("more", [msgspec.UNSET, None, "true", 1])
@@ -434,6 +447,7 @@ def test_a_listing_that_does_not_move_on_is_left() -> None:
         b'{"messages":{"messages":null},"conversations":null}',
         b'{"messages":{"messages":[{"id":"\xff"}]},"conversations":[{"id":"\xff"}]}',
         b'{"messages":7,"conversations":7}',
+        b'{"statusCode":500,"message":"Internal server error"}',
     ],
     ids=lambda body: str(body)[:30],
 )
@@ -468,6 +482,19 @@ def test_a_conversation_that_is_gone_has_no_message() -> None:
     assert Search("l1", [target()], set()).feed(gone) == {1: NotFound()}
     found = Search("l1", [target(conversation_id=None)], set()).feed(gone)
     assert found == {1: Inconclusive("looking was refused: 404 not found")}
+
+
+@pytest.mark.parametrize("conversation", [None, "v1"])
+def test_a_path_that_nobody_serves_tells_nothing_of_a_conversation(
+    conversation: str | None,
+) -> None:
+    """Taken for one that is gone, what is stored was sent again; a page may be gone later."""
+    for body, finding in (
+        (b"<html>404 Not Found", LookupFailed("looking failed: 404 not found")),
+        (b'{"message":"Cannot GET /x"}', Inconclusive("looking was refused: 404 Cannot GET /x")),
+    ):
+        search = Search("l1", [target(conversation_id=conversation)], set())
+        assert search.feed(Response(404, {}, body)) == {1: finding}
 
 
 def test_a_look_without_an_answer_is_trouble() -> None:

@@ -167,6 +167,8 @@ def test_the_newer_envelope_of_errors_is_read() -> None:
     ("status", "body", "absent", "said_so"),
     [
         (404, b"", True, False),
+        (404, b"<html>", False, False),
+        (404, said("Cannot GET /conversations/v1/messages"), False, False),
         (404, said("Conversation not found"), True, True),
         (400, said("Conversation not found"), True, True),
         (400, said("No conversations found"), True, True),
@@ -471,6 +473,7 @@ STATUSES: dict[Callable[[Response], bool], set[int]] = {
     responses.is_access_refused: {401, 403},
     responses.is_grant_denied: {400, 401, 403, 404, 422},
     responses.is_refusal: {*range(400, 500)} - {408, 429},
+    responses.is_final: {*range(400, 500)} - {408, 429},
     responses.is_server_error: {500},
     responses.is_from_gateway: {502, 503, 504, 511, *range(520, 531)},
     responses.is_unthrottled: {*range(100, 500)} - {429},
