@@ -28,6 +28,8 @@ from leadconnector_async.transport.base import Request, Response
 if TYPE_CHECKING:
     from leadconnector_async.policy import ContactMode
 
+_LOOK: Final = "the contact could not be looked up"
+
 _MAKE: Final = "the contact could not be created"
 
 _UPSERT: Final = "the contact could not be upserted"
@@ -46,6 +48,8 @@ class _ContactReply(msgspec.Struct, rename="camel"):
     new: Any = None
     conversation: Any = None
     contact_id: Any = None
+    error: Any = None
+    status_code: Any = None
 
 
 def get_contact(contact: str) -> Request:
@@ -154,8 +158,10 @@ def _look(
         response: Response = yield Request("GET", path, endpoints.CONTACTS_VERSION)
         if responses.is_absent(response):
             continue
-        found = effects.content_of(response, _ContactReply, "the contact could not be looked up")
+        found = effects.content_of(response, _ContactReply, _LOOK)
         given = [*_listed(found.contact), *_listed(found.contacts)]
+        if not any(given) and (found.error or found.status_code not in (None, response.status)):
+            raise effects.unreadable(_LOOK)  # an error within a success tells of no contact
         shown: dict[str, dict[str, Any]] = {
             id_: contact | {"id": id_} for contact in given if (id_ := _id_in(contact))
         }

@@ -6,7 +6,7 @@ answer                        meaning    source
 2xx with an ``access_token``  `Granted`  OpenAPI file for OAuth (2021-07-28)
 2xx without, 302 303 408 5xx  `Lost`     the refresh token may be used up
 400 401 403 404 422           `Denied`   OpenAPI file; ``invalid_grant``: RFC 6749, 5.2
-any other                     `Later`    nothing was given; asking again may help
+any other, a page as any 4xx  `Later`    nothing was given; asking again may help
 ============================  =========  ==============================================
 
 The API's own words are not repeated: they might quote a token.
@@ -81,7 +81,7 @@ def _folded(name: str) -> str:
 
 class _Tokens(msgspec.Struct, rename=_folded):
     access_token: str
-    expires_in: float | str | None = None
+    expires_in: object = None
     refresh_token: str | None = None
 
 
@@ -117,7 +117,7 @@ def read_tokens(response: Response) -> TokenResult:
         return _read_success(response)
     code, words = _read_error(response.body)
     what = f"{response.status} {code}".strip()
-    if responses.is_grant_denied(response):
+    if responses.is_grant_denied(response) and response.body.lstrip()[:1] != b"<":
         client = code == "invalid_client" or "client" in words
         return Denied(what, client=client, expired=responses.is_unauthorized(response))
     meant = responses.classify(response.status, response.body)
@@ -137,9 +137,9 @@ def _read_success(response: Response) -> TokenResult:
     return Granted(found.access_token, _life(found.expires_in), found.refresh_token or None)
 
 
-def _life(expires_in: float | str | None) -> float:
+def _life(expires_in: object) -> float:
     try:
-        return max(float(expires_in), 1.0) if expires_in is not None else USUAL_LIFE
+        return max(1.0, float(str(expires_in)))
     except ValueError:
         return USUAL_LIFE
 

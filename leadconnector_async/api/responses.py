@@ -130,8 +130,10 @@ def expired_token(response: Response) -> Refusal | None:
     refusal = read_refusal(response.status, response.body)
     code = refusal.canonical_code or ""
     words = f"{code} {refusal.message}".lower().replace("_", " ")
-    renewable = any(sign in words for sign in ("invalid token", "expired", "invalid jwt"))
-    return refusal if renewable and code != _PROVIDER_CODE else None
+    return refusal if _ENDED.search(words) and code != _PROVIDER_CODE else None
+
+
+_ENDED: Final = re.compile("expired|invalid .*(token|jwt)|(token|jwt) .*(invalid|revoked)")
 
 
 def is_unauthorized(response: Response) -> bool:

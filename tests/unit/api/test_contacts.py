@@ -132,5 +132,10 @@ def test_a_look_up_in_trouble_makes_no_contact() -> None:
         Played(find_contact("l", KIM, "create"), [answer(500)])
     with pytest.raises(StepFailedError, match="cannot be read"):
         Played(find_contact("l", KIM, "create"), [answer(200, HTML)])
+    for error in (b'{"error":"Internal"}', b'{"statusCode":500,"message":"Internal server error"}'):
+        with pytest.raises(StepFailedError, match="cannot be read"):
+            Played(find_contact("l", KIM, "find"), [answer(200, error)])
+    with pytest.raises(StepFailedError, match="could not be looked up: 404"):
+        Played(find_contact("l", KIM, "find"), [answer(404, HTML)])
     with pytest.raises(StepRefusedError, match="could not be looked up: 422"):
         Played(find_contact("l", KIM, "create"), [answer(422)])

@@ -43,6 +43,9 @@ def test_a_location_token_is_asked_for_by_both_ids() -> None:
     assert request.body == b"companyId=co&locationId=loc"
 
 
+KEPT = Granted("a", USUAL_LIFE, "r")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "ruling"),
     [
@@ -82,6 +85,15 @@ def test_a_location_token_is_asked_for_by_both_ids() -> None:
         ),
         (401, b'{"message":"Invalid token"}', Denied("401", expired=True)),
         (422, b"[]", Denied("422")),
+        (403, b" <!DOCTYPE html>", Later("the API answered 403")),
+        (404, b"<html>", Later("the API answered 404")),
+        (200, b'{"access_token":"a","expires_in":[],"refresh_token":"r"}', KEPT),
+        (200, b'{"access_token":"a","expires_in":true,"refresh_token":"r"}', KEPT),
+        (
+            200,
+            b'{"access_token":"a","expires_in":"nan","refresh_token":"r"}',
+            Granted("a", 1.0, "r"),
+        ),
         (429, b"", Later("the API answered 429")),
         (302, b"", Lost("the API answered 302")),
         (307, b"", Later("the API answered 307")),
@@ -90,7 +102,10 @@ def test_a_location_token_is_asked_for_by_both_ids() -> None:
     ],
 )
 def test_what_an_answer_means(status: int, body: bytes, ruling: TokenResult) -> None:
-    """By its status; what may have used the refresh token up is told from what has not."""
+    """By its status; what may have used the refresh token up is told from what has not.
+
+    A firewall's page denies no token, and an odd life is no reason to lose a pair.
+    """
     assert read_tokens(Response(status, {}, body)) == ruling
 
 
