@@ -329,7 +329,7 @@ def _named(line: bytes) -> tuple[bytes, int | None]:
 
 
 def read_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
-    """Read those of one answer. More than all of a limit cannot remain: neither is believed."""
+    """Read them. More than all of a limit cannot remain: neither is believed, nor a day of 0."""
     group = getattr(headers, "group", None)  # of `AnswerHeaders`, which are not read yet
     if group is None:
         figures = [_figure(headers.get(name)) for name in _NAMES]
@@ -338,7 +338,7 @@ def read_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
     most, remaining, interval, daily, daily_remaining, reset = figures
     if most is not None and remaining is not None and remaining > most:
         most = remaining = None
-    if daily is not None and daily_remaining is not None and daily_remaining > daily:
+    if daily == 0 or (daily is not None and (daily_remaining or 0) > daily):
         daily = daily_remaining = None
     return RateLimitHeaders(
         max=most,

@@ -278,7 +278,7 @@ class Day:
         if seen.daily_reset_ms and seen.daily_reset_ms <= _LATEST_RESET_MS:
             self.ends = now + seen.daily_reset_ms / 1000
         remaining = seen.daily_remaining
-        if remaining is None or limit is None or remaining > limit or seen.daily_limit == 0:
+        if remaining is None or limit is None or remaining > limit:
             return
         used = limit - remaining + later
         last, self._remaining = self._remaining, remaining

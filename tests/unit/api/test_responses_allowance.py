@@ -45,6 +45,14 @@ def test_more_than_all_cannot_remain(remaining: int) -> None:
     assert read_rate_limit_headers(headers) == SILENT
 
 
+def test_a_day_of_nothing_is_none() -> None:
+    """It contradicts the answer that it comes with; what remains of it would stop the location."""
+    headers = {"X-RateLimit-Limit-Daily": "0", "X-RateLimit-Daily-Remaining": "0"}
+    assert read_rate_limit_headers(headers) == SILENT
+    spent = read_rate_limit_headers({"X-RateLimit-Daily-Remaining": "0"})
+    assert spent == RateLimitHeaders(daily_remaining=0)
+
+
 def test_an_answer_may_say_nothing() -> None:
     """Any header may be missing."""
     assert read_rate_limit_headers({}) == SILENT == RateLimitHeaders()

@@ -182,7 +182,6 @@ async def test_a_limit_that_flaps_is_the_lower_one() -> None:
         RateLimitHeaders(max=100, remaining=MAX_FIGURE, interval_ms=MAX_FIGURE),
         RateLimitHeaders(max=0, remaining=5),
         RateLimitHeaders(daily_limit=0, daily_remaining=MAX_FIGURE, daily_reset_ms=MAX_FIGURE),
-        RateLimitHeaders(daily_limit=0, daily_remaining=0),
         RateLimitHeaders(remaining=101),
     ],
 )
