@@ -141,7 +141,7 @@ class LeadConnector(LocationApi):
 
     async def close(self) -> None:
         """Close the connections, unless the session is the application's own. For good."""
-        self.closed = True
+        self.closed = self.session.closed = True
         await undisturbed(self._close())
 
     async def _close(self) -> None:

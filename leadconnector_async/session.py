@@ -72,6 +72,8 @@ class ApiSession:
     network: Network = Network()  # noqa: RUF009 - frozen
     observer: Observer | None = None
     breaker: Breaker = field(default_factory=Breaker, init=False)
+    closed: bool = field(default=False, init=False)
+    """Whether its client is: who waits for a slot is told then."""
     _quotas: dict[tuple[str, float], Quota] = field(default_factory=dict, init=False)
     _slot_locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)
     _is_served: bool = field(default=False, init=False)
@@ -130,6 +132,8 @@ class ApiSession:
         try:
             async with self._slot_locks.setdefault(location, asyncio.Lock()):
                 while (ready_at := quota.ready_at(now := loop.time())) > now:
+                    if self.closed:
+                        raise errors.ClosedError(errors.CLOSED)
                     if quota.day.spent:
                         raise errors.DailyQuotaSpentError(_DAY_SPENT)
                     await asyncio.sleep(min(ready_at - now, RECHECK))

@@ -19,12 +19,7 @@ from leadconnector_async.arguments import Checked, Seconds
 from leadconnector_async.errors import CLOSED, ClosedError
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.transport import base
-from leadconnector_async.transport.connection_ends import (
-    KEEP_ALIVE,
-    Connections,
-    never_came,
-    translated,
-)
+from leadconnector_async.transport.connection_ends import KEEP_ALIVE, Connections, translated
 from leadconnector_async.transport.http1 import check_target, headers_of, read_body, user_agent
 
 if TYPE_CHECKING:
@@ -209,7 +204,7 @@ class AiohttpTransport:
                 answer = base.Response(response.status, response.headers, received)
                 if not answer.is_cut_off:
                     return answer
-                error = never_came(aiohttp.ClientPayloadError())
+                error = translated(aiohttp.ClientPayloadError())
             except (aiohttp.ClientError, TimeoutError, OSError) as exc:
                 error = translated(exc)
                 if guard is not None and guard.withheld:

@@ -340,6 +340,19 @@ async def test_a_closed_client_sends_nothing() -> None:
         assert sandbox.messages == []
 
 
+async def test_who_waits_for_a_slot_is_told_that_the_client_is_closed() -> None:
+    """Not when there is one, which may be in a quarter of an hour."""
+    async with Sandbox(SandboxConfig(limits=Limits(window="off", headers=False))) as sandbox:
+        async with client(sandbox, limit=RateLimit(1, 600.0, None)) as api:
+            await api.add_inbound_message(full("SMS"))
+            waiting = asyncio.create_task(api.add_inbound_message(full("SMS")))
+            await asyncio.sleep(0)
+        with pytest.raises(ClosedError, match="make a new LeadConnector"):
+            async with asyncio.timeout(30):
+                await waiting
+        assert len(sandbox.messages) == 1
+
+
 @pytest.mark.parametrize("through", ["the client", "an ingestor"])
 def test_a_client_of_another_loop_says_so(sandbox: SandboxThread, through: str) -> None:
     """As where each call of a program runs a loop of its own; not as a group of errors."""
