@@ -201,10 +201,7 @@ class AiohttpTransport:
                     ssl=self._ssl,
                 )
                 received = await read_body(response.content)
-                answer = base.Response(response.status, response.headers, received)
-                if not answer.is_cut_off:
-                    return answer
-                error = translated(aiohttp.ClientPayloadError())
+                return base.Response(response.status, response.headers, received)
             except (aiohttp.ClientError, TimeoutError, OSError) as exc:
                 error = translated(exc)
                 if guard is not None and guard.withheld:

@@ -64,15 +64,6 @@ class Response(Struct, frozen=True, gc=False):
     headers: Mapping[str, str]
     body: bytes
 
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether nothing came of a success, of which only its connection's end says that it ends.
-
-        It may have had a body.
-        """
-        is_bounded = "Content-Length" in self.headers or "Transfer-Encoding" in self.headers
-        return not (self.body or is_bounded) and self.status in (200, 201)
-
     def __repr__(self) -> str:
         return f"Answer({self.status}, {len(self.body)} bytes)"
 

@@ -276,8 +276,7 @@ class AnswerReader:
         if self._needs != inf:
             return None
         head, _, body = b"".join(self._held).partition(_HEAD_END)
-        response = Response(_framing(head)[0], AnswerHeaders(head), body)
-        return None if response.is_cut_off else response
+        return Response(_framing(head)[0], AnswerHeaders(head), body)
 
     def _hold(self, data: bytes, needs: float) -> Response | None:
         self._held, self._size, self._needs = [data], len(data), needs

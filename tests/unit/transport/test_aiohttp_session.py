@@ -102,12 +102,6 @@ async def cut_chunks(peer: Peer) -> None:
     await peer.send(ENDLESS + b"5\r\n{}   \r\n")
 
 
-async def cut_after_head(peer: Peer) -> None:
-    """Nothing comes of a body whose end only the connection's would tell."""
-    await peer.request()
-    await peer.send(b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n\r\n")
-
-
 async def cut_headers(peer: Peer) -> None:
     """The answer ends within its headers."""
     await peer.request()
@@ -187,7 +181,6 @@ UNKNOWN: list[tuple[Handler, str]] = [
     (read_and_hang, "the answer never came (timed out)"),
     (cut_body, "the answer never came (ClientPayloadError)"),
     (cut_chunks, "the answer never came (ClientPayloadError)"),
-    (cut_after_head, "the answer never came (ClientPayloadError)"),
     (cut_headers, "the answer never came (ServerDisconnectedError)"),
     (hang_in_body, "the answer never came (timed out)"),
     (no_http, "the answer is not HTTP"),

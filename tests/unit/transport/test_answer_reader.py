@@ -66,19 +66,6 @@ def test_an_answer_may_end_with_its_connection() -> None:
         assert reader.end() is None
 
 
-def test_a_success_that_ends_with_its_head_may_have_lost_its_body() -> None:
-    """Where only the connection's end says where it ends: what it stored is to be looked for."""
-    for bare, is_one in ((HEAD, False), (HEAD + b"Content-Length: 0\r\n", True)):
-        reader = AnswerReader()
-        assert (reader.feed(bare + b"\r\n") or reader.end() or None) is None or is_one
-        assert reader.is_cut is not is_one
-    reader = AnswerReader()
-    assert reader.feed(b"HTTP/1.0 429 Slow\r\n\r\n") is None
-    ended = reader.end()
-    assert ended is not None
-    assert (ended.status, ended.body) == (429, b"")
-
-
 def test_any_number_of_interim_answers_may_come_at_once() -> None:
     """Each that called for the next would end at Python's limit of calls."""
     interim = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5000
