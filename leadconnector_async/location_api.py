@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from leadconnector_async.api import contacts, endpoints
 from leadconnector_async.api.enrichment import upload
-from leadconnector_async.api.listings import date_ms, read_conversations
+from leadconnector_async.api.listings import date_ms, read_conversations, read_object
 from leadconnector_async.arguments import NotEmpty, check
 from leadconnector_async.errors import InvalidMessageError
 from leadconnector_async.models import Contact, ConversationSummary, FoundContact, UpsertedContact
@@ -200,7 +200,12 @@ class LocationApi(Requester):
         """
         location = self.location_of(location_id)
         check({"conversation_id": conversation_id}, NotEmpty)
-        await self.ask(location, endpoints.mark_read(location, conversation_id), bytes)
+        await self.ask(location, endpoints.mark_read(location, conversation_id), _read_done)
+
+
+def _read_done(body: bytes) -> object:
+    """What marking answers: perhaps nothing, but no page. Raises ValueError for that."""
+    return body.strip() and read_object(body)
 
 
 def _in_utc(date: object) -> datetime | None:

@@ -120,7 +120,7 @@ class ReadMarker:
         except (errors.RefusedError, errors.TransportError, WithheldError) as error:
             bars = not isinstance(error, errors.TransportError)
             return await self._put_off(state, mark, str(error), bars=bars)
-        if responses.is_success(response):
+        if responses.is_success(response) and not responses.is_foreign(response):
             self._stats.marked += 1
             return True
         said = with_missing_scope(request, responses.read_refusal(response.status, response.body))

@@ -120,10 +120,12 @@ def test_a_refusal_is_a_notice(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["500", "reset", pytest.param("429", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "kind", ["500", "reset", "html", pytest.param("429", marks=pytest.mark.full)]
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_fails_for_a_while_is_made_again(tmp_path: Path, kind: str, when: str) -> None:
-    """It changes nothing where it was done already."""
+    """It changes nothing where it was done already; a page does not say that it was."""
     faults = (Fault(kind, when=when, nth=(1, 3), endpoint="update_conversation"),)  # type: ignore[arg-type]
     with SandboxThread(SandboxConfig(faults=faults, limits=SHORT_PAUSES)) as sandbox:
         assert run(sandbox, history(tmp_path))["marked_read"] == CONTACTS
