@@ -43,9 +43,12 @@ RECHECK: Final = 0.05
 FOREIGN: Final = "a page or other bytes come in its place: see the proxy, and the base URL"
 
 MAX_PAGES: Final = 3
-"""Pages with 404 that tell that the API is not there, where none of its answers has come."""
+"""Pages with 404 that tell that the API is not there, where none of its answers has come. Where one
+has, as many in a row are the records' own that they answer."""
 
 _DAY_SPENT: Final = Refusal(status=429, message="the day's quota is spent")
+
+_GONE: Final = Refusal(status=404, message=f"the API has gone: {FOREIGN}")
 
 NO_ROUTE: Final = Refusal(status=404, message="the API is not at this address: check the base URL")
 
@@ -187,8 +190,8 @@ class ApiSession:
                     self.observer.requested(ended)
             refusal = self._observe(quota, slot, response)
             self._tokens.forget(location)
-            if not self._is_served and responses.lacks_route(response) and is_needed(request):
-                raise self._astray(response)
+            if responses.lacks_route(response) and is_needed(request):
+                self._see_that_it_is_there(response)
             if refusal is None:
                 return response
             renewals += 1
@@ -222,7 +225,7 @@ class ApiSession:
             if responses.is_foreign(response):
                 self.breaker.failed(now, FOREIGN)
             else:
-                self._is_served = True
+                self._is_served, self._pages = True, 0
                 self.breaker.succeeded()
             return None
         if responses.is_unthrottled(response):
@@ -233,12 +236,17 @@ class ApiSession:
             self.breaker.succeeded()
         return responses.expired_token(response)
 
-    def _astray(self, response: Response) -> errors.LeadConnectorError:
-        """What a path that nobody serves comes to: the first pages may be a firewall's."""
-        self._pages += 1
-        if self._pages < MAX_PAGES and responses.is_foreign(response):
-            return errors.NotSentError(f"404: {FOREIGN}")
-        return errors.AccessError(NO_ROUTE)
+    def _see_that_it_is_there(self, response: Response) -> None:
+        """Raise what a path that nobody serves comes to: single pages may be a firewall's."""
+        is_page = responses.is_foreign(response)
+        self._pages += is_page
+        if self._is_served:
+            if is_page and self._pages > MAX_PAGES:
+                raise errors.AccessError(_GONE)
+        elif is_page and self._pages < MAX_PAGES:
+            raise errors.NotSentError(f"404: {FOREIGN}")
+        else:
+            raise errors.AccessError(NO_ROUTE)
 
     def token_due(self, location: str) -> float:
         """When what gives a location's token is asked again, in the loop's seconds."""

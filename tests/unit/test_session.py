@@ -608,6 +608,23 @@ async def test_nobody_is_at_a_path_only_until_something_was_done_there() -> None
     assert [(await exchanged(session, request)).status for _ in range(3)] == [201, 404, 404]
 
 
+async def test_pages_in_a_row_show_that_the_api_has_gone() -> None:
+    """As while it is replaced: all that is sent meanwhile would be refused, record by record."""
+    page, done = Response(404, {}, b"default backend - 404"), Response(201, {}, b"{}")
+    answers = [done, page, page, done, page, page, page, page]
+
+    class Replaced:
+        async def send(self, *_: object) -> Response:
+            return answers.pop(0)
+
+    session = ApiSession(cast("Transport", Replaced()), Moody(), policy=QUICK, limit=None)
+    request = Request("POST", "/conversations/messages/inbound", "v")
+    told = [(await exchanged(session, request)).status for _ in range(7)]
+    assert told == [201, 404, 404, 201, 404, 404, 404]
+    with pytest.raises(AccessError, match="the API has gone: a page or other"):
+        await exchanged(session, request)
+
+
 async def test_after_a_page_the_api_says_itself_that_it_lacks_the_path() -> None:
     """The page had its answers counted as pages that never became three: an import had no end."""
     answers = [Response(404, {}, b"<html>"), Response(404, {}, b'{"message":"Cannot POST /v1"}')]
