@@ -8,17 +8,15 @@ answer to the inbound call           classification   source
 2xx, body that cannot be read        `Indeterminate`  it was stored, or not: the id is lost
 302, 303                             `Indeterminate`  also answered once it has been done
 any other 3xx                        `Refused`        never followed: the token would go along
-400 404 405 409 410 413 414 415 422  `Refused`        not stored
-any other 4xx                        `Refused`        not stored
 401, 403                             `Forbidden`      this token, this location
 408                                  `Indeterminate`  the request may have been processed
 429                                  `Throttled`      not stored
+any other 4xx                        `Refused`        not stored
 5xx                                  `Indeterminate`  500 is also what a wrong provider id gives
 ===================================  ===============  =============================================
 
-A 401 that says "invalid token" or "expired" asks for the next token (`expired_token`), and comes
-this far only where that is refused as well. A 404 of a path that nobody serves (`lacks_route`) does
-not: the base URL is wrong, and no record. What had no answer at all is told by the transport.
+A 401 that says "invalid token" or "expired" asks for the next token, and comes this far only where
+that is refused as well. Nor does a 404 of a path that nobody serves: the base URL is wrong.
 
 Any rate-limit header may be missing, nonsense, or contradict another: all of these read as None.
 Source: the API's documentation of ``X-RateLimit-*``; ``X-RateLimit-Daily-Reset`` is undocumented.
@@ -42,6 +40,8 @@ if TYPE_CHECKING:
 
 _WORDS_SHOWN: Final = 300
 _WORDS_READ: Final = 2000
+_TOKEN: Final = re.compile(r"(?<=Bearer )[^\s'\",;]{20,}|\bpit-[\w-]{8,}|\beyJ[\w-]+(?:\.[\w-]+)+")
+"""Some servers repeat the token that they refuse."""
 
 _receipts: Final = msgspec.json.Decoder(Receipt)
 _NO_RECEIPT: Final = Receipt(message_id="")
@@ -285,7 +285,7 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     plain = "".join(char if char.isprintable() else " " for char in value[:_WORDS_READ])
-    return " ".join(plain.split())[:_WORDS_SHOWN] or None
+    return _TOKEN.sub("…", " ".join(plain.split()))[:_WORDS_SHOWN] or None
 
 
 _REASONS: Final = {
