@@ -60,6 +60,9 @@ class SqliteOutboxReader(OutboxReader):
             return await asyncio.shield(reading)
         except asyncio.CancelledError:  # to close it under the thread would end the process
             self._unwanted = True
+            reading.add_done_callback(
+                lambda end: end.cancelled() or end.exception()
+            )  # as asked for
             try:
                 await undisturbed(asyncio.wait([reading]))
             finally:

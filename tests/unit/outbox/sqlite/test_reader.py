@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import sys
 import threading
@@ -80,6 +81,34 @@ def test_who_is_interrupted_leaves_no_thread_at_the_file(tmp_path: Path) -> None
             assert await reader.quotas() == {}
 
     in_outbox(path, work)
+
+
+def test_who_is_interrupted_leaves_no_error_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That a statement was broken off is nobody's error: the loop would print its traceback."""
+    path = tmp_path / "o.db"
+    began = threading.Event()
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(i) FROM n"
+    )
+
+    def read(connection: sqlite3.Connection) -> None:
+        began.set()
+        connection.execute(endless).fetchone()
+
+    async def work(_: SqliteOutbox) -> None:
+        async with SqliteOutboxReader(path) as reader:
+            reading = asyncio.create_task(reader._read(read))
+            await asyncio.to_thread(began.wait)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            del reading
+            gc.collect()
+
+    in_outbox(path, work)
+    assert "never retrieved" not in caplog.text
 
 
 def test_who_is_interrupted_between_pages_is_told_so_and_reads_on(tmp_path: Path) -> None:
