@@ -249,7 +249,10 @@ async def import_with(
         finally:
             if importer.statistics is not None:
                 importer.statistics.is_open = False
-        await empty_files(outbox)
+        with suppress(
+            errors.OutboxError
+        ):  # all that is to be sent is: it is tidied up, and no more
+            await empty_files(outbox)
     if not exists(outbox):
         raise errors.OutboxUnusableError(fault("taken_away", place=shown_place(outbox)))
     return summary_of(

@@ -55,9 +55,12 @@ def empty_files(path: str, folder: Path) -> None:
     fetched for no record that is kept is fetched again, and so is not noted any more.
 
     Raises:
-        OutboxError: the outbox cannot be read.
+        OutboxError: the outbox or the folder cannot be read.
     """
-    kept = [entry for entry in folder.iterdir() if _DIGEST.fullmatch(entry.name)]
+    try:
+        kept = [entry for entry in folder.iterdir() if _DIGEST.fullmatch(entry.name)]
+    except OSError as error:
+        raise explained(str(folder), error) from error
     if not kept:
         return
     with closing(open_to_read(path)) as connection:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cli_harness import at, leadconnector, sms, write_jsonl
 from msgspec.structs import replace
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, published
 
@@ -20,9 +21,12 @@ from leadconnector_async.outbox.open import read_outbox, rehearsal
 from leadconnector_async.outbox.sqlite import connection as files, upkeep
 from leadconnector_async.outbox.upkeep import back_up, empty_files, forget_texts, give_up
 from leadconnector_async.records.deferred import Deferred, LocalFile
+from leadconnector_async.sandbox import SandboxThread
 from leadconnector_async.sources.files.spool import URLS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
     from leadconnector_async.records.draft import Draft
 
@@ -192,3 +196,22 @@ def test_only_files_that_no_record_needs_are_deleted(tmp_path: Path) -> None:
     left = {entry.name for entry in (tmp_path / "o.db.files").iterdir()}
     assert left == {needed, URLS, "of the user"}
     assert sorted(note.name for note in notes.iterdir()) == ["1", "2"]
+
+
+def test_a_folder_of_files_that_is_another_users_is_told_where_it_matters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To who has texts forgotten; an import that has sent all is done, and tidies up no more."""
+    path, source = tmp_path / "o.db", write_jsonl(tmp_path / "a.jsonl", [sms(1)])
+    (tmp_path / "o.db.files").mkdir()
+
+    def refuse(folder: Path, listed: Callable[[Path], Iterator[Path]] = Path.iterdir) -> object:
+        if folder.suffix == ".files":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with SandboxThread() as sandbox:
+        assert leadconnector("import", source, *at(sandbox, path)).exit_code == 0
+    with pytest.raises(OutboxWriteError, match=r"o\.db\.files cannot be written \(Permission"):
+        asyncio.run(forget_texts(path))
