@@ -60,13 +60,19 @@ def exists(place: Place) -> bool:
     return is_url(place) or Path(place).exists()
 
 
+def followed(place: Place) -> str:
+    """A place as it is given, but for a link, in whose stead is where it leads."""
+    name = os.fspath(place)
+    return os.path.realpath(name) if Path(name).is_symlink() else name
+
+
 def _check_unmoved(place: Place) -> None:
     """See that no new file takes the place of one that was moved: it would send all again.
 
     Raises:
         OutboxUnusableError: it would.
     """
-    moved = f"{os.fspath(place)}.moved"
+    moved = f"{followed(place)}.moved"
     if not exists(place) and Path(moved).exists():
         raise OutboxUnusableError(fault("moved", place=place, moved=moved))
 

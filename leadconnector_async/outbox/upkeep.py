@@ -91,6 +91,7 @@ async def move_outbox(place: str, target: str) -> tuple[int, str]:
     """
     if stores.is_url(place) is stores.is_url(target):
         raise OutboxUnusableError("give a file and a URL: an outbox moves from one to the other")
+    place = stores.followed(place)  # or the link alone would have another name
     await stores.write_outbox(place, lambda outbox: outbox.publish())
     stores.database_stores()  # or what is missing is told
     from leadconnector_async.outbox.postgres.upkeep import moving  # noqa: PLC0415 - only if used

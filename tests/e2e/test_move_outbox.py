@@ -128,8 +128,38 @@ def test_all_that_is_known_moves_to_a_database_and_back(
     assert (records, kept.startswith("the schema ")) == (23, True)
     assert asyncio.run(read_outbox(path, seen)) == before
     assert len(asyncio.run(in_doubt(path))) == 4
-    with pytest.raises(OutboxUnusableError, match="does not exist"):
+    with pytest.raises(OutboxUnusableError, match="was moved, and the schema"):
         asyncio.run(read_outbox(url, seen))
+
+
+@pytest.mark.slow
+def test_the_longest_name_moves_there_and_back_more_than_once(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """What is kept of the time before is told before anything is moved, and what to do."""
+    path, url = str(tmp_path / "o.db"), postgres.outbox()
+    url += "x" * (57 - len(url.rpartition("=")[2]))
+    in_outbox(tmp_path / "o.db", fill)
+    asyncio.run(move_outbox(path, url))
+    asyncio.run(move_outbox(url, path))
+    (tmp_path / "o.db.moved").unlink()
+    asyncio.run(move_outbox(path, url))
+    with pytest.raises(OutboxUnusableError, match="_moved is there already: rename or drop it"):
+        asyncio.run(move_outbox(url, path))
+    assert asyncio.run(read_outbox(url, seen))["summary"].records == 23
+
+
+@pytest.mark.slow
+def test_the_file_behind_a_link_is_moved(tmp_path: Path, postgres: PostgresServer) -> None:
+    """Not its link alone: both would be gone on with. The link begins nothing anew."""
+    (tmp_path / "links").mkdir()
+    path, link = tmp_path / "o.db", tmp_path / "links" / "o.db"
+    in_outbox(path, fill)
+    link.symlink_to(path)
+    assert asyncio.run(move_outbox(str(link), postgres.outbox())) == (23, f"{path}.moved")
+    for old in (path, link):
+        with pytest.raises(OutboxUnusableError, match="was moved, and"):
+            asyncio.run(open_outbox(old))
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ DEFAULT_SCHEMA: Final = "leadconnector"
 
 _FORM: Final = "postgresql://USER@HOST:PORT/DATABASE?schema=NAME"
 
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,56}")
+"""The server keeps 63 characters, of which `_moved` may take six."""
 
 _TAKEN: Final = re.compile(r"(?:pg_.*|information_schema)", re.IGNORECASE)
 

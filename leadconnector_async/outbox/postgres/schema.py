@@ -49,6 +49,7 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
     if found == FORMAT:
         return
     if not create and found is None:
+        await check_unmoved(place, connection)
         raise OutboxUnusableError(fault("missing", place=place.shown))
     async with connection.transaction():
         await _lock(place, connection)
@@ -70,9 +71,14 @@ async def check_unmoved(place: PostgresPlace, connection: Connection) -> None:
     Raises:
         OutboxUnusableError: it would.
     """
-    moved = f"{place.schema}_moved"
-    if await _format(place, connection) is None and await connection.fetchval(_SQL["moved"], moved):
+    if await _format(place, connection) is None and await is_kept(place, connection):
+        moved = f"{place.schema}_moved"
         raise OutboxUnusableError(fault("schema_moved", place=place.shown, moved=moved))
+
+
+async def is_kept(place: PostgresPlace, connection: Connection) -> bool:
+    """Whether an outbox that was moved from there has its name for that."""
+    return bool(await connection.fetchval(_SQL["moved"], f"{place.schema}_moved"))
 
 
 async def check_in(place: PostgresPlace, connection: Connection) -> None:
@@ -94,6 +100,7 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
     """
     found = await _format(place, connection)
     if found is None:
+        await check_unmoved(place, connection)
         raise OutboxUnusableError(fault("missing", place=place.shown))
     if found < FORMAT:
         facts = {"place": place.shown, "found": found, "reads": FORMAT}

@@ -13,7 +13,7 @@ from leadconnector_async.outbox.database import Rows, fault, statements
 from leadconnector_async.outbox.postgres.connection import Connection, check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
-from leadconnector_async.outbox.postgres.schema import hold_alone, prepare
+from leadconnector_async.outbox.postgres.schema import hold_alone, is_kept, prepare
 from leadconnector_async.outbox.postgres.stored_files import keep, local_files
 from leadconnector_async.outbox.requeueing import RETRIES
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS, reading
@@ -124,4 +124,6 @@ async def moving(place: str, *, new: bool) -> AsyncIterator[PostgresTransfer]:
             await hold_alone(where, connection)
             if new and await connection.fetchval("SELECT EXISTS (SELECT FROM location)"):
                 raise OutboxUnusableError(fault("has_records", place=where.shown))
+            if not new and await is_kept(where, connection):
+                raise OutboxUnusableError(fault("kept_already", schema=where.schema))
             yield PostgresTransfer(where, connection)

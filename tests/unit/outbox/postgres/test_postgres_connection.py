@@ -98,6 +98,13 @@ def test_a_place_is_shown_without_its_password(url: str, shown: str | None, sche
     assert place.shown in repr(place)
 
 
+@pytest.mark.parametrize("schema", ["pg_own", "1st", 'a"b', "x" * 58])
+def test_a_schema_has_a_name_that_can_be_kept(schema: str) -> None:
+    """Of letters, digits and `_`, and so short that `_moved` fits behind it."""
+    with pytest.raises(OutboxUnusableError, match="57 at most"):
+        read_place(f"postgresql://h/d?schema={schema}")
+
+
 def test_no_server(tmp_path: Path) -> None:
     """Nor a host of that name."""
     for host in (f"/db?host={tmp_path}", "no.such.host.invalid/db"):
