@@ -38,12 +38,14 @@ def is_url(place: Place) -> bool:
 
 
 def shown_place(place: Place) -> str:
-    """A place as it may be printed: a URL without its password.
+    """A place as it may be printed: a URL without its password, a name that is no text escaped.
 
     Raises:
         OutboxUnusableError: it is a URL that cannot be read.
     """
-    return read_place(os.fspath(place)).shown if is_url(place) else os.fspath(place)
+    if is_url(place):
+        return read_place(os.fspath(place)).shown
+    return os.fsencode(place).decode(errors="backslashreplace")
 
 
 def files_of(place: Place) -> Path:
@@ -57,13 +59,13 @@ def files_of(place: Place) -> Path:
 
 def exists(place: Place) -> bool:
     """Whether there may be an outbox, or something that takes its place: a server is not asked."""
-    return is_url(place) or Path(place).exists()
+    return is_url(place) or os.path.exists(place)  # noqa: PTH110 - that of a path may raise
 
 
 def followed(place: Place) -> str:
     """A place as it is given, but for a link, in whose stead is where it leads."""
     name = os.fspath(place)
-    return os.path.realpath(name) if Path(name).is_symlink() else name
+    return os.path.realpath(name) if os.path.islink(name) else name  # noqa: PTH114 - as above
 
 
 def _check_unmoved(place: Place) -> None:
@@ -73,7 +75,7 @@ def _check_unmoved(place: Place) -> None:
         OutboxUnusableError: it would.
     """
     moved = f"{followed(place)}.moved"
-    if not exists(place) and Path(moved).exists():
+    if not exists(place) and exists(moved):
         raise OutboxUnusableError(fault("moved", place=place, moved=moved))
 
 

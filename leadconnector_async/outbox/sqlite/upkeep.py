@@ -125,13 +125,14 @@ def backup(path: str, target: str, files: Path, copies: Path) -> None:
     Raises:
         OutboxError: it cannot be read, or the copy cannot be written, or there is such a file.
     """
-    if Path(target).exists():
-        raise OutboxUnusableError(f"{target} exists already: name another file for the copy")
     half = f"{target}.part"
     try:
+        if Path(target).exists():
+            raise OutboxUnusableError(f"{target} exists already: name another file for the copy")
         with closing(open_to_read(path)) as connection:
             os.close(os.open(half, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
-            connection.execute("VACUUM INTO ?", (half,))
+            name = os.fsencode(Path(half).absolute())  # file: at its begin would be a URI
+            connection.execute("VACUUM INTO CAST(? AS TEXT)", (name,))
         descriptor = os.open(half, os.O_RDWR)
         os.fsync(descriptor)
         os.close(descriptor)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import shutil
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from outbox_kit import claimed, draft, drafts, fate, in_outbox, published
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.open import read_outbox, rehearsal
+from leadconnector_async.outbox.open import open_outbox, read_outbox, rehearsal
 from leadconnector_async.outbox.sqlite import connection as files, upkeep
 from leadconnector_async.outbox.upkeep import back_up, empty_files, forget_texts, give_up
 from leadconnector_async.records.deferred import Deferred, LocalFile
@@ -101,6 +103,41 @@ def test_a_copy_is_made_beside_the_owner(tmp_path: Path) -> None:
     with pytest.raises((OutboxUnusableError, OutboxWriteError), match="there is no folder"):
         asyncio.run(back_up(path, str(tmp_path / "no" / "copy.db")))
     assert [item.name for item in tmp_path.glob("*.part")] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "file:o.db",
+        pytest.param(
+            b"\xff\xfe.db",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="no such names"),
+        ),
+    ],
+)
+def test_an_outbox_of_any_name_is_copied_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | bytes
+) -> None:
+    """Of one that SQLite takes for a URI the copy was empty; one that is no text ended --json."""
+    monkeypatch.chdir(tmp_path)
+    path = os.fsdecode(name)
+    in_outbox(Path(path), fill)
+    asyncio.run(back_up(path, f"{path}.copy"))
+    for outbox in (path, f"{path}.copy"):
+        run = leadconnector("outbox", "check", "--outbox", outbox, "--json")
+        assert (run.exit_code, '"records":6' in run.stdout) == (0, True), run.output
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path: Path) -> None:
+    """For an outbox, and for a copy of one."""
+    path, long = tmp_path / "o.db", str(tmp_path / ("x" * 300))
+    in_outbox(path, fill)
+    with pytest.raises(OutboxWriteError, match="name too long"):
+        asyncio.run(open_outbox(long))
+    with pytest.raises(OutboxUnusableError, match="does not exist"):
+        asyncio.run(read_outbox(long, lambda reader: reader.broken()))
+    with pytest.raises(OutboxWriteError, match="name too long"):
+        asyncio.run(back_up(path, long))
 
 
 def test_a_copy_without_all_of_its_files_is_none(
