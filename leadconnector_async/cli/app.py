@@ -13,7 +13,7 @@ import click
 from leadconnector_async import __version__
 from leadconnector_async.cli.format import fitted, say
 from leadconnector_async.data_files import read_toml
-from leadconnector_async.errors import LeadConnectorError
+from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
 
 
 class Exit(IntEnum):
@@ -86,7 +86,7 @@ class CommandGroup(click.Group):
             return super().invoke(ctx)
         except LeadConnectorError as error:
             say(f"leadconnector: {error}", err=True)
-            ctx.exit(Exit.ERROR)
+            ctx.exit(Exit.DAY_SPENT if isinstance(error, DailyQuotaSpentError) else Exit.ERROR)
         except click.ClickException as error:
             shown = fitted(f"{_ERROR}{error.message}").removeprefix(_ERROR)
             error.message = shown  # type: ignore[misc] # click prints it on one line

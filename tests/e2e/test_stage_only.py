@@ -15,7 +15,7 @@ from worker_harness import drained, start
 
 from leadconnector_async.delivery import stopped_locations
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
-from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
+from leadconnector_async.sandbox import Fault, Limits, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +99,21 @@ def test_draining_counts_what_failed_beside_a_location_that_stopped(
         found = result_of(run.stdout)
         assert (run.exit_code, [*found["errors"]]) == (1, ["location00000001"])
         assert found["failed"] == 1
+
+
+@pytest.mark.slow
+def test_draining_ends_with_4_where_the_day_is_spent(tmp_path: Path, postgres_place: str) -> None:
+    """As an import does, and what only asks: run it again later. It was an error."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(4)])
+    with SandboxThread(SandboxConfig(limits=Limits(daily=2))) as sandbox:
+        words = ("--base-url", sandbox.url, "--outbox", postgres_place)
+        place = ("--location", sandbox.location_id)
+        leadconnector("import", history, *words, *place, "--stage-only")
+        run = leadconnector("worker", *words, "--drain", "--json", "--token", sandbox.token)
+        found = result_of(run.stdout)
+        assert (run.exit_code, found["sent"], [*found["errors"]]) == (4, 2, [sandbox.location_id])
+        run = leadconnector("verify", *words, "--token", sandbox.token)
+        assert run.exit_code == 4, run.output
 
 
 @pytest.mark.full

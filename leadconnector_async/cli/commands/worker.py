@@ -16,7 +16,7 @@ from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.metrics import Metrics, served_metrics
 from leadconnector_async.cli.report_lines import print_json
-from leadconnector_async.errors import OutboxError
+from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
 from leadconnector_async.outbox.open import open_shared
 from leadconnector_async.reports.statistics_meter import StatisticsMeter
 from leadconnector_async.worker import Worker
@@ -24,6 +24,7 @@ from leadconnector_async.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 
 COUNTED_S: Final = 2.0
@@ -44,7 +45,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     SIGTERM or Ctrl-C: what is in flight is answered within 2 s, or looked for by the next owner.
 
     Exit status: 0 stopped, or drained; 3 drained, and some records are failed or unresolved,
-    whoever tried them; 1 a location could not go on, or stopped by an error.
+    whoever tried them; 4 drained but for locations whose day is spent; 1 a location could not go
+    on for another reason, or stopped by an error.
     """
     options.obey_output_options(ctx, given)
     options.read_access(given)
@@ -89,7 +91,7 @@ async def _work(options: of.WorkerOptions, metrics: Metrics) -> Exit:
                 until_ended.callback(asyncio.create_task(_count(worker, meter)).cancel)
             await worker.run()
     # Others' locations may stand there as stopped that have nothing to send.
-    errors = {of: str(why) for of, why in worker.errors.items() if unsent is None or unsent.get(of)}
+    errors = {of: why for of, why in worker.errors.items() if unsent is None or unsent.get(of)}
     return _report(worker, options, errors, failed)
 
 
@@ -105,16 +107,24 @@ async def _count(worker: Worker, meter: StatisticsMeter) -> None:
 
 
 def _report(
-    worker: Worker, options: of.WorkerOptions, errors: Mapping[str, str], failed: int | None
+    worker: Worker,
+    options: of.WorkerOptions,
+    errors: Mapping[str, LeadConnectorError],
+    failed: int | None,
 ) -> Exit:
     stats = worker.stats
     for name, why in errors.items():
         say(f"leadconnector: location {name}: {why}", err=True)
     if options.as_json:
-        print_json(asdict(stats) | {"tenures": worker.tenures, "errors": errors, "failed": failed})
+        told = {name: str(why) for name, why in errors.items()}
+        print_json(asdict(stats) | {"tenures": worker.tenures, "errors": told, "failed": failed})
     elif not options.quiet:
         not_sent = stats.rejected + stats.unresolved
         say(f"{counted(stats.sent, 'record')} sent by this worker, {not_sent:,} not.")
         if failed:
             say(f"{counted(failed, 'record')} failed, or unresolved: see leadconnector status.")
-    return Exit.ERROR if errors else Exit.FAILED if failed else Exit.DONE
+    if any(not isinstance(why, DailyQuotaSpentError) for why in errors.values()):
+        return Exit.ERROR
+    if errors and options.drain:
+        return Exit.DAY_SPENT
+    return Exit.FAILED if failed else Exit.DONE
