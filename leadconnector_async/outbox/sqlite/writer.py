@@ -32,8 +32,8 @@ K = TypeVar("K", bound=Resource)
 T = TypeVar("T")
 
 GIVEN_UP_S: Final = 15.0
-"""Seconds that the end of an opening is waited for which nobody wants any more: so long it owns the
-file, which is to be opened again."""
+"""Seconds that the end of an opening, or a closing, is waited for which nobody wants any more: so
+long it owns the file, which is to be opened again."""
 
 
 class _Job(Struct, Generic[K], eq=False):
@@ -94,9 +94,13 @@ class Writer(Generic[K]):
             self._jobs.put(None)
 
     async def close(self) -> None:
-        """Stop, and wait for the end of the thread, which comes even if this is cancelled."""
+        """Stop, and wait for the end of the thread, even if this is cancelled."""
         self.stop()
-        await asyncio.shield(self._closed)
+        try:
+            await asyncio.shield(self._closed)
+        except asyncio.CancelledError:
+            await asyncio.wait([self._closed], timeout=GIVEN_UP_S)
+            raise
         self._thread.join()
 
     # From here on: in the thread.

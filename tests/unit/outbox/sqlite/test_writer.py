@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -171,7 +171,7 @@ async def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
 
 
 async def test_closing_goes_on_when_it_is_cancelled(tmp_path: Path) -> None:
-    """The thread ends, what was asked is durable, and the file is let go of."""
+    """The thread ends, what was asked is durable, and the file is let go of: who owns it knows."""
     kept: list[Notes] = []
     async with opened(tmp_path / "n.db") as writer:
         await writer.run(kept.append)
@@ -180,11 +180,11 @@ async def test_closing_goes_on_when_it_is_cancelled(tmp_path: Path) -> None:
         closing = asyncio.ensure_future(writer.close())
         await asyncio.sleep(0)
         closing.cancel()
-        with suppress(asyncio.CancelledError):
+        asyncio.get_running_loop().call_soon(go_on)
+        with pytest.raises(asyncio.CancelledError):
             await closing
-        go_on()
+        assert kept[0].is_closed
         assert await job == 1
-    assert kept[0].is_closed
     assert written(tmp_path / "n.db") == [1]
 
 
