@@ -35,6 +35,8 @@ QUEUED: Final = 0.3
 answers that are there wait to be read."""
 FADES: Final = 1.05
 """By how much the best is raised each second: other requests take other times."""
+FADED: Final = 3_600.0
+"""Seconds after which it is raised no more: of some hours the power would be no number."""
 
 
 class MovedError(Exception):
@@ -301,7 +303,7 @@ class ConnectionPool:
         if self._count < FEW:
             return
         mean = self._sum / FEW
-        self._best = min(mean, self._best * FADES ** (now - self._measured_at))
+        self._best = min(mean, self._best * FADES ** min(now - self._measured_at, FADED))
         turn = (self._busy + now - self._turn_began) / self._turns
         self._carries_more = turn < QUEUED * mean < QUEUED * SLOWER * self._best
         self._sum, self._busy, self._measured_at = 0.0, 0.0, now

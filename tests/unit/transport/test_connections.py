@@ -156,6 +156,20 @@ def test_more_connections_are_opened_where_they_carry_more() -> None:
         runner.run(main())
 
 
+def test_a_client_is_of_use_after_hours_with_few_requests() -> None:
+    """What was measured then is compared with what is measured now, however long ago it is."""
+    loop = HeldClock()
+
+    async def main() -> None:
+        async with serving(answer_all) as server, transport_to(server.url) as transport:
+            for _ in range(3):
+                await send_at_once(transport, FEW // 2 + 1)
+                loop.now += 6 * 3600
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main())
+
+
 async def test_those_who_wait_are_served_where_no_more_can_be_opened() -> None:
     """A server that takes one connection answers all requests over it."""
     async with serving(answer_all) as server, transport_to(server.url) as transport:
