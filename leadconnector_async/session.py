@@ -180,7 +180,7 @@ class ApiSession:
             except BaseException as error:
                 self._unanswered(quota, slot, error)
                 if isinstance(error, errors.AccessError):
-                    raise without_token(error) from error
+                    raise without_token(error) from error.__cause__ or error
                 raise
             finally:
                 why = exception() if response is None else None

@@ -88,7 +88,7 @@ class SessionTokens:
             token = await self.token(location, patience, renews=False)
             return token if token != refused else await self._renewal(location, refused, patience)
         except errors.AccessError as error:
-            raise without_token(error) from error
+            raise without_token(error) from error.__cause__ or error
         except errors.TransportError:
             self._ended[location] = refused
             raise
