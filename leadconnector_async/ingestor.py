@@ -206,7 +206,7 @@ class Ingestor:
     def stop(self) -> None:
         """Send nothing more. `run` ends when what is in flight has been answered.
 
-        The next `run` or `submit` begins anew.
+        The next `run` or `submit` begins anew. Closing ends a `run` alike, without an error.
         """
         self._check_open(or_was=True)
         self._stopping = True
