@@ -339,7 +339,7 @@ class Dispatcher:
             if not self._session.policy.wait_for_day:
                 self.close(state, outcomes.day_spent(state))
         elif isinstance(state.error, errors.DailyQuotaSpentError):
-            state.error = None
+            self.retry(state)
         self._tell_closed()
 
     def _rested(self, state: LocationState, lane: Lane) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,22 @@ from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 from fault_harness import QUICK, SHORT_PAUSES, UNPACED, records
 from msgspec.structs import replace
 
-from leadconnector_async import Ingestor, LeadConnector, Record, Sent, ThrottledError
-from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig, SandboxThread
+from leadconnector_async import (
+    DailyQuotaSpentError,
+    Ingestor,
+    LeadConnector,
+    Record,
+    Sent,
+    ThrottledError,
+)
+from leadconnector_async.sandbox import (
+    Fault,
+    Latency,
+    Limits,
+    Sandbox,
+    SandboxConfig,
+    SandboxThread,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +127,26 @@ async def test_a_worker_tries_again_with_the_next_message(tmp_path: Path) -> Non
             for record in (first, rest[0]):
                 assert isinstance(await ingestor.submit(record), Sent)
         assert len(sandbox.messages) == 3
+
+
+@pytest.mark.virtual_time
+async def test_what_is_submitted_on_the_next_day_is_sent() -> None:
+    """With what a spent day has left: a location that had enough of that was never woken."""
+    latency, limits = Latency(up=0.02, down=0.02), Limits(max=20, daily=50)
+    config = SandboxConfig(closed=False, latency=latency, limits=limits)
+    async with (
+        Sandbox(config, clock=asyncio.get_running_loop().time) as sandbox,
+        LeadConnector(sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url) as api,
+        Ingestor(api) as ingestor,
+    ):
+        *today, later = records(61, contacts=9)
+        ends = await asyncio.gather(*map(ingestor.submit, today), return_exceptions=True)
+        assert sum(isinstance(end, DailyQuotaSpentError) for end in ends) == 10
+        await asyncio.sleep(90_000)
+        async with asyncio.timeout(600):
+            assert isinstance(await ingestor.submit(later), Sent)
+        await asyncio.sleep(60)
+        assert len(sandbox.messages) == 61
 
 
 @pytest.mark.slow
