@@ -287,8 +287,8 @@ class Ingestor:
                 stays in the outbox.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience (it is sent
-                when that is back, in memory too, where there is no bound: one without id and date
-                twice, if submitted again); or the ingestor was closed or stopped, or a `run` left
+                when that is back, in memory too, without bound: twice, if submitted again after it,
+                or without id and date); or the ingestor was closed or stopped, or a `run` left
                 early: what begins next sends it; with the database away, submit it again by its id.
             FateUnknownError: the same, and it may be stored: its answer was lost, or closing it, or
                 that `run`, was cancelled.
