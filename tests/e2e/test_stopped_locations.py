@@ -111,7 +111,7 @@ def test_who_begins_after_a_stop_tries_the_location_itself(
         for share, sent in (("25%", 10), ("50%", 10)):
             end = leadconnector(*command, "--share", share)
             assert (end.exit_code, result_of(end.stdout)["sent"]) == (4, sent)
-        assert start(sandbox, postgres_place).wait(PATIENCE_S) == 1
+        assert start(sandbox, postgres_place).wait(PATIENCE_S) == 4
         assert len(sandbox.messages) == 40
 
 
