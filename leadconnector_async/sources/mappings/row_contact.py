@@ -15,6 +15,9 @@ Values = dict[str, object]
 
 _NAME_AND_NUMBER: Final = re.compile(r"([^<(\d+]*[^\W\d][^<(\d+]*)[<(](\+?[\d .()-]{7,})[>)]")
 
+_ONLY_NUMBER: Final = re.compile(r"[0-9]{10,}|(?![0-9]+\Z)[0-9+\-.() ]+")
+"""A telephone number in place of a name. Fewer figures alone are rather the number of a customer."""
+
 
 class RowContact:
     """Settles what together names the contact of a row: its number, address and name."""
@@ -78,7 +81,7 @@ class RowContact:
             del values["contact.name"]
             phone = self._contacts.meant(phone, name, "that in place of the name")
         for column in as_list(self._name.column):
-            if column in row and (text := word_of(row, column)).strip("0123456789+-.() ") == "":
+            if _ONLY_NUMBER.fullmatch(text := word_of(row, column)):
                 whose = _first_of(row, rule.column)
                 if _of_either(rule, row) or not (whose or any(_sides(rule, row))):
                     phone = self._contacts.meant(phone, text, f"that in {column}")

@@ -536,6 +536,15 @@ def test_nor_where_the_other_side_has_a_name_as_well(header: str) -> None:
         assert one.row.contact == Contact(phone=phone, name="Kim")
 
 
+@pytest.mark.parametrize("customer", ["4711234", "301234567"])
+def test_the_number_of_a_customer_is_none_of_a_telephone(customer: str) -> None:
+    """In many countries any seven figures are one: the whole table was refused."""
+    row = f"{customer},Kim,030 123456,eingehend,2024-01-31T10:00:00Z,hi"
+    (one,), _ = _read("Kunde,Name,Telefon,Richtung,Datum,Text", row, region="DE")
+    assert one.row is not None
+    assert one.row.contact == Contact(phone="+4930123456", name="Kim")
+
+
 def test_an_address_beside_two_numbers_is_nobodys() -> None:
     """It is often the agent's: all customers would be one. The table, or --map, says whose."""
     header = "Name,Email,From,To,Direction,Date,Text"
@@ -757,6 +766,8 @@ def test_helpdesks_tell_the_side_by_a_flag_and_the_type_of_a_text() -> None:
         ("status_text", "Failed: Message delivery failed", "messages that were never delivered"),
         ("Status", "outbox", "messages that were not sent"),
         ("Thread Status", "draft", "messages that were not sent"),
+        ("Thread Status", "pending", None),
+        ("Thread Status", "expired", None),
         ("Thread Type", "note", "internal notes"),
         ("Message Type", "private_note", "internal notes"),
         ("Message Type", "InternalComment", "internal notes"),
@@ -792,6 +803,10 @@ def test_what_failed_first_and_was_delivered_then_is_a_message() -> None:
         f"+12125550111,out,{at},hi,,,Delivered,30003",
     )
     assert all(one.row for one in parsed)
+    for column, value in (("State", "delivered"), ("DLR", "DELIVRD"), ("Is Delivered", "yes")):
+        row = f"+12125550111,out,{at},hi,{value},30003"
+        (one,), _ = _read(f"Phone,Direction,Date,Text,{column},Error Code", row)
+        assert one.row
 
 
 def test_what_was_scheduled_and_not_sent_is_no_message() -> None:
