@@ -35,6 +35,9 @@ _JOINT: Final = re.compile(r"\s*[,&]\s*")
 
 _MAX_NAMED: Final = 5
 
+_OTHERS: Final = "others"
+"""Stands for all of a group who did not write."""
+
 
 class _Chat:
     """The sides of one chat. ``others`` are all but the owner, with the number of each, or a name.
@@ -117,7 +120,7 @@ class ChatSides:
         text = _first(["text"], row)
         if form and self._noted is not None and any(re.search(one, text) for one in form.groups):
             people = self._noted.setdefault(_first(form.session, row), {})
-            people |= dict.fromkeys([text, "others"], text)
+            people |= dict.fromkeys([text, _OTHERS], _OTHERS)
 
     def of(self, form: ChatForm, row: Row, values: Collection[str]) -> Values:
         """Name the direction of a row, and whom it is with, where its values do not."""
@@ -179,7 +182,8 @@ class ChatSides:
             return "inbound" if same(author) == same(other) else "outbound"
         if chat.is_owner_known:
             return "inbound"
-        names = fields.listed(list(chat.others), _MAX_NAMED)
+        wrote = [name for name, handle in chat.others.items() if handle != _OTHERS]
+        names = fields.listed(wrote, _MAX_NAMED)
         fix = "give --mine with the name that is yours" + f": the file has {names}" * bool(names)
         return WrongValueError("cannot be told", fix)
 

@@ -519,3 +519,11 @@ def test_what_begins_a_file_tells_it_and_not_what_was_pasted(tmp_path: Path) -> 
         parsed = _read(tmp_path / name, *lines)
         assert parsed[0].line == 1
         assert {one.row.type for one in parsed if one.row} <= {"WhatsApp"}
+
+
+def test_a_group_whose_owner_is_not_known_names_those_alone_who_wrote(tmp_path: Path) -> None:
+    """What the app wrote of the group is nobody's name."""
+    lines = '31/03/2024, 09:04 - You created group "Team"', f"31/03/2024, 09:05 - {KIM}: Hi"
+    parsed = _read(tmp_path / "a.txt", *lines, "31/03/2024, 09:06 - Shop: Yes", mine=())
+    fix = f'give --mine with the name that is yours: the file has "{KIM}", "Shop"'
+    assert [one.problems[0].fix for one in parsed[1:]] == [fix, fix]
