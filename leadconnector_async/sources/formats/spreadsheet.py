@@ -276,8 +276,12 @@ def _places(header: list[str], other: list[str]) -> list[int] | None:
     """Find where another sheet has each column. None where it has them in the same places."""
     if other == header:
         return None
-    names, spelled = map(_plain, header), [*map(_plain, other)]
-    return [spelled.index(name) if name and name in spelled else -1 for name in names]
+    places: dict[str, int] = {}
+    for spell in (stripped, _plain):  # two may differ in signs alone: Phone, and Phone #
+        for at, name in enumerate(map(spell, other)):
+            places.setdefault(name, at)
+    names = ((stripped(name), _plain(name)) for name in header)
+    return [places.get(name, places.get(plain, -1)) if name else -1 for name, plain in names]
 
 
 def _warnings(book: _Book, looks: list[_SheetHead], read: list[_SheetHead]) -> Iterator[str]:

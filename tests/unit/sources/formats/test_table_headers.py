@@ -179,6 +179,15 @@ def test_sheets_whose_columns_differ_in_case_and_spaces_are_alike(tmp_path: Path
     assert source.warnings == []
 
 
+def test_columns_of_sheets_that_differ_in_signs_alone_are_each_its_own(tmp_path: Path) -> None:
+    """In a sheet of another order the one was taken for both: messages went to its number."""
+    first, second = ["Phone", "Phone #", *COLUMNS[1:]], ["Phone #", "Phone", *COLUMNS[1:]]
+    rows = [ROW[0], "7", *ROW[1:]], ["8", *ROW]
+    path = _workbook(tmp_path / "h.xlsx", {"A": [first, rows[0]], "B": [second, rows[1]]})
+    with open_source(path, OPTIONS) as source:
+        assert [one.row and one.row.contact for one in source] == [Contact(phone="+12125550111")] * 2
+
+
 def test_swapped_dates_are_looked_for_in_every_sheet_that_is_read(tmp_path: Path) -> None:
     """The first month may have none: those of the second became other days, without a word."""
     march = datetime(2024, 3, 1, 10)  # noqa: DTZ001 - as cells have it
