@@ -158,7 +158,7 @@ def _words(text: str) -> str:
 _OF_FOLDERS: Final = {"templates": "drafts", "unsent messages": "drafts"}
 """Folders of Thunderbird with mails that were not sent. As labels they can be the user's own."""
 
-_LABEL: Final = re.compile(r'\s*(?:"\\*([^"]*)"|(?:\\+|\[\w+\]/)?([^,]+))')
+_LABEL: Final = re.compile(r'\s*(?:"\\*([^"]*)"|(?:\\+|\[[\w ]+\]/)?([^,]+))')
 """A name, behind the sign of one of IMAP, or the label below which Gmail keeps a program's."""
 
 _ENDINGS: Final = re.compile(r"(?:\.(?:gz|mbox|mbx|sbd|maildir))+\Z", re.IGNORECASE)

@@ -25,6 +25,7 @@ def _parsed(headers: str, *labels: str, leave_out: frozenset[str] = frozenset())
     ("labels", "left_out"),
     [
         ("Important,[Imap]/Drafts", "drafts"),
+        ("[Google Mail]/Drafts", "drafts"),
         ("\\Trash,Inbox", "mails in the trash"),
         ("Inbox,Opened", None),
         ("Spam,Unread", "spam"),
