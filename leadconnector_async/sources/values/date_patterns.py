@@ -52,7 +52,7 @@ class Survey:
         sample = next(iter(self.apart.values()), "")
         if not {"dmy", "ymd"} <= self._orders or re.match(r"\D*\d+-", sample):
             return self._orders
-        is_last = len(last) <= len(first) and max(last) > date_forms.RARE_YEAR % 100
+        is_last = len(last) <= len(first) and max(last, default=0) > date_forms.RARE_YEAR % 100
         return self._orders - {"ymd"} if is_last else self._orders
 
     def wrong(self) -> WrongValueError:

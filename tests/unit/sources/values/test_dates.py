@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.fields import WrongValueError, notice
+from leadconnector_async.sources.values.date_patterns import Survey
 from leadconnector_async.sources.values.dates import EARLY, FOLD, GAP, LATE, TIMELESS, Dates
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -232,3 +233,8 @@ def test_no_moment_is_moved(local: datetime, minutes: int) -> None:
     date = local.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     assert read_date(date.isoformat(), None) == date
     assert Dates(None).utc(date) == date
+
+
+def test_no_dates_leave_every_order() -> None:
+    """As of a file that another program has changed since its dates were counted."""
+    assert Survey().orders == {"dmy", "mdy", "ymd"}
