@@ -16,7 +16,7 @@ Values = dict[str, object]
 _NAME_AND_NUMBER: Final = re.compile(r"([^<(\d+]*[^\W\d][^<(\d+]*)[<(](\+?[\d .()-]{7,})[>)]")
 
 _ONLY_NUMBER: Final = re.compile(r"[0-9]{10,}|(?![0-9]+\Z)[0-9+\-.() ]+")
-"""A telephone number in place of a name. Fewer figures alone are rather the number of a customer."""
+"""A telephone number in place of a name. Fewer figures alone are rather a customer's."""
 
 
 class RowContact:

@@ -185,7 +185,8 @@ def test_columns_of_sheets_that_differ_in_signs_alone_are_each_its_own(tmp_path:
     rows = [ROW[0], "7", *ROW[1:]], ["8", *ROW]
     path = _workbook(tmp_path / "h.xlsx", {"A": [first, rows[0]], "B": [second, rows[1]]})
     with open_source(path, OPTIONS) as source:
-        assert [one.row and one.row.contact for one in source] == [Contact(phone="+12125550111")] * 2
+        contacts = {one.row.contact for one in source if one.row}
+    assert contacts == {Contact(phone="+12125550111")}
 
 
 def test_swapped_dates_are_looked_for_in_every_sheet_that_is_read(tmp_path: Path) -> None:
