@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Final, NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -41,7 +41,7 @@ class Survey:
         if not self.either and len({reading.date for reading in found}) > 1:
             self.either, self.sample = list(found), text
 
-    @property
+    @cached_property  # asked once every date is noted
     def orders(self) -> set[date_forms.Order]:
         """Those that read every date.
 
