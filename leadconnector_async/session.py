@@ -44,7 +44,7 @@ FOREIGN: Final = "a page or other bytes come in its place: see the proxy, and th
 
 MAX_PAGES: Final = 3
 """Pages with 404 that tell that the API is not there, where none of its answers has come. Where one
-has, as many in a row are the records' own that they answer."""
+has, as many in a row, or as one record is tried for, are the records' own that they answer."""
 
 _DAY_SPENT: Final = Refusal(status=429, message="the day's quota is spent")
 
@@ -241,7 +241,7 @@ class ApiSession:
         is_page = responses.is_foreign(response)
         self._pages += is_page
         if self._is_served:
-            if is_page and self._pages > MAX_PAGES:
+            if is_page and self._pages > max(MAX_PAGES, self.policy.attempts):
                 raise errors.AccessError(_GONE)
         elif is_page and self._pages < MAX_PAGES:
             raise errors.NotSentError(f"404: {FOREIGN}")

@@ -607,19 +607,24 @@ async def test_nobody_is_at_a_path_only_until_something_was_done_there() -> None
     assert [(await exchanged(session, request)).status for _ in range(3)] == [201, 404, 404]
 
 
-async def test_pages_in_a_row_show_that_the_api_has_gone() -> None:
-    """As while it is replaced: all that is sent meanwhile would be refused, record by record."""
+@pytest.mark.parametrize(("attempts", "pages"), [(1, 3), (4, 4)])
+async def test_pages_in_a_row_show_that_the_api_has_gone(attempts: int, pages: int) -> None:
+    """As while it is replaced: all that is sent meanwhile would be refused, record by record.
+
+    One record for whose step a firewall has pages alone is given up before that.
+    """
     page, done = Response(404, {}, b"default backend - 404"), Response(201, {}, b"{}")
-    answers = [done, page, page, done, page, page, page, page]
+    answers = [done, page, page, done, *[page] * (pages + 1)]
 
     class Replaced:
         async def send(self, *_: object) -> Response:
             return answers.pop(0)
 
-    session = ApiSession(cast("Transport", Replaced()), Moody(), policy=QUICK, limit=None)
+    policy = replace(QUICK, attempts=attempts)
+    session = ApiSession(cast("Transport", Replaced()), Moody(), policy=policy, limit=None)
     request = Request("POST", "/conversations/messages/inbound", "v")
-    told = [(await exchanged(session, request)).status for _ in range(7)]
-    assert told == [201, 404, 404, 201, 404, 404, 404]
+    told = [(await exchanged(session, request)).status for _ in range(4 + pages)]
+    assert told == [201, 404, 404, 201, *[404] * pages]
     with pytest.raises(AccessError, match="the API has gone: a page or other"):
         await exchanged(session, request)
 
