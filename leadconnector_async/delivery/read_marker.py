@@ -126,7 +126,7 @@ class ReadMarker:
         said = with_missing_scope(request, responses.read_refusal(response.status, response.body))
         why = f"{said.status} {said.message}"
         bars = responses.is_unauthorized(response)
-        if bars or not responses.is_refusal(response):
+        if bars or not responses.is_final(response):
             if isinstance(responses.classify(response.status, response.body), responses.Throttled):
                 after = responses.retry_after(response, self._session.policy.retry_after_cap)
                 self._session.pause(state.name, state.quota, after)

@@ -12,9 +12,13 @@ from cli_harness import at, leadconnector, result_of, sms, started, wait_until, 
 from fault_harness import SHORT_PAUSES
 
 from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
+from leadconnector_async.transport.aiohttp_session import AiohttpTransport
+from leadconnector_async.transport.base import Response
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from leadconnector_async.transport.base import MaySend, Request
 
 CONTACTS = 6
 
@@ -117,6 +121,24 @@ def test_a_refusal_is_a_notice(tmp_path: Path, kind: str) -> None:
         (notice,) = found["notices"]
         assert "could not be marked as read" in notice["reason"]
         assert notice["count"] == marks(sandbox) == CONTACTS
+
+
+def test_a_page_in_place_of_a_refusal_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What answers 404 while the API is away knows no conversation: each is marked later."""
+    send, pages = AiohttpTransport.send, [Response(404, {}, b"<html>")]
+
+    async def paged(
+        self: AiohttpTransport, request: Request, token: str, may_send: MaySend | None = None
+    ) -> Response:
+        if request.method == "PUT" and pages:
+            return pages.pop()
+        return await send(self, request, token, may_send)
+
+    monkeypatch.setattr(AiohttpTransport, "send", paged)
+    with SandboxThread() as sandbox:
+        assert run(sandbox, history(tmp_path))["marked_read"] == CONTACTS
 
 
 @pytest.mark.slow
