@@ -145,7 +145,7 @@ async def verify(
         total = 0
         async for page, _ in exported(api, location):
             rows = (
-                (one.id, one.alt_id, _look_of(one), _second(one.date_added), one.direction)
+                (one.id, one.alt_id or None, _look_of(one), _second(one.date_added), one.direction)
                 for one in page.messages
             )
             shelf.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?)", rows)

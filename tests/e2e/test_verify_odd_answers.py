@@ -158,7 +158,10 @@ def test_an_entry_that_cannot_be_compared_is_a_finding() -> None:
 
 
 def test_messages_without_a_date_are_nobodys_copies() -> None:
-    """Two messages of which neither date nor ``altId`` is known are not told to be one twice."""
-    body = b'{"messages": [{"id": "m1", "dateAdded": "?"}, {"id": "x", "dateAdded": "?"}]}'
+    """Two messages of which neither date nor ``altId`` is known are not told to be one twice.
+
+    An empty ``altId`` is none.
+    """
+    body = b'{"messages": [{"id": "m1", "dateAdded": "?", "altId": ""}, {"id": "x", "altId": ""}]}'
     result, _ = compare(lambda _, path: page() if "Email" in path else body, [("k1", "m1")])
     assert result.double_count == 0
