@@ -249,9 +249,7 @@ async def import_with(
         finally:
             if importer.statistics is not None:
                 importer.statistics.is_open = False
-        with suppress(
-            errors.OutboxError
-        ):  # all that is to be sent is: it is tidied up, and no more
+        with suppress(errors.OutboxError):  # all is sent: it is tidied up, and no more
             await empty_files(outbox)
     if not exists(outbox):
         raise errors.OutboxUnusableError(fault("taken_away", place=shown_place(outbox)))

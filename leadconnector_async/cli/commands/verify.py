@@ -61,8 +61,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     behind writes by seconds: wait a little after an import. What was read from another location is
     compared with what that one has now.
 
-    Exit status: 0 each record is there once, 3 some are not, 1 stopped by an error, or a location
-    could not be read.
+    Exit status: 0 each record is there once, 3 some are not, 4 the day's quota is spent, 1 stopped
+    by another error, or a location could not be read.
     """
     options.obey_output_options(ctx, given)
     options.read_access(given)

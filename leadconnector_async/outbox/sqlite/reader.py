@@ -60,9 +60,8 @@ class SqliteOutboxReader(OutboxReader):
             return await asyncio.shield(reading)
         except asyncio.CancelledError:  # to close it under the thread would end the process
             self._unwanted = True
-            reading.add_done_callback(
-                lambda end: end.cancelled() or end.exception()
-            )  # as asked for
+            # It fails as asked for; unread, the loop would print that.
+            reading.add_done_callback(lambda end: end.cancelled() or end.exception())
             try:
                 await undisturbed(asyncio.wait([reading]))
             finally:
