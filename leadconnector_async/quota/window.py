@@ -215,6 +215,10 @@ DAY_S: Final = 86_400.0
 _LATEST_RESET_MS: Final = 90_000_000
 """A reset that is announced for later than in 25 hours is not believed."""
 
+_ASK_AGAIN_S: Final = 900.0
+"""Seconds after which a day is tried again that the server says is spent, and not until when, where
+fewer requests were counted here: it began earlier, or has not ended yet by the server's clock."""
+
 _NEW_DAY: Final = 1 / 10
 """A remainder that grows by this share of the limit shows that the server has begun a new day."""
 
@@ -275,13 +279,19 @@ class Day:
         inherited, self.inherited = self.inherited, False
         self.announced = seen.daily_limit or self.announced
         limit = self.limit = self.announced or self.limit
-        if seen.daily_reset_ms and seen.daily_reset_ms <= _LATEST_RESET_MS:
-            self.ends = now + seen.daily_reset_ms / 1000
+        reset_ms = seen.daily_reset_ms or 0
+        is_told = 0 < reset_ms <= _LATEST_RESET_MS
+        if is_told:
+            self.ends = now + reset_ms / 1000
+        elif self.ends == inf:  # it ended while this request was under way
+            self.ends = now + DAY_S
         remaining = seen.daily_remaining
         if remaining is None or limit is None or remaining > limit:
             return
         used = limit - remaining + later
         last, self._remaining = self._remaining, remaining
         grew = last is not None and remaining > last + limit * _NEW_DAY
+        if used > self.used and used >= limit and not is_told:
+            self.ends = min(self.ends, now + _ASK_AGAIN_S)
         if inherited or grew or used > self.used:
             self.used = used

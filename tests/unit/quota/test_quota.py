@@ -612,6 +612,19 @@ async def test_what_starts_after_the_end_of_a_day_counts_in_the_next() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_what_is_answered_after_the_end_of_its_day_can_be_handed_on() -> None:
+    """Also before the next request, and where no answer says when a day ends."""
+    quota = make(RateLimit(100, 10.0, daily=1_000))
+    await exchange(quota, SILENT)
+    await asyncio.sleep(DAY_S - 1)
+    slot = await one(quota)
+    await asyncio.sleep(2)
+    assert quota.state(time(), 0).day_used == 0
+    quota.give_back(slot, time(), RateLimitHeaders(daily_remaining=900))
+    assert quota.state(time(), 0).day_used == 100
+
+
+@pytest.mark.virtual_time
 async def test_a_sliding_window_is_not_taken_for_one_that_forgets_early() -> None:
     """Also where slots are sure across the end of an interval: what it has forgotten was due."""
     quota = make(RateLimit(5_000, 10.0))

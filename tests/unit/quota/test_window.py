@@ -249,6 +249,28 @@ def test_an_absurd_reset_is_not_believed(reset_ms: int) -> None:
     assert day.ends == DAY_S
 
 
+@pytest.mark.parametrize("remaining", [999, 0])
+def test_an_answer_that_comes_after_its_day_leaves_no_day_without_end(remaining: int) -> None:
+    """Its figures may be those of the day before: one that never ended was never begun anew."""
+    day = Day(1000)
+    day.count(0.0)
+    assert not day.is_spent(DAY_S)
+    day.learn(RateLimitHeaders(daily_remaining=remaining), 0, DAY_S)
+    assert day.ends <= 2 * DAY_S
+
+
+def test_a_day_that_the_server_says_is_spent_earlier_than_counted_is_tried_again_soon() -> None:
+    """By its clock, which does not say when it ends, ours may have begun a moment too early."""
+    day = Day(1000)
+    day.count(0.0)
+    day.learn(RateLimitHeaders(daily_remaining=0), 0, 1.0)
+    assert day.is_spent(900.0)
+    assert not day.is_spent(901.0)
+    day.count(901.0)
+    day.learn(RateLimitHeaders(daily_remaining=0, daily_reset_ms=9_000_000), 0, 902.0)
+    assert day.ends == 902.0 + 9_000.0
+
+
 def test_no_limit_is_never_spent() -> None:
     """None is no limit, until the server announces one."""
     day = Day(None)
