@@ -72,7 +72,9 @@ class Dispatcher:
         self.room: asyncio.Event = self._batcher.room
         self._handler = outcomes.OutcomeHandler(session, self, self.stats)
         self._sender = Sender(self._handler)
-        self._scheduler = Scheduler(self.move)
+        self._scheduler = Scheduler(
+            self.move, lambda state: self._loop.call_soon(self._check_day, state)
+        )
         self._pool = WorkerPool(
             self._scheduler,
             self.breaker,

@@ -247,12 +247,16 @@ class LocationState:
 class Scheduler:
     """Which location moves next: the one whose turn has been due longest.
 
-    ``freed`` is told when a slot is free for a location that had to wait for one: it may have been
-    another's, who has the same client.
+    ``freed`` is told when a slot is free for a location that had to wait for one, and ``spent``
+    where its day is. Slot and last request may have been another's, who has the same client.
     """
 
-    def __init__(self, freed: Callable[[LocationState], None] = lambda _: None) -> None:
-        self._freed = freed
+    def __init__(
+        self,
+        freed: Callable[[LocationState], None] = lambda _: None,
+        spent: Callable[[LocationState], object] = lambda _: None,
+    ) -> None:
+        self._freed, self._spent = freed, spent
         self._heap: list[tuple[float, int, LocationState]] = []
         self._turns: list[tuple[float, int, LocationState]] = []
         """Those whose turn goes on, and so is due longer than any other's: few."""
@@ -305,6 +309,7 @@ class Scheduler:
         """
         if ready_at == math.inf and state.quota.day.spent:
             ready_at = state.quota.day.ends
+            self._spent(state)
         if ready_at < math.inf:
             state.turn = 0
             beat = min(state.quota.limit.interval * BEAT, MAX_BEAT_S)

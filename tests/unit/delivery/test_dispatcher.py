@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from oauth_kit import Direct
 
-from leadconnector_async import InboundMessage, LeadConnector, LeaseLostError, Policy
+from leadconnector_async import (
+    DailyQuotaSpentError,
+    InboundMessage,
+    LeadConnector,
+    LeaseLostError,
+    Policy,
+)
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.dispatcher import Dispatcher
@@ -330,6 +336,25 @@ async def test_a_location_that_stopped_goes_on_when_its_cause_may_be_over(
     await work
     assert here.error is None
     assert sent_of(transport.state, "here") == EACH
+
+
+@pytest.mark.virtual_time
+async def test_a_day_whose_last_request_another_makes_ends_the_run_as_well() -> None:
+    """It would wait for the next day, though its policy does not, and nobody would be told."""
+    outbox, transport = MemoryOutbox(), Direct(SandboxState(SandboxConfig(trusting=True)))
+    await staged(outbox)
+    limit = RateLimit(10, 10.0, daily=EACH)
+    session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=limit)
+    one = Watched(session, outbox)
+    work = await one.begin()
+    await asyncio.sleep(0.5)  # it waits for the window
+    day = session.quota("here").day
+    while not day.spent:
+        day.count(asyncio.get_running_loop().time())
+    async with asyncio.timeout(60):
+        await work
+    assert isinstance(one.locations["here"].error, DailyQuotaSpentError)
+    assert sent_of(transport.state, "here") < EACH
 
 
 class Refusing(MemoryOutbox):
