@@ -15,6 +15,9 @@ FIRST_PAUSE: Final = 0.5
 
 MAX_PAUSE: Final = 30.0
 
+QUIET_S: Final = 3_600.0
+"""Seconds without a try after which nobody knows whether what failed before has lasted."""
+
 
 @dataclass(slots=True, eq=False, repr=False)
 class Breaker:
@@ -32,6 +35,7 @@ class Breaker:
     """When the row of failures began."""
     why: str = ""
     """Of the last failure."""
+    _failed_at: float = math.inf
     _failures: int = 0
     _pause: float = FIRST_PAUSE
     _probing: bool = False
@@ -71,6 +75,9 @@ class Breaker:
 
     def failed(self, now: float, why: str = "no answer") -> None:
         """No answer came, or only a proxy's."""
+        if now - self._failed_at > QUIET_S:
+            self._failures, self._pause, self.since = 0, FIRST_PAUSE, math.inf
+        self._failed_at = now
         self._failures += 1
         self.why, self._probing = why, False
         self.since = min(self.since, now)

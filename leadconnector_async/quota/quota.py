@@ -24,6 +24,9 @@ share of others go on bounding what follows."""
 WARY: Final = 1 / 10
 """Of an interval: the longest wait for a slot of an earlier process."""
 
+QUIET_S: Final = 3_600.0
+"""Seconds after the end of a pause, without another answer 429, that end the row of them."""
+
 PLENTY: Final = 20
 """Others would have to take ten times the limit to use half of it up between two figures."""
 
@@ -231,6 +234,8 @@ class Quota:
         if self.day.is_spent(now):
             self.throttled_since = inf
             return self.day.ends
+        if now - self.paused_until > QUIET_S:
+            self.throttled_since = now
         self.throttled_since = min(self.throttled_since, now)
         self._capacity.refused(now)
         wait = self.limit.interval * MIN_PAUSE if retry_after is None else retry_after

@@ -21,7 +21,7 @@ from leadconnector_async.observer import Exchange, Observer, Watched
 from leadconnector_async.outbox.base import Settlement, State
 from leadconnector_async.quota.limits import UNLIMITED
 from leadconnector_async.records.draft import TraceContext
-from leadconnector_async.reports.progress import RateMeter, WatchedSender, estimated
+from leadconnector_async.reports.progress import WINDOW, RateMeter, WatchedSender, estimated
 from leadconnector_async.reports.statistics import LatencyHistogram, LocationStatistics, Statistics
 from leadconnector_async.session import ApiSession
 
@@ -171,6 +171,8 @@ class StatisticsMeter(Observer):
     def committed(self, settlements: Sequence[Settlement], seconds: float) -> None:
         """See `Observer.committed`."""
         now = self._now()
+        if now - self._sampled_at > WINDOW:  # a rate is of now, and not of a quiet night
+            self._sample(now - WINDOW)
         self._commits.add(seconds, now)
         take, add, name, counts = self._staged.take, self._settles.add, None, _Counts()
         for settlement in settlements:

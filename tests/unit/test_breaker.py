@@ -132,6 +132,20 @@ def test_a_cancelled_probe_proves_nothing() -> None:
     assert breaker.allows(101.0)
 
 
+def test_failures_before_a_quiet_night_are_no_outage_of_the_morning() -> None:
+    """One failure more would end a run at once, with an outage of hours that nobody has seen."""
+    for before in (FAILURES_TO_OPEN - 1, FAILURES_TO_OPEN + 1):
+        breaker = Breaker()
+        for second in range(before):
+            breaker.failed(100.0 + second)
+        breaker.began()
+        breaker.failed(40_000.0)
+        assert breaker.lets_through(40_000.1, 1800.0)
+        for second in range(FAILURES_TO_OPEN):
+            breaker.failed(40_000.0 + second)
+        assert breaker.outage(40_010.0) == 10.0
+
+
 def test_an_outage_counts_from_its_first_failure() -> None:
     """Not from the opening, and not at all while closed."""
     breaker = Breaker()

@@ -262,6 +262,9 @@ async def test_a_row_of_429s_begins_with_its_first() -> None:
         quota.throttled(time(), 1.0)
         await asyncio.sleep(5.0)
     assert quota.throttled_since == began
+    await asyncio.sleep(10 * 3600.0)  # nobody has asked for hours: what the API would have said?
+    quota.throttled(time(), 1.0)
+    assert quota.throttled_since == time()
     await exchange(quota, RateLimitHeaders(daily_limit=1000, daily_remaining=0))
     quota.throttled(time())
     assert quota.throttled_since == inf
