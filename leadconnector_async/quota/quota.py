@@ -128,6 +128,7 @@ class Quota:
         if now < self.paused_until:
             return self.paused_until
         if self.day.is_spent(now):
+            self._answered = False  # the first of the next day goes alone too
             return inf
         self._window.expire(now)
         share = self._capacity.share(now)

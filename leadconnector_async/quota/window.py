@@ -291,7 +291,9 @@ class Day:
         used = limit - remaining + later
         last, self._remaining = self._remaining, remaining
         grew = last is not None and remaining > last + limit * _NEW_DAY
-        if used > self.used and used >= limit and not is_told:
+        if grew and not is_told:
+            self.ends = now + DAY_S
+        elif used > self.used and used >= limit and not is_told:
             self.ends = min(self.ends, now + _ASK_AGAIN_S)
         if inherited or grew or used > self.used:
             self.used = used

@@ -299,6 +299,20 @@ async def test_a_spent_day_ends_when_the_server_says() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_the_first_request_after_a_spent_day_goes_alone() -> None:
+    """By the server's clock that day may not have ended: one answer 429 is enough to tell."""
+    quota = make(RateLimit(100, 10.0, daily=1000))
+    await exchange(quota, RateLimitHeaders(daily_limit=1000, daily_remaining=0))
+    assert quota.ready_at(time()) == inf
+    await asyncio.sleep(DAY_S)
+    slot = await one(quota)
+    assert quota.ready_at(time()) == inf
+    assert not quota.day.spent
+    quota.give_back(slot, time(), RateLimitHeaders(daily_limit=1000, daily_remaining=999))
+    assert quota.ready_at(time()) == time()
+
+
+@pytest.mark.virtual_time
 async def test_a_day_goes_on_in_the_next_process() -> None:
     """What was used is used, and it ends when it would have ended."""
     quota = make(RateLimit(100, 10.0, daily=1000))

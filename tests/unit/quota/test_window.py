@@ -303,6 +303,7 @@ def test_a_remainder_that_grows_begins_a_new_day() -> None:
     day.learn(RateLimitHeaders(daily_remaining=50), 0, 0.0)
     day.learn(RateLimitHeaders(daily_remaining=999), 0, 1.0)
     assert day.used == 1
+    assert day.ends == 1.0 + DAY_S
 
 
 @pytest.mark.parametrize("seen", [SILENT, RateLimitHeaders(daily_remaining=1001)])
