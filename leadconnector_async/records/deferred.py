@@ -209,10 +209,10 @@ def located(attachments: Sequence[str]) -> list[str | LocalFile]:
 
 
 def _file(number: int, url: str) -> LocalFile:
-    path = url2pathname(urlsplit(url).path)
-    if isinstance(url, SpooledUrl):  # in a rehearsal it is nowhere
-        return LocalFile(path, url.digest)
     try:
+        path = url2pathname(urlsplit(url).path)
+        if isinstance(url, SpooledUrl):  # in a rehearsal it is nowhere
+            return LocalFile(path, url.digest)
         return LocalFile(path, current_digest(path))
     except (OSError, ValueError) as error:  # no file has a name with a NUL character
         why = error.strerror if isinstance(error, OSError) else "no file has such a name"

@@ -56,7 +56,10 @@ def _path(url: str) -> Path:
     from urllib.request import url2pathname  # noqa: PLC0415 - imports an HTTP client
 
     # "#" and "?" of a path are encoded in its URL, so that this takes nothing apart.
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # of "file://[x", a host that is none
+        raise wrong_value("file_not_there") from None
     local = parts.netloc in ("", "localhost")
     return Path(url2pathname(parts.path)) if local else Path("//", parts.netloc)
 

@@ -25,6 +25,7 @@ import codecs
 import csv
 import io
 import json
+import os
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import lru_cache
@@ -300,8 +301,14 @@ def anchored(item: str, folder: Path, near: Path | None = None) -> str:
     """
     if not is_path(item) or item.lower().startswith(LOCAL):
         return item
+    with suppress(OSError, ValueError, RuntimeError):  # no file has such a name; or a loop of links
+        return _anchored_path(item, folder, near)
+    return item
+
+
+def _anchored_path(item: str, folder: Path, near: Path | None) -> str:
     path = (folder / item.strip()).resolve()
-    if "\\" in item and not path.exists():
+    if "\\" in item and not os.path.exists(path):  # noqa: PTH110 - also says it of too long a name
         return anchored(item.replace("\\", "/"), folder, near)
     archive = next((one for one in folder.absolute().parents if one.is_file()), folder)
     if inside := member_at(path) or member_at((archive / item.strip()).resolve()):

@@ -148,12 +148,12 @@ def test_a_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
     assert one.digest == equal.digest != other.digest
 
 
-@pytest.mark.parametrize("name", ["none.png", "folder", "none/none.png", "a%00b"])
+@pytest.mark.parametrize("name", ["none.png", "folder", "none/none.png", "a%00b", "file://[x/a"])
 def test_a_file_that_cannot_be_read_is_a_problem(name: str, tmp_path: Path) -> None:
     """Of its item, with the way out."""
     (tmp_path / "folder").mkdir()
     with pytest.raises(FileLostError) as error:
-        located([FAR, f"{tmp_path.as_uri()}/{name}"])
+        located([FAR, name if "://" in name else f"{tmp_path.as_uri()}/{name}"])
     assert error.value.problem.field == "attachments"
     assert error.value.problem.wrong.startswith("item 2 cannot be read (")
     assert "put the file back" in str(error.value)

@@ -93,6 +93,7 @@ def test_what_the_api_would_not_take_is_refused(tmp_path: Path) -> None:
         "photo.heic": "is no type of file",
         "large.mp4": "is larger than the 5 MB",
         "x" * 5000 + ".jpg": "cannot be read",
+        "file://[x/a.jpg": "is a file that is not there",
     }.items():
         with pytest.raises(WrongValueError, match=f"item 2 .*{said}") as caught:
             read_attachments(["https://a.example/b.jpg", name], tmp_path)
@@ -257,4 +258,11 @@ def test_a_file_is_anchored_where_it_lies(tmp_path: Path) -> None:
     assert anchored("a;b.jpg", tmp_path) == path.resolve().as_uri()
     assert ";" not in anchored("a;b.jpg", tmp_path)
     for kept in ("gone.jpg", "https://a.example/b.jpg", ""):
+        assert anchored(kept, tmp_path) == kept
+
+
+def test_what_can_be_no_file_keeps_its_path(tmp_path: Path) -> None:
+    """The list is written all the same: it is where such a record is mended."""
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    for kept in ("a\0.jpg", "a\ud800.jpg", "x" * 300, "d/" * 3000, "loop.jpg"):
         assert anchored(kept, tmp_path) == kept
