@@ -108,7 +108,7 @@ class Enricher:
             enrichment.start_over()
             return decisions.Retry(_BEING_LEARNED)
         except StopIteration as end:
-            enrichment.completed = end.value
+            enrichment.completed, enrichment.learning = end.value, None
             enrichment.drop_file()
             return None
         except effects.StepFailedError as error:
@@ -131,7 +131,8 @@ class Enricher:
             case effects.PutLookups(lookups):
                 await self._lookups.put_lookups(state, lookups)
                 lane.lookups |= _of_whom(lookups)
-                enrichment.learning = None
+                if enrichment.learning in lookups:  # not what it learned on the way there
+                    enrichment.learning = None
             case effects.HashFile(path):
                 try:
                     return await asyncio.to_thread(current_digest, path)

@@ -122,6 +122,23 @@ async def test_one_lane_uploads_and_the_others_wait() -> None:
     assert "has changed" in (ended.reason or "")
 
 
+async def test_the_others_wait_until_the_file_itself_is_there() -> None:
+    """Whatever else the upload has to learn on its way, as whose conversation it is."""
+    worker, place = make_enricher(Notebook()), make_site()
+    deferred = Deferred(attachments=[LocalFile(__file__, current_digest(__file__))])
+    first = lane_of(deferred, 1, b'{"type":"SMS","conversationId":"v"}')
+    second = lane_of(deferred, 2, b'{"type":"SMS","contactId":"c2"}')
+    assert await worker.begin(place, first) is None
+    enrichment = cast("Enrichment", first.enrichment)
+    owner = Response(200, {}, b'{"contactId":"c1"}')
+    assert await worker.go_on(place, first, enrichment, owner) is None
+    assert isinstance(await worker.begin(place, second), decisions.Retry)
+    done = Response(200, {}, b'{"uploadedFiles":{"f":"https://x.org/1"}}')
+    assert await worker.go_on(place, first, enrichment, done) is None
+    assert await worker.begin(place, second) is None
+    assert cast("Enrichment", second.enrichment).completed is not None
+
+
 @pytest.mark.parametrize("url", ["https://x.org/1", ""])
 async def test_nothing_stays_of_an_upload_whose_record_is_over(url: str) -> None:
     """A location can have a file for each of its records: sent or not, they must not pile up."""
