@@ -26,18 +26,22 @@ MAIL_LIMIT: Final = 40 << 20
 LOCATION_PREFIX: Final = "leadconnector:"
 
 
+class UnreadableError(SourceError):
+    """What it is, and holds, cannot be looked at: there may be records in it."""
+
+
 @contextmanager
 def needs(what: str, package: str, extra: str) -> Iterator[None]:
     """Let a package be imported, or say which extra brings it.
 
     Raises:
-        SourceError: it is not installed.
+        UnreadableError: it is not installed.
     """
     try:
         yield
     except ImportError as error:
         fix = f"pip install 'leadconnector-async[{extra}]'"
-        raise SourceError(f"{what}: needs the package {package}: {fix}") from error
+        raise UnreadableError(f"{what}: needs the package {package}: {fix}") from error
 
 
 def location_in(path: str) -> str | None:

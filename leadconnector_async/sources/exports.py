@@ -13,11 +13,16 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import detect
-from leadconnector_async.sources.base import FORMATS, Source, SourceOptions, location_in
+from leadconnector_async.sources.base import (
+    FORMATS,
+    Source,
+    SourceOptions,
+    UnreadableError,
+    location_in,
+)
 from leadconnector_async.sources.fields import MAPPABLE, listed, notice
 from leadconnector_async.sources.files.byte_stream import SourceFile
 from leadconnector_async.sources.files.members import FolderMembers, Members, ZipMembers, printable
-from leadconnector_async.sources.formats.csv import UnreadableHeaderError
 from leadconnector_async.sources.formats.spreadsheet import SwappedDatesError
 from leadconnector_async.sources.mappings.mapping_files import found_in, right_names
 from leadconnector_async.sources.plug_ins import from_plug_ins
@@ -26,6 +31,9 @@ from leadconnector_async.sources.values.phone_numbers import is_national
 _DEFAULTS: Final = SourceOptions()
 
 _MAX_NAMED: Final = 10
+
+_MAX_TABLES: Final = 100
+"""Names of tables that were not read: each may have been of records."""
 
 
 def open_source(path: str | PathLike[str], options: SourceOptions = _DEFAULTS) -> Source:
@@ -128,8 +136,9 @@ class Sources:
 class Export(Sources):
     """The sources in a folder or an archive.
 
-    Mails come first, then what else can be read, in the order of the names, and archives last, but
-    for those that a record names. What is left is told in ``warnings``.
+    Mails come first, then what else can be read, in the order of the names, then archives, and
+    last what cannot be looked into, but for what a record names. What is left is told in
+    ``warnings``.
 
     Raises:
         SourceError: it holds none, or a file of it is damaged.
@@ -142,9 +151,11 @@ class Export(Sources):
         self._is_inner = inner
         self.is_empty: bool = False
         self._left: dict[str, str] = {}
+        self._refused: list[tuple[SourceFile, SourceError]] = []
 
     def __iter__(self) -> Iterator[Source]:
         self._left.clear()
+        self._refused.clear()
         self.warnings[:] = self.before
         mails, others = self._sorted()
         if mails:
@@ -163,6 +174,10 @@ class Export(Sources):
             for source in self._inner(file):
                 found = True
                 yield source
+        for file, error in self._refused:
+            if file.member not in self.members.taken:  # else it is an attachment
+                found = True
+                yield detect.Refused(file, self._options, error)
         self._left |= dict.fromkeys(self.members.links, "is a link to a folder")
         self.is_empty = not (mails or found)
         if self.is_empty and not self._is_inner:
@@ -205,13 +220,15 @@ class Export(Sources):
 
     def _source(self, file: SourceFile, format_: str | None = None) -> Source | None:
         options = replace(self._options, format=format_ or self._options.format)
-        is_table = detect.format_by_name(file.name) == "csv"
+        named = detect.format_by_name(file.name)
+        is_table, is_named = named == "csv", named is not None or format_ is not None
         try:
             source = detect.open_file(file, options)
         except SourceError as error:
-            is_unreadable = is_table and isinstance(error, UnreadableHeaderError)
+            is_unreadable = is_named and isinstance(error, UnreadableError)
             if is_unreadable or isinstance(error, detect.UnknownChatError):
-                return detect.Refused(file, self._options, error)
+                self._refused.append((file, error))
+                return None
             is_closed = isinstance(error.__cause__, PermissionError)
             # What is closed or damaged may be one.
             if isinstance(error, SwappedDatesError) or is_closed or file.peek()[1] is not None:
@@ -255,9 +272,11 @@ class Export(Sources):
 
     def _told(self, what: str) -> Iterator[str]:
         left = self.others
+        tables = [name for name in left if detect.format_by_name(name) is not None]
         if left:
             files = "1 file that is" if len(left) == 1 else f"{len(left):,} files that are"
             what += "s" if what == "mail" or len(left) > 1 else ""
-            yield f"{files} no {what}, and not read: {listed(left, _MAX_NAMED)}"
-        tables = [name for name in left if detect.format_by_name(name) is not None]
+            named = sorted({*left[:_MAX_NAMED], *tables[:_MAX_TABLES]})
+            others = [name for name in left if name not in named]
+            yield f"{files} no {what}, and not read: {listed([*named, *others], len(named))}"
         yield from (f"{name}: {self._left[name]}" for name in tables[:_MAX_NAMED])

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final, NamedTuple, Self, cast
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import LINE_LIMIT
+from leadconnector_async.sources.base import LINE_LIMIT, UnreadableError
 from leadconnector_async.sources.fields import notice, problem_of
 from leadconnector_async.sources.files import members as exports
 from leadconnector_async.sources.files.members import Beside, FolderMembers, Members
@@ -105,7 +105,9 @@ class SourceFile(NamedTuple):
         folders = self.beside.folders
         if size > exports.MAX_WHOLE and (held or not folders):
             fix = "unpack the archive" if not folders else "save its sheets as CSV"
-            raise SourceError(f"{self.name}: is larger than {exports.MAX_WHOLE >> 20} MB: {fix}")
+            raise UnreadableError(
+                f"{self.name}: is larger than {exports.MAX_WHOLE >> 20} MB: {fix}"
+            )
         if folders:
             return str(folders[0] / PurePath(self.member).name)
         return BytesIO(self.members.read(self.member))

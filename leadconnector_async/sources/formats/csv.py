@@ -13,16 +13,12 @@ from typing import Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, UnreadableError
 from leadconnector_async.sources.files.byte_stream import TooLong
 from leadconnector_async.sources.files.encoding import Utf8Text
 from leadconnector_async.sources.formats.stream_source import StreamSource
 from leadconnector_async.sources.formats.table import Table, is_blank
 from leadconnector_async.sources.mappings.columns import MAX_ABOVE, Vocabulary, skipped
-
-
-class UnreadableHeaderError(SourceError):
-    """The header of a table cannot be read, most likely by its encoding."""
 
 
 class _RecordTooLongError(Exception):
@@ -217,7 +213,7 @@ class Delimited(StreamSource):
             problem = Problem("line", "holds NUL bytes", "export it as text in UTF-8")
         if problem is not None:
             place = f"{self.name}: line {self._records.line}"
-            raise UnreadableHeaderError(f"{place}: the header cannot be read: {problem}")
+            raise UnreadableError(f"{place}: the header cannot be read: {problem}")
         return header
 
     def __iter__(self) -> Iterator[Parsed]:

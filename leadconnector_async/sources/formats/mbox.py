@@ -228,9 +228,9 @@ def holds_mail(file: SourceFile) -> bool | None:
 
 
 def is_passed_over(name: str) -> bool:
-    """Tell what systems and mail programs keep beside what is their owner's."""
+    """Tell what systems, mail programs and Office keep beside what is their owner's."""
     name = name.rpartition("/")[2].lower()
-    return name[0] == "." or name.endswith(_INDEX)
+    return name.startswith((".", "~$")) or name.endswith(_INDEX)
 
 
 _DEEPEST: Final = 40

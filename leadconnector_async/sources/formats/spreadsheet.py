@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import Parsed, SourceOptions, needs
+from leadconnector_async.sources.base import Parsed, SourceOptions, UnreadableError, needs
 from leadconnector_async.sources.fields import folded, listed, notice, scalar_text, shown, stripped
 from leadconnector_async.sources.files.members import DAMAGED
 from leadconnector_async.sources.formats.table import Table, is_blank
@@ -125,7 +125,7 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
         book = _Book(load_workbook(whole), whole)
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError, *DAMAGED) as error:
-        raise SourceError(f"{path}: {notice('no_workbook')}") from error
+        raise UnreadableError(f"{path}: {notice('no_workbook')}") from error
     if not looks:
         raise SourceError(f"{path}: is empty: name a file with records")
     if options.sheet is not None:
@@ -314,7 +314,7 @@ def open_parquet(file: SourceFile, options: SourceOptions) -> Spreadsheet:
         table = parquet.ParquetFile(file.whole("Parquet"))
         header = pa.Table.from_batches([], table.schema_arrow).flatten().column_names
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise SourceError(f"{path}: cannot be read as Parquet: export it again") from error
+        raise UnreadableError(f"{path}: cannot be read as Parquet: export it again") from error
 
     def rows() -> Iterator[GridRow]:
         number = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
@@ -175,7 +176,9 @@ class NamedColumns(Columns):
             told.append(fields.notice("no_columns", columns=columns, maps=maps))
         path = self._source.rpartition(": ")[0] or self._source
         if path != "standard input":
-            told.append(f'"leadconnector inspect {path}" shows whether a mapping reads it')
+            told.append(
+                f'"leadconnector inspect {shlex.quote(path)}" shows whether a mapping reads it'
+            )
         raise SourceError(f"{self._source}: {'; '.join(told)}")
 
     def _passed(self, feeds: Mapping[str, str]) -> set[str]:

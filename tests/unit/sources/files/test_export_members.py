@@ -87,10 +87,48 @@ def test_a_table_in_another_encoding_counts_as_one_that_failed(tmp_path: Path) -
     good = CHATS % (ROW % (1, 1, b""))
     files = {"old.csv": good.replace(b"message", "Größe".encode("cp1252")), "two.csv": good}
     found, left = read(laid(tmp_path, files | {"x.bin": b"\xff,\xfe\n\xff,\xfe"}))
-    assert [bool(one.row) for one in found.values()] == [False, True]
+    assert [bool(one.row) for one in found.values()] == [True, False]
     (problem,) = found["/old.csv:1"].problems
     assert "--encoding cp1252" in problem.fix
     assert 'not read: "x.bin"' in left[0]
+
+
+def test_a_workbook_that_cannot_be_looked_into_counts_as_one_that_failed(tmp_path: Path) -> None:
+    """Such as one with a password, unless a record names it; what Office locks with is none."""
+    pytest.importorskip("python_calamine")
+    locked = b"\xd0\xcf\x11\xe0" + bytes(600)
+    table = CHATS % (ROW % (1, 1, b"named.xlsx"))
+    files = {"a.xlsx": locked, "named.xlsx": locked, "z.csv": table, "~$a.xlsx": b"\x03Tom"}
+    found, left = read(laid(tmp_path, files))
+    assert [*found] == ["/z.csv:2", "/a.xlsx:1"]
+    (problem,) = found["/a.xlsx:1"].problems
+    assert (problem.field, problem.fix) == ("file", "save it anew, with no password")
+    assert left == []
+
+
+def test_a_workbook_whose_package_is_not_there_counts_as_one_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows what is in it: the import ended with 0."""
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    found, _ = read(
+        laid(tmp_path, {"a.xlsx": b"PK\3\4", "b.xls": b"\xd0\xcf\x11\xe0", "z.csv": ONE})
+    )
+    assert [*found] == ["/z.csv:2", "/a.xlsx:1", "/b.xls:1"]
+    assert "pip install" in found["/a.xlsx:1"].problems[0].fix
+
+
+def test_each_table_that_is_not_read_is_named_however_many_pictures_there_are(
+    tmp_path: Path,
+) -> None:
+    """It may be one of records: those behind the tenth name were counted alone."""
+    pictures = {f"a/{number:02}.jpg": b"x" for number in range(12)}
+    tables = {f"z/table {number:02}.csv": b"Colour\nred\n" for number in range(12)}
+    _, left = read(laid(tmp_path, {"one.csv": ONE} | pictures | tables))
+    assert left[0].startswith("24 files that are no sources, and not read: ")
+    assert all(f'"{name}"' in left[0] for name in tables)
+    assert left[0].endswith(" and 2 more")
+    assert "leadconnector inspect '" in left[1]
 
 
 def test_mails_of_an_archive_are_read_as_those_of_a_folder(tmp_path: Path) -> None:
