@@ -158,7 +158,8 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     go back, is the first of the two; one that is skipped, when they go forward, counts as if the
     clocks had not changed (``fold=0`` in both cases).
 
-    ``encoding`` is a name that Python knows. A byte order mark in the file wins over it.
+    ``encoding`` is a name that Python knows. A byte order mark, and UTF-8 beyond doubt, win over
+    it.
 
     ``delimiter`` and ``format`` default to what the file's name and beginning say. A format may be
     the name of a plug-in.

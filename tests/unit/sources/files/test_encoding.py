@@ -72,6 +72,18 @@ def test_a_named_encoding_is_read(encoding: str) -> None:
     assert _read(content, encoding=encoding) == CONTENT.encode()
 
 
+def test_a_file_that_is_utf_8_stays_so_where_another_one_is_not() -> None:
+    """``--encoding`` is for all files of an import: the texts of these were sent again, garbled."""
+    for text in ("Größe", "Привет", "你好", "🚲"):
+        content = f"message\n{text}\n".encode()
+        for cut in range(len(content)):
+            assert _read(content[:cut], content[cut:], encoding="cp1252") == content
+    for encoding in ("cp1252", "cp1250", "mac-roman", "cp850"):
+        assert _read("Größe »Ö«".encode(encoding), encoding=encoding) == "Größe »Ö«".encode()
+    for text, encoding in (("Привет", "cp1251"), ("你好", "gb18030"), ("こんにちは", "cp932")):
+        assert _read(text.encode(encoding), encoding=encoding) == text.encode()
+
+
 def test_codecs_that_are_no_text_encodings_are_refused() -> None:
     """Python knows codecs from bytes to bytes under the same names."""
     for encoding in ("hex", "zip", "nonsense", "undefined", "punycode"):
