@@ -21,8 +21,8 @@ from leadconnector_async.sources.base import (
     location_in,
 )
 from leadconnector_async.sources.fields import MAPPABLE, listed, notice
-from leadconnector_async.sources.files.byte_stream import SourceFile
-from leadconnector_async.sources.files.members import FolderMembers, Members, ZipMembers, printable
+from leadconnector_async.sources.files.byte_stream import SourceFile, printable
+from leadconnector_async.sources.files.members import FolderMembers, Members, ZipMembers
 from leadconnector_async.sources.formats.spreadsheet import SwappedDatesError
 from leadconnector_async.sources.mappings.mapping_files import found_in, right_names
 from leadconnector_async.sources.plug_ins import from_plug_ins
@@ -31,9 +31,6 @@ from leadconnector_async.sources.values.phone_numbers import is_national
 _DEFAULTS: Final = SourceOptions()
 
 _MAX_NAMED: Final = 10
-
-_MAX_TABLES: Final = 100
-"""Names of tables that were not read: each may have been of records."""
 
 
 def open_source(path: str | PathLike[str], options: SourceOptions = _DEFAULTS) -> Source:
@@ -276,7 +273,7 @@ class Export(Sources):
         if left:
             files = "1 file that is" if len(left) == 1 else f"{len(left):,} files that are"
             what += "s" if what == "mail" or len(left) > 1 else ""
-            named = sorted({*left[:_MAX_NAMED], *tables[:_MAX_TABLES]})
-            others = [name for name in left if name not in named]
-            yield f"{files} no {what}, and not read: {listed([*named, *others], len(named))}"
+            named = sorted({*left[:_MAX_NAMED], *tables[: 10 * _MAX_NAMED]})
+            every = [*named, *({*left} - {*named})]
+            yield f"{files} no {what}, and not read: {listed(every, len(named))}"
         yield from (f"{name}: {self._left[name]}" for name in tables[:_MAX_NAMED])

@@ -32,6 +32,11 @@ _GZIP_HEADER: Final = 31
 """zlib's ``wbits`` for 15 bits of window in a gzip wrapper."""
 
 
+def printable(path: str) -> str:
+    """Spell a path so that it can be written down: what is no UTF-8 in it by its bytes."""
+    return path if path.isascii() else os.fsencode(path).decode(errors="backslashreplace")
+
+
 class SourceFile(NamedTuple):
     """A file as problems name it, and where it is: standard input has no ``members``."""
 
@@ -45,7 +50,7 @@ class SourceFile(NamedTuple):
         if path == "-":
             return cls("standard input", None)
         file = Path(path).absolute()
-        return cls(exports.printable(path), FolderMembers(str(file.parent), deep=False), file.name)
+        return cls(printable(path), FolderMembers(str(file.parent), deep=False), file.name)
 
     @property
     def beside(self) -> Beside:

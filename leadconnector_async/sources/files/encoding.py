@@ -100,16 +100,9 @@ def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, st
             codecs.getincrementaldecoder(known)(_MARK).decode(start)
         except (LookupError, UnicodeError) as error:
             raise SourceError(f"{name}: {notice('no_encoding', given=encoding)}") from error
-        is_utf_8 = known == "utf-8-sig" or _is_utf_8_for_certain(start)
+        is_utf_8 = known == "utf-8-sig" or (known != "ascii" and _is_utf_8_for_certain(start))
         return b"", "utf-8" if is_utf_8 else known
     return b"", "utf-8"
-
-
-def _is_utf_8_for_certain(start: bytes) -> bool:
-    """Tell what is no text of another encoding: nearly none is UTF-8 by chance."""
-    with suppress(UnicodeDecodeError):
-        return not codecs.getincrementaldecoder("utf-8")().decode(start).isascii()
-    return False
 
 
 GARBLED: Final = "text that looks decoded wrongly, as Ã© for é: --repair-text mends such"

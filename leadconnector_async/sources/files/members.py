@@ -107,6 +107,11 @@ _UNOPENED: Final[dict[type[OSError], str]] = {
 }
 
 
+def _unopened(shown: str, error: OSError) -> SourceError:
+    other = f"cannot be opened ({error.strerror}): check the path"
+    return SourceError(f"{shown}: {_UNOPENED.get(type(error), other)}")
+
+
 class FolderMembers(Members):
     """The files of a folder, and, unless it is not ``deep``, of those in it. Links lead nowhere."""
 
@@ -117,7 +122,7 @@ class FolderMembers(Members):
         self.links: list[str] = []
 
     def _names(self) -> Iterable[str]:
-        for folder, folders, files in os.walk(self.folder):
+        for folder, folders, files in os.walk(self.folder, onerror=self._refuse):
             inner = Path(folder).relative_to(self.folder)
             yield from ((inner / name).as_posix() for name in files)
             links = (inner / name for name in folders if Path(folder, name).is_symlink())
@@ -125,13 +130,18 @@ class FolderMembers(Members):
             if not self._deep:
                 return
 
+    def _refuse(self, error: OSError) -> None:
+        """Refuse a folder that cannot be listed: it may hold records. A system's own are let be."""
+        path, is_no = Path(error.filename), isinstance(error, FileNotFoundError) or not self._deep
+        if not (is_no or re.match(r"[.$]|(lost\+found|System Volume Information)\Z", path.name)):
+            raise _unopened(f"{self.name}/{path.relative_to(self.folder)}", error) from error
+
     def open(self, name: str, shown: str) -> BinaryIO:
         """Open a file."""
         try:
             return (self.folder / name).open("rb", buffering=0)
         except OSError as error:
-            other = f"cannot be opened ({error.strerror}): check the path"
-            raise SourceError(f"{shown}: {_UNOPENED.get(type(error), other)}") from error
+            raise _unopened(shown, error) from error
 
     def size(self, name: str) -> int:
         """Bytes of a file; 0 for one that is gone, or is none."""
@@ -201,16 +211,11 @@ def _archive(name: str, file: str | BytesIO) -> ZipFile:
     except (*DAMAGED, NotImplementedError, ValueError) as error:
         raise SourceError(f"{name}: {notice('damaged_archive')}") from error
     except OSError as error:
-        raise SourceError(f"{name}: cannot be opened ({error.strerror}): check the path") from error
+        raise _unopened(name, error) from error
 
 
 def _spelled(name: str) -> str:
     return unicodedata.normalize("NFC", name.replace("\\", "/"))
-
-
-def printable(path: str) -> str:
-    """Spell a path so that it can be written down: what is no UTF-8 in it by its bytes."""
-    return path if path.isascii() else os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _refuse_bomb(shown: str, unpacked: int, packed: int) -> None:

@@ -262,6 +262,29 @@ def test_a_file_that_may_not_be_read_stops_its_export(
         read(folder)
 
 
+def test_a_folder_that_may_not_be_read_stops_its_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was passed over without a word; but not one of the system's, as at the top of a disk."""
+    folder = laid(tmp_path / "e", {"one.csv": ONE, ".Trashes/two.csv": ONE, "old/two.csv": ONE})
+    closed, whole = {".Trashes"}, os.scandir
+
+    def listed(path: str) -> object:
+        if Path(path).name in closed:
+            raise PermissionError(13, "Permission denied", path)
+        return whole(path)
+
+    monkeypatch.setattr(os, "scandir", listed)
+    assert [*read(folder)[0]] == ["/one.csv:2", "/old/two.csv:2"]
+    for name, said in (
+        ("old", r"e/old: may not be read by you"),
+        ("e", r"e/\.: may not be read by"),
+    ):
+        closed.add(name)
+        with pytest.raises(SourceError, match=said):
+            read(folder)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_names_that_are_no_utf_8_are_spelled_by_their_bytes(tmp_path: Path) -> None:
     """They stand in the outbox and in lists, which are UTF-8: the command ended in a traceback."""
