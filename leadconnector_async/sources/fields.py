@@ -185,9 +185,12 @@ def listed(names: Sequence[str], most: int = 30) -> str:
     return ", ".join(shown(name) for name in names[:most]) + rest
 
 
-def not_sent(what: str, names: Sequence[str]) -> list[str]:
-    """Say which columns, or fields, are passed over; nothing if there are none."""
-    if len(names) < 2:  # noqa: PLR2004 - one is told in the singular
+def not_sent(what: str, names: Sequence[str], apart: int = 1) -> list[str]:
+    """Say which columns, or fields, are passed over; nothing if there are none.
+
+    So many have a line each; more of them stand in one.
+    """
+    if len(names) <= apart:
         return [f"{what} {shown(name)} is not sent" for name in names]
     return [f"{what}s {listed(names)} are not sent"]
 

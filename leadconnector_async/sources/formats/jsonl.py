@@ -87,7 +87,7 @@ class JsonSource(StreamSource):
 
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
-        unknown = (f"field {fields.shown(name)} is not sent" for name in self._coercer.unknown)
+        unknown = fields.not_sent("field", [*self._coercer.unknown], apart=5)
         self.warnings.extend([*self._objects.warnings, *self._pages, *unknown])
 
     def _in_lists(self) -> Iterator[Parsed]:

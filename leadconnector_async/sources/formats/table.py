@@ -252,7 +252,7 @@ class Table:
         foreign = [fields.foreign_id(name, field) for name, field in columns.foreign.items()]
         foreign += self._doubts.warnings
         if isinstance(columns, NamedColumns):
-            unused = [f"column {shown(name)} is not sent" for name in columns.unknown]
+            unused = fields.not_sent("column", columns.unknown, apart=5)
             return unused + undated + foreign
         passed = [one for one in columns.unknown if one not in columns.foreign]
         unused = fields.not_sent("column", passed)

@@ -90,6 +90,14 @@ def test_a_record_knows_its_line_and_its_cells() -> None:
     assert warnings == ['column "note" is not sent']
 
 
+def test_many_unknown_columns_stand_in_one_line() -> None:
+    """Exports have hundreds: a line for each hid what else was said."""
+    names = ",".join(f"c{number}" for number in range(200))
+    _, (warning,) = parse(f"type,contactId,direction,date,message,{names}\n".encode(), ".csv")
+    assert warning.startswith('columns "c0", "c1", ')
+    assert warning.endswith('"c29" and 170 more are not sent')
+
+
 @pytest.mark.parametrize("mapping", [None, "generic"])
 def test_a_table_without_dates_says_so(mapping: str | None) -> None:
     """A column of another name is easily forgotten, and a history of today is none."""
