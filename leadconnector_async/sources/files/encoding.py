@@ -100,7 +100,10 @@ def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, st
             codecs.getincrementaldecoder(known)(_MARK).decode(start)
         except (LookupError, UnicodeError) as error:
             raise SourceError(f"{name}: {notice('no_encoding', given=encoding)}") from error
-        is_utf_8 = known == "utf-8-sig" or (known != "ascii" and _is_utf_8_for_certain(start))
+        is_utf_8 = known == "utf-8-sig"
+        with suppress(UnicodeError):  # no text of single bytes is UTF-8 by chance
+            if known != "ascii" and len(bytes(range(256)).decode(known, "replace")) == 256:  # noqa: PLR2004 - a character for each
+                is_utf_8 |= not codecs.getincrementaldecoder("utf-8")().decode(start).isascii()
         return b"", "utf-8" if is_utf_8 else known
     return b"", "utf-8"
 

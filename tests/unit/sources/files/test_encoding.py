@@ -80,7 +80,10 @@ def test_a_file_that_is_utf_8_stays_so_where_another_one_is_not() -> None:
             assert _read(content[:cut], content[cut:], encoding="cp1252") == content
     for encoding in ("cp1252", "cp1250", "mac-roman", "cp850"):
         assert _read("Größe »Ö«".encode(encoding), encoding=encoding) == "Größe »Ö«".encode()
-    for text, encoding in (("Привет", "cp1251"), ("你好", "gb18030"), ("こんにちは", "cp932")):
+    for text, encoding in (
+        *(("Привет", "cp1251"), ("你好", "gb18030"), ("こんにちは", "cp932")),
+        ("联通", "gbk"),  # whose bytes are UTF-8, too
+    ):
         assert _read(text.encode(encoding), encoding=encoding) == text.encode()
 
 
