@@ -46,10 +46,12 @@ class SourceFile(NamedTuple):
 
     @classmethod
     def at(cls, path: str) -> SourceFile:
-        """Find a file by its path; ``-`` is standard input."""
+        """Find a file by its path, also of one in an archive; ``-`` is standard input."""
         if path == "-":
             return cls("standard input", None)
         file = Path(path).absolute()
+        if (within := exports.member_at(file)) is not None:
+            return cls(printable(path), *within)
         return cls(printable(path), FolderMembers(str(file.parent), deep=False), file.name)
 
     @property

@@ -131,6 +131,18 @@ def test_each_table_that_is_not_read_is_named_however_many_pictures_there_are(
     assert "leadconnector inspect '" in left[1]
 
 
+def test_a_file_of_an_archive_is_named_by_its_place(tmp_path: Path) -> None:
+    """As messages name it: what they advise for it said that there is no such file."""
+    (tmp_path / "a.zip").write_bytes(zipped(FILES))
+    options = replace(ME, spool=tmp_path / "kept")
+    every, _ = read(tmp_path / "a.zip", options)
+    one, left = read(tmp_path / "a.zip" / "chats" / "one.csv", options)
+    assert [*one.values()] == [every["/chats/one.csv:2"]]
+    assert left == []
+    with pytest.raises(SourceError, match=r"two\.csv: .*check the path"):
+        read(tmp_path / "a.zip" / "two.csv")
+
+
 def test_mails_of_an_archive_are_read_as_those_of_a_folder(tmp_path: Path) -> None:
     """The folders in it say what they are."""
     (tmp_path / "mails.zip").write_bytes(
