@@ -83,12 +83,15 @@ def seconds_needed(count: int, budget: Budget) -> float:
 def requests_for(work: Workload, mode: ContactMode, marks: int = 0) -> tuple[int, int]:
     """The least and the most requests that a location's records take, if none is made again.
 
-    A contact may be found by the first look-up; or by none, and is created. A conversation that
-    exists already has to be searched for. Of ``marks`` conversations, each is looked at and marked.
+    A contact may be found by the first look-up; or by none, and is created. A conversation is
+    opened, and searched for where it exists, only where a call or an upload may not name a contact;
+    its owner is asked for where nobody else uploads the file. Of ``marks`` conversations, each is
+    looked at, and marked unless it was unread before.
     """
-    alike = work.records + work.files + work.owners + work.conversations + 2 * marks
+    alike = work.records + work.files + marks
     contacts = work.ways + work.handles * (mode != "find")
-    return alike + work.handles, alike + contacts + work.conversations
+    others = contacts + 2 * work.conversations + work.owners + marks
+    return alike + work.handles, alike + others
 
 
 def slowest(needs: Iterable[tuple[int, Budget]]) -> float:

@@ -86,9 +86,10 @@ def test_locations_run_side_by_side() -> None:
 
 
 def test_requests_depend_on_how_contacts_are_found() -> None:
-    """A contact is found at once, or after its last way and created."""
+    """A contact is found at once, or after its last way and created; conversations need none."""
     of = Workload(10, handles=3, contacts=2, ways=5, files=4, conversations=2, owners=1)
-    assert requests_for(of, "create") == (20, 27)
-    assert requests_for(of, "find") == (20, 24)
-    assert requests_for(of, "upsert") == (20, 27)
+    assert requests_for(of, "create") == (17, 27)
+    assert requests_for(of, "find") == (17, 24)
+    assert requests_for(of, "upsert") == (17, 27)
     assert requests_for(Workload(7), "create") == (7, 7)
+    assert requests_for(Workload(7), "create", marks=2) == (9, 11)

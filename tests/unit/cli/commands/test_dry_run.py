@@ -75,17 +75,17 @@ def test_all_requests_are_planned_by_location(tmp_path: Path) -> None:
         "contacts": 1,
         "files": 1,
         "conversations": 1,
-        "requests_least": 5,
+        "requests_least": 4,
         "requests_most": 7,
-        "estimate_s": 5.0,
+        "estimate_s": 4.0,
         "estimate_most_s": 7.0,
     }
     assert (there["requests_least"], there["requests_most"]) == (1, 1)
     text = leadconnector("import", history, "--dry-run", "--quota", "1/1").stdout
-    assert "requests                6  at least, 8 at most, if none fails" in text
-    assert "Sending takes 5.0 s to 7.0 s at least" in text
+    assert "requests                5  at least, 8 at most, if none fails" in text
+    assert "Sending takes 4.0 s to 7.0 s at least" in text
     (line,) = [line for line in text.splitlines() if line.startswith("  here ")]
-    assert " ".join(line.split()) == "here 2 1 1 1 5 to 7 5.0 s to 7.0 s"
+    assert " ".join(line.split()) == "here 2 1 1 1 4 to 7 4.0 s to 7.0 s"
 
 
 @pytest.mark.parametrize(
