@@ -168,8 +168,9 @@ class Table:
         self._names = [name.casefold() for name in self.columns.names]
         self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]
         self._clocks = [name for name in self.columns.unknown if not _SPAN.search(name)]
-        dated = self._rules.get("attachments", _NONE).dated
-        self._dated = next((at for at, name in enumerate(names) if name == dated), None)
+        dated = folded(self._rules.get("attachments", _NONE).dated or "")
+        found = (at for at, name in enumerate(names) if dated and folded(name) == dated)
+        self._dated = next(found, None)
         rule = self._rules.get("date")
         self._is_joined = (rule is None or bool(rule.join)) and "date" not in options.mapping
 

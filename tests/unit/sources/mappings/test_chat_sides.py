@@ -91,6 +91,8 @@ def test_files_of_imazing_are_named_after_date_and_chat(tmp_path: Path) -> None:
     start = "2024-03-29%2009%2006%2041%20-%20Kim%20"
     assert urls == [f"{start}_%20-%20a.jpg", f"{start}-%20b%20-%20c.jpg", None, "e.jpg", None]
     assert "a file that is not there" in str(parsed[2].problems[0])
+    parsed, _, _ = _read(tmp_path / "a.csv", content.replace("Message Date", "MESSAGE DATE"))
+    assert parsed[0].row, "names of columns count whatever their case"
     with ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("chat/a.csv", content)
         archive.writestr(f"chat/{own}", b"x")
