@@ -270,8 +270,12 @@ def columns_read(kind: RecordKind) -> set[str]:
 
 
 def columns_told_of(kind: RecordKind) -> set[str]:
-    """Every column that decides what is left out, or whose loss is told with its records."""
-    cases = (case.where for rule in kind.fields.values() for case in rule.cases)
+    """Every column of a case, that decides what is left out, or whose loss is told otherwise."""
+    cases = (
+        (*case.where, *filter(None, [case.column]))
+        for rule in kind.fields.values()
+        for case in rule.cases
+    )
     wheres = (*cases, *((*rule.where, *rule.but, *rule.call) for rule in kind.leave_out))
     chat = [name for of in OF_CHAT for name in getattr(kind.chat, of, ())]
     return {*kind.skip, *kind.not_carried, *chat, *(name for where in wheres for name in where)}

@@ -130,6 +130,20 @@ def test_rules_on_columns_that_are_not_there_are_no_rules(tmp_path: Path) -> Non
     assert (first.row.type, third.row.type) == ("SMS", "Email")
 
 
+def test_a_column_that_one_case_takes_is_not_told_as_lost(tmp_path: Path) -> None:
+    """It was, though it was sent."""
+    (tmp_path / "own.toml").write_text(
+        '[fields]\ndate = "Date"\nmessage = { column = "Text", cases = [\n'
+        '  { where = { Kind = "b" }, column = "Raw" }] }\n'
+        'type = { constant = "SMS" }\ndirection = { constant = "inbound" }\n'
+    )
+    (tmp_path / "a.csv").write_text("Kind,Text,Raw,More,Date\na,x,,m,\nb,,y,m,\n")
+    options = SourceOptions(mapping_file=str(tmp_path / "own.toml"), undated="now")
+    with open_source(str(tmp_path / "a.csv"), options) as source:
+        assert [one.row and one.row.message for one in source] == ["x", "y"]
+        assert source.warnings == ['column "More" is not sent']
+
+
 @pytest.mark.parametrize("text", ["2024-01-31 10:30:00 UTC", "2024-01-31 10:30:00 GMT"])
 def test_a_named_zone_is_utc_or_none(text: str) -> None:
     """Others would be the machine's own, or be passed over."""
