@@ -261,11 +261,12 @@ class ProgressMeter:
         if lost is not None:
             return Notice(f"The outbox is tried again and again: {lost}")
         if self._breaker.is_open:
-            wait = max(self._breaker.open_until - now, 0.0)
+            tried_at = self._breaker.open_until  # infinite while a probe is out
+            wait = None if tried_at == math.inf else max(tried_at - now, 0.0)
             return Notice("The API is out of reach: trying again", wait)
         spent = [s for s in run.locations.values() if s.quota.day.spent and s.error is None]
         if spent:
-            wait = min(state.quota.day.ends for state in spent) - now
+            wait = max(min(state.quota.day.ends for state in spent) - now, 0.0)
             of = "the location" if len(spent) == 1 else _counted(len(spent), "location")
             return Notice(f"The day's quota of {of} is spent: going on", wait)
         if stats.throttled > self._throttled:

@@ -3,13 +3,16 @@ from __future__ import annotations
 import asyncio
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cli_harness import sms, write_jsonl
 from postgres_kit import cut_off
 
 from leadconnector_async import LeadConnector, Policy, RateLimit, Timeouts
+from leadconnector_async.breaker import FAILURES_TO_OPEN, Breaker
+from leadconnector_async.cli.format import with_wait
+from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.importer import Importer
 from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.outbox.open import open_outbox
@@ -18,6 +21,7 @@ from leadconnector_async.quota.quota import Quota
 from leadconnector_async.reports.progress import (
     Budget,
     ImportProgress,
+    ProgressMeter,
     RateMeter,
     budget_of,
     estimated,
@@ -121,6 +125,19 @@ def test_a_host_that_is_down_is_told(tmp_path: Path) -> None:
     assert last.sending
     assert last.notice is not None
     assert last.notice.seconds is not None
+
+
+def test_while_the_api_is_tried_no_time_of_the_next_try_is_told() -> None:
+    """There is none before the probe has ended: one without end ended the display."""
+    breaker = Breaker()
+    for second in range(FAILURES_TO_OPEN):
+        breaker.failed(float(second))
+    breaker.began()
+    run: Any = SimpleNamespace(stats=RunStats(), locations={})
+    reader: Any = SimpleNamespace(bytes_read=0, size=1)
+    notice = ProgressMeter(run, breaker, reader, {"l": 1}).snapshot(20.0, 1, None, None).notice
+    assert notice is not None
+    assert with_wait(notice) == "The API is out of reach: trying again"
 
 
 @pytest.mark.slow
