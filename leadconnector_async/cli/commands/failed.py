@@ -50,7 +50,6 @@ def command(outbox: str, output: str, dismiss: str | None, give_up: str | None) 
         dismiss_records(outbox, dismiss)
     else:
         refuse_outbox(outbox, output, "-o", such_as="failed.csv")
-        _refuse_source(output)
         write_failed_list(outbox, output)
 
 
@@ -68,7 +67,7 @@ def write_failed_list(outbox: str, output: str) -> None:
 
     Raises:
         OutboxError: the outbox does not exist, or cannot be read.
-        click.ClickException: the list cannot be written.
+        click.ClickException: the list cannot be written, or would replace what is none.
     """
     with asyncio.Runner() as runner:
         reader = runner.run(open_reader(outbox))
@@ -78,6 +77,7 @@ def write_failed_list(outbox: str, output: str) -> None:
             if not forms:
                 say("Nothing has failed.", err=True)
                 return
+            _refuse_source(output)
             quiet = output == "-" and sys.stdout.isatty()
             telling = waiting("Writing the list", lambda: rows.count, quiet=quiet)
             with telling, atomic_write(output, mode=0o600) as file:

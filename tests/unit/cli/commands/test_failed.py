@@ -74,6 +74,9 @@ def test_the_list_takes_the_place_of_a_list_alone(sandbox: SandboxThread, tmp_pa
     (tmp_path / "empty").touch()
     for name in ("empty", "new", "new"):
         assert leadconnector(*lists, tmp_path / name).exit_code == 0
+    leadconnector("failed", "--outbox", outbox, "--dismiss", "direction")
+    assert leadconnector(*lists, history).exit_code == 0  # nothing is written
+    assert history.read_bytes() == before
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes by name")
