@@ -131,7 +131,6 @@ class LeadConnector(LocationApi):
             network=network,
         )
         super().__init__(session_, policy, location_id)
-        self.closed: bool = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -139,9 +138,14 @@ class LeadConnector(LocationApi):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self.session.closed
+
     async def close(self) -> None:
         """Close the connections, unless the session is the application's own. For good."""
-        self.closed = self.session.closed = True
+        self.session.closed = True
         await undisturbed(self._close())
 
     async def _close(self) -> None:

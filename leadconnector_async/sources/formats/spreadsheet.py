@@ -245,11 +245,10 @@ def _grid(
                 yield before + number, number, row if sheet is None else [*row, sheet], sheet
             before += look.height
 
-    where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
     # A column says where a row was.
     added = next(name for name in ("sheet", "sheet of row", "") if _plain(name) not in main.columns)
     header = [*main.header, added] if several else main.header
-    place = f"{file.name}: {where}line {main.line}"
+    place = _place(file, main, looks)
     total = sum(look.height for look in read)
     spreadsheet = Spreadsheet(file, header, rows(), options, total=total, place=place)
     columns = spreadsheet.table.columns
@@ -259,12 +258,16 @@ def _grid(
         there = _places(main.header, look.header) or range(at + 1)
         if book.is_swapped(look.name, there[at]):
             wrong = notice("swapped_dates", column=shown(columns.names[at]))
-            where = f"sheet {shown(look.name)}: " if len(looks) > 1 else ""
-            raise SwappedDatesError(f"{file.name}: {where}line {look.line}: {wrong}")
+            raise SwappedDatesError(f"{_place(file, look, looks)}: {wrong}")
     spreadsheet.warnings += _warnings(book, looks, read)
     if several and added in spreadsheet.table.columns.unknown:
         spreadsheet.table.columns.unknown.remove(added)
     return spreadsheet
+
+
+def _place(file: SourceFile, look: _SheetHead, looks: list[_SheetHead]) -> str:
+    where = f"sheet {shown(look.name)}: " if len(looks) > 1 else ""
+    return f"{file.name}: {where}line {look.line}"
 
 
 def _plain(name: str) -> str:
